@@ -1,0 +1,1 @@
+"""Our own autoencoders, written as diffusers models."""

@@ -1,0 +1,179 @@
+"""The configuration of a run: frozen, unknown keys refused, resolved and saved beside every output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trainer.errors import UserError
+
+PRESETS = Path(__file__).parent / "configs"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AutoencoderConfig(Section):
+    path: str = "klt"
+    """'klt' (fitted to the shards when the run starts) or the folder of a diffusers autoencoder."""
+    channels: int = Field(32, ge=1, le=192)
+    """Latent channels of the KLT; an autoencoder from a folder has its own number."""
+    fit_samples: int = Field(64, ge=1)
+    """Samples of the shards to which the KLT, or another autoencoder's mean and scale per channel, is fitted."""
+
+
+class TextConfig(Section):
+    encoder: str = "all-MiniLM-L6-v2"
+    """all-MiniLM-L6-v2 (comes with the package), or a folder or hub name of a sentence-transformers model."""
+    max_tokens: int = Field(40, ge=4, le=512)
+    """Prompts are cut and padded to this many tokens."""
+
+
+class NetworkConfig(Section):
+    width: int = Field(ge=16)
+    """Channels of the transformer."""
+    depth: int = Field(ge=1)
+    """Number of blocks."""
+    heads: int = Field(ge=1)
+    """Attention heads; width / heads must be a multiple of 4 (two axes of rotary pairs)."""
+    mlp_ratio: float = Field(2.0, gt=0)
+    """Hidden channels of a block's gated convolutional MLP, in widths."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> NetworkConfig:
+        if self.width % (4 * self.heads):
+            raise ValueError(
+                f"width {self.width} with {self.heads} heads: width must be a multiple of 4 x heads; "
+                f"take width {-(-self.width // (4 * self.heads)) * 4 * self.heads}"
+            )
+        return self
+
+
+class TrainingConfig(Section):
+    samples: int = Field(ge=1)
+    """Samples seen in the whole run; the learning rate reaches zero there."""
+    batch_size: int = Field(ge=1)
+    """Samples in a step."""
+    lr: float = Field(gt=0)
+    """Peak learning rate of AdamW."""
+    warmup: int = Field(ge=0)
+    """Samples over which the learning rate rises to its peak; a cosine to zero follows."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Decoupled weight decay, on matrices and kernels alone."""
+    grad_clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient of a step."""
+    ema_half_life: int = Field(ge=1)
+    """Half-life of the averaged weights in samples; shorter near the start (a tenth of the samples seen)."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the network's matrix products: auto is bf16 on a GPU and fp32 on a CPU. Weights and loss are fp32 always."""
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> TrainingConfig:
+        if self.warmup >= self.samples:
+            raise ValueError(
+                f"warmup {self.warmup} with samples {self.samples}: warm-up must end before the run does; "
+                f"take warmup {self.samples // 10}"
+            )
+        return self
+
+
+class RunConfig(Section):
+    """How the work is done, not what comes out: may change between a run and its resumption."""
+
+    workers: int = Field(1, ge=0)
+    """Threads that read and decode samples; 0 works in the training thread. The order is the same for any number."""
+    checkpoint_every: int = Field(ge=1)
+    """Samples between checkpoints."""
+    log_every: int = Field(ge=1)
+    """Samples between lines of the log."""
+    cache_mb: int = Field(1024, ge=0)
+    """Latents kept in memory once encoded, so that a later cycle does not encode again."""
+
+
+class Config(Section):
+    name: str = Field(pattern=r"^[\w.-]+$")
+    """Names the run's folder."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Of the initial weights and of the order of samples."""
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    text: TextConfig = TextConfig()
+    model: NetworkConfig
+    training: TrainingConfig
+    run: RunConfig
+
+    def to_yaml(self) -> str:
+        """The resolved configuration, every field written out."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+
+
+def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """A preset's name or the path of a YAML file, with `overrides` ("training.samples": 500; None leaves as it is).
+
+    Raises UserError with one line: file, key, value, rule.
+    """
+    path = _find(name)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds {type(values).__name__}; a config is a mapping of sections, see {PRESETS.name}/")
+    values.setdefault("name", path.stem)
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            _set(values, key, value)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: Mapping[str, Any], where: str) -> Config:
+    """Checked values, or a UserError that begins with `where`."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_explain(error)}") from None
+
+
+def _find(name: str) -> Path:
+    for path in (Path(name), PRESETS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    raise UserError(f"--config {name}: no such file or preset; presets are {', '.join(presets)}")
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = values.get(section)
+        values[section] = values = dict(inner) if isinstance(inner, dict) else {}
+    values[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    """The first fault in one line; the nearest name for an unknown key."""
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = _fields_at(fault["loc"][:-1])
+        near = get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
+        return f"{where}: unknown key; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}")
+    if fault["type"] == "missing":
+        return f"{where}: missing; every config must give it"
+    message = fault["msg"].removeprefix("Value error, ")
+    value = fault["input"]
+    return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {value!r}"
+
+
+def _fields_at(loc: tuple[Any, ...]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in loc:
+        inner = section.model_fields[part].annotation
+        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        section = inner
+    return list(section.model_fields)

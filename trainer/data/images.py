@@ -1,0 +1,78 @@
+"""Image files and arrays: bytes in, (H, W, 3) uint8 RGB out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer.errors import UserError
+
+Image = np.ndarray
+"""(H, W, 3) uint8, sRGB."""
+
+
+def decode_member(data: bytes, name: str) -> Image:
+    """A PNG or JPEG member of a shard; grey becomes three equal channels. JPEG by simplejpeg, the codec that wrote it.
+
+    Raises ValueError where the bytes are no image.
+    """
+    if name.endswith((".jpg", ".jpeg")):
+        import simplejpeg
+
+        return simplejpeg.decode_jpeg(data, colorspace="RGB")
+    return _decode(data)
+
+
+def read_image(path: str | Path) -> Image:
+    """Any image file that OpenCV reads, as its orientation tag turns it; 16 bits are brought to 8. Raises UserError."""
+    try:
+        return _decode(Path(path).read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError:
+        raise UserError(f"{path}: not an image that OpenCV can decode; give a PNG, JPEG, TIFF, WebP or BMP") from None
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Writes (H, W, 3) RGB; the folder is made where it is missing. Raises UserError."""
+    import cv2
+
+    if not cv2.haveImageWriter(str(path)):
+        raise UserError(f"{path}: no picture format of this name; end it with .png, .jpg, .webp, .tif or .bmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+        raise UserError(f"{path}: cannot be written")
+
+
+def as_rgb(image: np.ndarray, name: str) -> Image:
+    """(H, W), (H, W, 1) or (H, W, 3) uint8 as (H, W, 3). Raises UserError that calls the image `name`."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
+        raise UserError(
+            f"image {name}: shape {image.shape} of {image.dtype}; give uint8 of shape (H, W), (H, W, 1) or (H, W, 3)"
+        )
+    if image.ndim == 2:
+        image = image[:, :, None]
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
+
+
+def to_tensor(images: list[Image], device: torch.device) -> torch.Tensor:
+    """B images of one size as (B, 3, H, W) float32 in [-1, 1]."""
+    stacked = torch.from_numpy(np.stack(images)).to(device)
+    return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_images(x: torch.Tensor) -> list[Image]:
+    """(B, 3, H, W) in [-1, 1] as B images, rounded and clipped: the inverse of `to_tensor`."""
+    pixels = ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _decode(data: bytes) -> Image:
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    if image is None:
+        raise ValueError("not an image")
+    return image

@@ -1,0 +1,168 @@
+"""Where shards lie: brace ranges, folders, files and http(s) URLs, and bytes from any of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO, Any
+
+from trainer.errors import UserError
+
+VERSION = 1
+TIMEOUT_S = 60
+ATTEMPTS = 4
+SPOOL_LIMIT = 16 << 30
+"""Bytes of whole shards kept in temporary files, where a server does not answer ranges."""
+
+
+def is_remote(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def expand(urls: list[str]) -> list[str]:
+    """Tars in order: braces expanded, dataset folders (local or http) replaced by their shards. Raises UserError."""
+    from braceexpand import UnbalancedBracesError, braceexpand
+
+    tars: list[str] = []
+    for pattern in urls:
+        try:
+            names = list(braceexpand(pattern))
+        except UnbalancedBracesError:
+            raise UserError(f"--shards {pattern}: braces do not match; write {{000000..000003}}.tar") from None
+        for url in names:
+            tars += [url] if url.endswith(".tar") else _shards_of_folder(url.rstrip("/"))
+    twice = sorted({url for url in tars if tars.count(url) > 1})
+    if twice:
+        raise UserError(f"--shards: {twice[0]} is named twice; name each shard once")
+    return tars
+
+
+def sidecar_of(url: str) -> str:
+    return url.removesuffix(".tar") + ".parquet"
+
+
+def exists(url: str) -> bool:
+    if not is_remote(url):
+        return Path(url).is_file()
+    try:
+        _request(url, method="HEAD").close()
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def read(url: str) -> bytes:
+    """All bytes of a file or URL. Raises FileNotFoundError, UserError."""
+    with open_stream(url) as stream:
+        return stream.read()
+
+
+def open_stream(url: str) -> IO[bytes]:
+    """A file or URL opened for one pass. Raises FileNotFoundError, UserError."""
+    return _request(url) if is_remote(url) else Path(url).open("rb")
+
+
+class Ranges:
+    """Bytes at an offset of files and URLs, from any thread.
+
+    A server that ignores the Range header sends the whole shard: it is then kept in a temporary file for as long
+    as this object lives, so that it is sent once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spooled: dict[str, Path] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def read(self, url: str, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset`. Raises FileNotFoundError, UserError."""
+        path = Path(url) if not is_remote(url) else self._spooled.get(url)
+        if path is None:
+            return self._read_remote(url, offset, size)
+        with path.open("rb") as file:
+            return os.pread(file.fileno(), size, offset)
+
+    def _read_remote(self, url: str, offset: int, size: int) -> bytes:
+        with _request(url, {"Range": f"bytes={offset}-{offset + size - 1}"}) as answer:
+            if answer.status == 206:
+                return answer.read()
+            with self._lock:
+                if url not in self._spooled:
+                    self._spooled[url] = self._spool(answer, url)
+        return self.read(url, offset, size)
+
+    def _spool(self, answer: Any, url: str) -> Path:
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="mmaif-shards-")
+        kept = sum(path.stat().st_size for path in self._spooled.values())
+        path = Path(self._folder.name) / f"{len(self._spooled):06d}.tar"
+        with path.open("wb") as file:
+            while block := answer.read(1 << 20):
+                kept += file.write(block)
+                if kept > SPOOL_LIMIT:
+                    raise UserError(
+                        f"{url}: its server answers no byte ranges, and the shards read so far fill "
+                        f"{SPOOL_LIMIT >> 30} GiB of temporary files; copy them to disk and name the folder"
+                    )
+        return path
+
+
+def check_format(version: Any, kind: Any, where: str) -> None:
+    """Refuses a version or kind of the shard format that this reader does not know. Raises UserError."""
+    try:
+        number = int(version)
+    except (TypeError, ValueError):
+        raise UserError(f"{where}: no format version; not written as shards/FORMAT.md says") from None
+    if number > VERSION:
+        raise UserError(f"{where}: format version {number}, and this trainer reads up to {VERSION}; update the trainer")
+    if kind != "images":
+        raise UserError(f"{where}: shards of kind '{kind}'; this trainer reads 'images'")
+
+
+def _shards_of_folder(folder: str) -> list[str]:
+    if not is_remote(folder) and not Path(folder).is_dir():
+        raise UserError(f"--shards {folder}: not there; give a .tar, a dataset folder, or an http(s) URL of either")
+    try:
+        dataset = json.loads(read(f"{folder}/dataset.json"))
+    except FileNotFoundError:
+        raise UserError(f"--shards {folder}: no dataset.json in it; name the tars ({folder}/{{000000..000003}}.tar)") from None
+    except json.JSONDecodeError:
+        raise UserError(f"{folder}/dataset.json: not JSON; write the dataset again, or name the tars") from None
+    check_format(dataset.get("version"), dataset.get("kind"), f"{folder}/dataset.json")
+    if is_remote(folder):
+        tars = [f"{folder}/{name}" for name in _shard_names(dataset)]
+    else:
+        tars = [str(path.with_suffix(".tar")) for path in sorted(Path(folder).glob("*.parquet"))]
+    if not tars:
+        raise UserError(f"--shards {folder}: no finished shard in it (a tar counts once its .parquet is there)")
+    return tars
+
+
+def _shard_names(dataset: dict[str, Any]) -> list[str]:
+    return [str(shard["name"]) for shard in dataset.get("shards", [])]
+
+
+def _request(url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Any:
+    """An open answer; tried again after a pause where server or line fail. Raises FileNotFoundError, UserError."""
+    reason = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(0.5 * 2**attempt)
+        try:
+            return urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}, method=method), timeout=TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            if error.code in (404, 410):
+                raise FileNotFoundError(url) from None
+            reason = f"HTTP {error.code}"
+            if error.code < 500 and error.code != 429:
+                break
+        except (urllib.error.URLError, OSError) as error:
+            reason = str(getattr(error, "reason", error))
+            if isinstance(getattr(error, "reason", error), ConnectionRefusedError):
+                break
+    raise UserError(f"{url}: cannot be read ({reason}); check the address and run the command again")

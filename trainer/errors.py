@@ -1,0 +1,6 @@
+"""The one exception for what the user can put right."""
+
+
+class UserError(Exception):
+    """A mistake of the user's, or of the outside world: the message is one line that says what, where, the value,
+    the rule and the way out. The command line prints it and exits with code 2; no traceback."""

