@@ -1,0 +1,1 @@
+"""The dataset tool of MMAIF: from clean pairs and a recipe to WebDataset shards."""

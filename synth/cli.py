@@ -1,0 +1,155 @@
+"""The commands of `synth`. They parse, call and print; what is heavy is imported where it is used."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synth.errors import UserError
+
+if TYPE_CHECKING:
+    from synth.generate import Summary
+    from synth.plan import Plan
+
+app = typer.Typer(
+    name="synth",
+    help="Clean image pairs and a recipe in; degraded pairs, instructions and fused targets out, as WebDataset shards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+LISTED = 10  # pairs left out that are named one by one
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep a name for each command, also while there are few."""
+
+
+@app.command()
+def generate(
+    recipe: Annotated[str, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")],
+    out: Annotated[Path | None, typer.Option(help="The dataset's folder. Default: shards/NAME.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Pairs to use instead of the recipe's: ROOT/<task>/<stem>/ or ROOT/<stem>/.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="The number of samples, instead of the recipe's.")] = None,
+    samples_per_shard: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, say what is left out and why, and stop.")] = False,
+) -> None:
+    """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
+    from synth.engines import local
+    from synth.generate import finish, missing_shards
+    from synth.plan import make_plan
+    from synth.recipe import find_recipe, load_recipe
+
+    overrides = {"samples": limit, "samples_per_shard": samples_per_shard}
+    loaded = load_recipe(find_recipe(recipe), {key: value for key, value in overrides.items() if value is not None})
+    plan = make_plan(loaded, data)
+    out = out or Path("shards") / loaded.name
+    _say_plan(plan)
+    if dry_run:
+        return
+    missing = missing_shards(plan, out)
+    if missing:
+        samples = sum(shard.stop - shard.start for shard in missing)
+        with _progress(loaded.name, samples) as advance:
+            local.run(plan, missing, out, workers or local.default_workers(), advance)
+    _say_summary(finish(plan, out, made=len(missing)), out)
+
+
+@app.command()
+def preview(
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG file.")] = Path("out/preview.png"),
+    count: Annotated[int, typer.Option(min=1, max=200, help="How many samples, spread over the dataset.")] = 12,
+) -> None:
+    """A sheet of samples: a, b, what the instruction asks for, and what was drawn."""
+    from synth.audit.preview import write_sheet
+
+    shown = write_sheet(dataset, out, count)
+    typer.echo(f"{shown} samples of {dataset} → {out}")
+
+
+@app.command()
+def effects() -> None:
+    """List the effects with the physical quantities that a recipe may set."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from synth.degradations import effects as known
+
+    table = Table("effect", "stage", "images", "quantity in place of the severity", "besides")
+    for name, effect in known().items():
+        told = {key: f"{key} {q.low:g} to {q.high:g} {q.unit}" for key, q in effect.quantities.items()}
+        strong = [told[key] for key, q in effect.quantities.items() if q.strength]
+        other = [told[key] for key, q in effect.quantities.items() if not q.strength]
+        table.add_row(name, effect.stage.name.lower(), effect.images, ", ".join(strong), ", ".join(other))
+    Console().print(table)
+
+
+def _say_plan(plan: "Plan") -> None:
+    recipe = plan.recipe
+    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {len(plan.shards)} shards")
+    for pool in plan.pools:
+        typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
+    for item in plan.left_out[:LISTED]:
+        typer.echo(f"  left out: {item.scene}: {item.reason}")
+    if len(plan.left_out) > LISTED:
+        typer.echo(f"  left out: {len(plan.left_out) - LISTED} more")
+
+
+def _say_summary(summary: "Summary", out: Path) -> None:
+    typer.echo(
+        f"{out}: {summary.samples} samples in {summary.shards} shards ({summary.made} made now), "
+        f"{summary.bytes / 1e6:.1f} MB"
+    )
+    for reason, times in summary.reasons.most_common():
+        typer.echo(f"  failed: {times} samples: {reason}", err=True)
+    if summary.samples == 0:
+        raise UserError(f"{out}: every sample failed; mend the sources, then remove the folder and run again")
+
+
+class _progress:
+    """A bar with samples a second; as a context it gives the function that sets how many are done."""
+
+    def __init__(self, name: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(name, total=total, rate="")
+
+    def __enter__(self) -> "_progress":
+        self._bar.start()
+        return self
+
+    def __call__(self, done: int) -> None:
+        elapsed = self._bar.tasks[0].elapsed or 0
+        rate = f"{done / elapsed:.1f} samples/s" if elapsed > 0 else ""
+        self._bar.update(self._task, completed=done, rate=rate)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def main() -> None:
+    """The console script: a user's mistake is one line and exit code 2, an interruption 130."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"synth: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("synth: interrupted; finished shards stay: run the same command to go on", err=True)
+        sys.exit(130)

@@ -1,0 +1,40 @@
+"""The window of a sample: where it is drawn, and cutting it out."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+MOST_ENLARGED = 1.15  # a pair may fall short of the crop by this factor and is then enlarged; beyond it, left out
+
+
+@dataclass(frozen=True)
+class Window:
+    """x, y, w, h: of the window in source pixels. scale: stored pixels per source pixel. flip: left to right."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+    scale: float
+    flip: bool
+
+
+def draw_window(height: int, width: int, size: int, scale: tuple[float, float], flip: bool, rng: Generator) -> Window:
+    """A square window of size / scale source pixels, at most the short side, anywhere in the picture."""
+    side = min(round(size / rng.uniform(*scale)), height, width)
+    x = int(rng.integers(width - side + 1))
+    y = int(rng.integers(height - side + 1))
+    mirrored = bool(rng.random() < 0.5) and flip
+    return Window(x, y, side, side, size / side, mirrored)
+
+
+def cut(image: NDArray, window: Window, size: int) -> NDArray:
+    """The window of an image, (size, size) or (size, size, 3): area averaging down, cubic up."""
+    part = image[window.y : window.y + window.h, window.x : window.x + window.w]
+    if part.shape[:2] != (size, size):
+        how = cv2.INTER_AREA if window.scale < 1 else cv2.INTER_CUBIC
+        part = cv2.resize(part, (size, size), interpolation=how)
+    return cv2.flip(part, 1) if window.flip else np.ascontiguousarray(part)

@@ -1,0 +1,95 @@
+"""The contract of an effect: a draw, where everything random happens, and a pure function of what was drawn.
+
+A new effect is a new file in this folder with one subclass of `Degradation`; it registers itself by its name, and
+the contract test in tests/synth walks the registry.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from synth.scene import View
+
+
+class Stage(IntEnum):
+    """Where on its way from the scene to the file an image is damaged, in that order."""
+
+    SCENE = 0
+    OPTICS = 1
+    SENSOR = 2
+    PROCESSING = 3
+    CODEC = 4
+
+
+class Domain(Enum):
+    """What the values of an image stand for while an effect is applied."""
+
+    LINEAR = "linear light, float32, unclipped"
+    SRGB = "sRGB grey levels, float32 in [0, 255]"
+    BYTES = "sRGB bytes, uint8"
+
+
+Images: TypeAlias = Literal["a", "b", "any", "both", "shared"]
+Params = TypeVar("Params")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A physical parameter that a recipe may set: its unit and the range in which the effect makes sense."""
+
+    low: float
+    high: float
+    unit: str
+    strength: bool = False  # it takes the place of the severity
+    choices: tuple[int, ...] = ()  # where it is one of a few values, not a range
+
+
+class Degradation(ABC, Generic[Params]):
+    """An effect.
+
+    name: as in recipes and records. version: raised whenever the same parameters give other pixels.
+    order: place within the stage. images: which images it falls on where the recipe does not say.
+    quantities: the physical parameters that a recipe may set.
+    """
+
+    name: ClassVar[str]
+    stage: ClassVar[Stage]
+    version: ClassVar[int] = 1
+    order: ClassVar[int] = 0
+    images: ClassVar[Images] = "both"
+    quantities: ClassVar[Mapping[str, Quantity]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if cls.name in REGISTRY:
+            raise TypeError(f"two effects are called {cls.name!r}")
+        REGISTRY[cls.name] = cls()
+
+    @property
+    def domain(self) -> Domain:
+        """The domain of the stage; an effect that the field defines elsewhere overrides it."""
+        return Domain.LINEAR if self.stage <= Stage.SENSOR else Domain.BYTES
+
+    @abstractmethod
+    def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> Params:
+        """Draw the parameters, a small frozen dataclass in physical units.
+
+        severity: in [0, 1], 0 leaving the image as it is; None where `fixed` holds a quantity that takes its place.
+        fixed: the quantities that the recipe sets. With an equal generator only the strength varies with severity.
+        """
+
+    @abstractmethod
+    def apply(self, image: NDArray[Any], params: Params, view: View) -> NDArray[Any]:
+        """The damaged image, of the same shape and dtype, in `domain`; `image` itself is not written to."""
+
+
+REGISTRY: dict[str, Degradation[Any]] = {}
+
+
+def effects() -> dict[str, Degradation[Any]]:
+    """All effects by name, in the order of physics: stage, then place within the stage, then name."""
+    return dict(sorted(REGISTRY.items(), key=lambda item: (item[1].stage, item[1].order, item[0])))

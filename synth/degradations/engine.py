@@ -1,0 +1,136 @@
+"""Which effects fall on which image, with what strength, and the way of an image through them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from synth import pixels
+from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity
+from synth.pixels import Bytes, Floats
+from synth.scene import IMAGES, ImageName, View
+from synth.streams import stream
+
+Asked = Literal["remove", "keep"]
+
+
+@dataclass(frozen=True)
+class EffectSpec:
+    """One effect of a recipe: its name, and how strong on which images.
+
+    severity: the range to draw from, None where `quantities` hold one that takes its place.
+    quantities: by name, the range to draw from, or the values to choose from.
+    """
+
+    effect: str
+    severity: tuple[float, float] | None
+    quantities: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    images: Images | None = None
+
+    @property
+    def degradation(self) -> Degradation[Any]:
+        return REGISTRY[self.effect]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One effect on one image, as the record keeps it."""
+
+    effect: str
+    image: ImageName
+    severity: float | None
+    params: Any
+    asked: Asked = "remove"
+
+    @property
+    def degradation(self) -> Degradation[Any]:
+        return REGISTRY[self.effect]
+
+    def to_record(self) -> dict[str, Any]:
+        """The entry in the record (shards/FORMAT.md)."""
+        return {
+            "effect": self.effect,
+            "image": self.image,
+            "stage": self.degradation.stage.name.lower(),
+            "severity": self.severity,
+            "asked": self.asked,
+            "params": dataclasses.asdict(self.params),
+        }
+
+
+def in_order(specs: Sequence[EffectSpec]) -> list[EffectSpec]:
+    """The specs in the order of physics: stage, place within the stage, name."""
+    return sorted(specs, key=lambda spec: (spec.degradation.stage, spec.degradation.order, spec.effect))
+
+
+def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int) -> list[Applied]:
+    """Draw one effect for the images it falls on.
+
+    Each image has streams of its own, so that what one of them is drawn does not move the other; `shared` gives both
+    the same streams, and with them equal draws.
+    """
+    images = spec.images or spec.degradation.images
+    if images == "any":
+        which = int(stream(seed, group, f"{spec.effect}.which").integers(2))
+        names: tuple[ImageName, ...] = (IMAGES[which],)
+    elif images == "a" or images == "b":
+        names = (images,)
+    else:
+        names = IMAGES
+    applied = []
+    for name in names:
+        scope = f"{spec.effect}.{'shared' if images == 'shared' else name}"
+        rng = stream(seed, group, f"{scope}.strength")
+        severity = None if spec.severity is None else float(rng.uniform(*spec.severity))
+        fixed = {
+            key: _draw_quantity(spec.degradation.quantities[key], values, seed, group, f"{scope}.{key}")
+            for key, values in spec.quantities
+        }
+        params = spec.degradation.draw(severity, views[name], stream(seed, group, f"{scope}.draw"), fixed)
+        applied.append(Applied(spec.effect, name, severity, params))
+    return applied
+
+
+def _draw_quantity(quantity: Quantity, values: tuple[float, ...], seed: int, group: int, name: str) -> float:
+    rng = stream(seed, group, name)
+    if quantity.choices:
+        return values[int(rng.integers(len(values)))]
+    low, high = values
+    return float(rng.uniform(low, high))
+
+
+def damage(image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None) -> Bytes:
+    """One image through its effects, in the order given, from bytes to bytes.
+
+    unclipped: the image in linear light with its clipped pixels refilled, asked for only where an effect mixes light;
+    None where there is nothing to refill from. Between effects of one domain nothing is converted or rounded.
+    """
+    array: NDArray[Any] = image
+    domain = Domain.BYTES
+    for number, step in enumerate(step for step in applied if step.image == view.name and step.severity != 0):
+        wanted = step.degradation.domain
+        if number == 0 and wanted is Domain.LINEAR and unclipped is not None:
+            array, domain = unclipped(), wanted
+        array = step.degradation.apply(_convert(array, domain, wanted), step.params, view)
+        domain = wanted
+    return _convert(array, domain, Domain.BYTES)
+
+
+def _convert(array: NDArray[Any], source: Domain, wanted: Domain) -> NDArray[Any]:
+    match source, wanted:
+        case _ if source is wanted:
+            return array
+        case Domain.BYTES, Domain.LINEAR:
+            return pixels.to_linear(array)
+        case Domain.BYTES, Domain.SRGB:
+            return array.astype("float32")
+        case Domain.LINEAR, Domain.SRGB:
+            return pixels.to_srgb(array)
+        case Domain.LINEAR, Domain.BYTES:
+            return pixels.to_bytes(array)
+        case Domain.SRGB, Domain.LINEAR:
+            return pixels.to_linear(pixels.round_to_bytes(array))
+        case _:
+            return pixels.round_to_bytes(array)

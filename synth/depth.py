@@ -1,0 +1,51 @@
+"""A stand-in for depth where a pair has none: named `proxy` in every record, and not to be sold as depth."""
+
+import cv2
+import numpy as np
+
+from synth.pixels import Bytes, Floats, luma, shrink
+
+WORKED_AT = 256  # pixels of the long side
+HORIZON = 0.35  # of the height, from the top: the ground plane ends there
+CAMERA = 0.08  # distance at the lower edge, as a share of the farthest
+RAMP_SHARE = 0.75  # of the ramp against the image's own cues
+GUIDE_RADIUS = 1 / 10  # of the long side
+GUIDE_EPS = 1e-3  # variance of luma in [0, 1] below which the filter smooths
+
+
+def proxy(image: Bytes) -> Floats:
+    """Distance as a share of the farthest, (H, W) float32 in (0, 1], for a picture of any size.
+
+    A ground plane that recedes to a horizon, mixed with two cues (what is smooth and bright, and what has a light
+    dark channel, is more often sky or far) and fitted to the edges of the image by a guided filter. Made at 256 px.
+    """
+    small = shrink(image, WORKED_AT)
+    h, w = small.shape[:2]
+    guide: Floats = luma(small).astype(np.float32) * np.float32(1 / 255)
+    rows: Floats = np.linspace(0, 1, h, dtype=np.float32)[:, None]
+    below = np.clip((rows - HORIZON) / (1 - HORIZON), 0, 1)
+    ramp = np.broadcast_to(CAMERA / (CAMERA + (1 - CAMERA) * below), (h, w))
+
+    darkest = small.min(axis=2) if small.ndim == 3 else small
+    patch = cv2.getStructuringElement(cv2.MORPH_RECT, (max(3, w // 32) | 1,) * 2)
+    dark_channel = cv2.erode(darkest, patch).astype(np.float32) / 255
+    busy = cv2.boxFilter(np.abs(guide - cv2.boxFilter(guide, -1, (5, 5))), -1, (15, 15))
+    smooth = np.clip(1 - busy / 0.03, 0, 1)
+    cues = np.clip(dark_channel * (0.5 + 0.5 * smooth), 0, 1) * (1 - rows)
+
+    mixed = (RAMP_SHARE * ramp + (1 - RAMP_SHARE) * cues * 1.2).astype(np.float32)
+    fitted = guided_filter(guide, mixed, max(2, round(GUIDE_RADIUS * max(h, w))), GUIDE_EPS)
+    share = np.clip(fitted / max(float(fitted.max()), 1e-6), 0.02, 1).astype(np.float32)
+    return cv2.resize(share, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def guided_filter(guide: Floats, image: Floats, radius: int, eps: float) -> Floats:
+    """He, Sun, Tang, "Guided image filtering", TPAMI 2013, for a grey guide: linear in the guide in each window."""
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(x: Floats) -> Floats:
+        return cv2.boxFilter(x, -1, size, borderType=cv2.BORDER_REFLECT_101)
+
+    mean_guide, mean_image = mean(guide), mean(image)
+    slope = (mean(guide * image) - mean_guide * mean_image) / (mean(guide * guide) - mean_guide**2 + eps)
+    return mean(slope) * guide + mean(mean_image - slope * mean_guide)

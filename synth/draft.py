@@ -1,0 +1,56 @@
+"""What is drawn of a sample before its pair is read: all that a plan, a failed row or a statistic needs."""
+
+from dataclasses import dataclass
+
+from synth.degradations.engine import EffectSpec, in_order
+from synth.instructions.grammar import Kind
+from synth.pairs.base import PairRef
+from synth.plan import Plan
+from synth.recipe import Degradations
+from synth.record import key_of
+from synth.scene import Task
+from synth.streams import stream
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of a sample before its pair is read; a failed one has no more."""
+
+    index: int
+    group: int
+    task: Task
+    kind: Kind
+    pair: PairRef
+    effects: tuple[EffectSpec, ...]
+
+    @property
+    def key(self) -> str:
+        return key_of(self.index)
+
+
+def draft(plan: Plan, index: int) -> Draft:
+    """Draw the task, the pair, the effects and the kind of instruction of a sample, without reading a picture."""
+    recipe = plan.recipe
+    group = index - index % recipe.instructions.per_pair
+    seed = recipe.seed
+    kinds = recipe.instructions.kinds
+    task = plan.draw_task(stream(seed, group, "task"))
+    pair = plan.draw_pair(task, stream(seed, group, "pair"))
+    if stream(seed, group, "clean").random() < kinds.get("clean", 0):
+        return Draft(index, group, task, "clean", pair, ())
+    effects = _draw_effects(recipe.tasks[task].degradations, seed, group)
+    rest = kinds.get("full", 0) + kinds.get("general", 0)
+    full = stream(seed, index, "instruction.kind").random() < kinds.get("full", 0) / rest
+    return Draft(index, group, task, "full" if full else "general", pair, effects)
+
+
+def _draw_effects(degradations: Degradations, seed: int, group: int) -> tuple[EffectSpec, ...]:
+    chosen = list(degradations.always)
+    some = degradations.some
+    if some is not None:
+        rng = stream(seed, group, "effects")
+        counts = sorted(some.count)
+        total = sum(some.count.values())
+        count = counts[int(rng.choice(len(counts), p=[some.count[n] / total for n in counts]))]
+        chosen += [some.of[i] for i in sorted(rng.permutation(len(some.of))[:count])]
+    return tuple(in_order(chosen))

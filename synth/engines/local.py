@@ -1,0 +1,72 @@
+"""Shards on this machine: in this process, or in spawned ones that render one shard at a time each."""
+
+import ctypes
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from synth.errors import UserError
+from synth.generate import write_shard
+from synth.plan import Plan, Shard
+
+POLLED_S = 0.2  # how often the counts of the workers are read
+
+
+def run(plan: Plan, shards: Sequence[Shard], out: Path, workers: int, progress: Callable[[int], None]) -> None:
+    """Render shards with a number of worker processes (1: in this process).
+
+    progress: called now and then with the number of samples done so far. Raises UserError where a worker died: what
+    was committed stays, and the same command goes on.
+    """
+    if workers == 1 or len(shards) == 1:
+        cv2.setNumThreads(1)
+        done = 0
+        for shard in shards:
+            write_shard(plan, shard, out, lambda n, before=done: progress(before + n))  # type: ignore[misc]
+            done += shard.stop - shard.start
+        return
+    context = multiprocessing.get_context("spawn")
+    counts = context.RawArray(ctypes.c_uint64, len(shards))  # each worker writes its shard's own slot: no lock
+    with ProcessPoolExecutor(
+        min(workers, len(shards)), context, initializer=_start_worker, initargs=(plan, out, counts)
+    ) as pool:
+        waiting = {pool.submit(_write, shard, slot) for slot, shard in enumerate(shards)}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                progress(sum(counts))
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process died (killed, or out of memory); finished shards stay: run the same command to go on"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(plan: Plan, out: Path, counts: Any) -> None:
+    cv2.setNumThreads(1)
+    _worker.update(plan=plan, out=out, counts=counts)
+
+
+def _write(shard: Shard, slot: int) -> None:
+    def count(done: int) -> None:
+        _worker["counts"][slot] = done
+
+    write_shard(_worker["plan"], shard, _worker["out"], count)
+
+
+def default_workers() -> int:
+    """All cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,27 @@
+"""The two ways in which a run can be wrong without a bug in the tool, and words that messages share."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what the user gave: one line that says what, where, the value, the rule and the way out.
+
+    The command line prints it without a traceback and exits with 2.
+    """
+
+
+class UnreadableError(Exception):
+    """A source file that cannot be used. Its samples become rows with this reason, which names no folder."""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {listed(known)}"
+
+
+def listed(values: Iterable[object]) -> str:
+    """Names in a message, in order."""
+    return ", ".join(str(value) for value in sorted(values, key=str))

@@ -1,0 +1,1 @@
+"""From a record to the sentence that asks for its target."""

@@ -1,0 +1,52 @@
+"""The light of a whole pair: relative exposures, the brightness of the scene, and what clipping hid."""
+
+import numpy as np
+
+from synth.pixels import Bytes, Floats, in_colour, luma, shrink, to_linear
+from synth.scene import GainKind, ImageName, Light, Task
+
+MEASURED_AT = 256  # pixels of the long side: exposures need no detail
+DARKEST, BRIGHTEST = 8, 247  # grey levels between which an exposure can be read
+LEAST_SHARE = 0.01  # of pixels that neither image clips, to measure a ratio
+ASSUMED_STOPS = 5.7  # the median of real brackets
+CLIPPED = 250  # grey level from which a pixel counts as clipped (JPEG leaves white a little below 255)
+CRUSHED = 2  # and up to which as black
+
+
+def measure(task: Task, a: Bytes, b: Bytes) -> Light:
+    """Gains and the 95th percentile of radiance of a clean pair, from the whole pictures.
+
+    The two shots of a bracket differ by a factor in linear light: the median ratio of lumas where neither clips, or
+    5.7 stops where fewer than 1% of the pixels can be compared (`assumed`). Other pairs share one exposure (`equal`).
+    """
+    a, b = shrink(a, MEASURED_AT), shrink(b, MEASURED_AT)
+    if task != "mef":
+        visible = luma(to_linear(a)) if task == "vif" else np.maximum(luma(to_linear(a)), luma(to_linear(b)))
+        return Light(float(np.percentile(visible, 95)), {"a": 1.0, "b": 1.0}, "equal")
+    linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
+    level_a, level_b = luma(a), luma(b)
+    usable = (np.minimum(level_a, level_b) >= DARKEST) & (np.maximum(level_a, level_b) <= BRIGHTEST)
+    gain: dict[ImageName, float]
+    kind: GainKind
+    if usable.mean() < LEAST_SHARE:
+        gain, kind = {"a": 2.0**-ASSUMED_STOPS, "b": 1.0}, "assumed"
+    else:
+        ratio = float(np.median(linear_a[usable] / linear_b[usable]))
+        gain, kind = {"a": min(1.0, ratio), "b": min(1.0, 1 / ratio)}, "measured"
+    brighter, darker = (linear_a, linear_b) if gain["a"] == 1.0 else (linear_b, linear_a)
+    bright_level = level_a if gain["a"] == 1.0 else level_b
+    radiance = np.where(bright_level < CLIPPED, brighter, np.maximum(brighter, darker / min(gain.values())))
+    return Light(float(np.percentile(radiance, 95)), gain, kind)
+
+
+def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:
+    """One image of a bracket in linear light, its clipped pixels refilled from the other through the gains.
+
+    White becomes what the darker shot saw there, never less than it was; black what the brighter one saw, never more:
+    so effects mix the light that was there, and what clips again is recorded as white and black as before.
+    """
+    linear = to_linear(image)
+    seen = to_linear(in_colour(other) if image.ndim == 3 else luma(other)) * np.float32(gain / other_gain)
+    np.maximum(linear, seen, out=linear, where=image >= CLIPPED)
+    np.minimum(linear, seen, out=linear, where=image <= CRUSHED)
+    return linear

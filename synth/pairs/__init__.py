@@ -1,0 +1,1 @@
+"""Where clean pairs come from."""

@@ -1,0 +1,70 @@
+"""What a source gives: references that cost nothing, and the clean pairs behind them."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from synth.pixels import Bytes, Floats, luma
+from synth.scene import DepthKind, Task
+
+GREY_TOLERANCE = 3  # levels between channels that JPEG puts into a grey picture
+
+
+@dataclass(frozen=True, eq=False)
+class CleanPair:
+    """Two registered images of one scene, of one size.
+
+    a, b: as the task names them. gt: the fused truth where the source has one. depth: (H, W) float32, the distance
+    as a share of the farthest, in (0, 1], where the source has one. source_channels: as the files have them; an image
+    that is grey in three equal channels, and every infrared one, is held as grey.
+    """
+
+    a: Bytes
+    b: Bytes
+    gt: Bytes | None
+    depth: Floats | None
+    depth_kind: DepthKind
+    source_channels: tuple[int, int]
+    files: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PairRef(ABC):
+    """A pair that may be drawn. Equal references load equal pixels."""
+
+    task: Task
+    dataset: str
+    scene: str
+    licence: str
+
+    @property
+    @abstractmethod
+    def has_gt(self) -> bool:
+        """Whether the source has a fused truth for it."""
+
+    @abstractmethod
+    def sizes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """(height, width) of a and of b, from their headers; None for one that cannot be read."""
+
+    @abstractmethod
+    def load(self) -> CleanPair:
+        """Raises UnreadableError."""
+
+
+def without_idle_channels(task: Task, pair: CleanPair) -> CleanPair:
+    """Infrared as grey; images as grey where none of the pair's visible ones has any colour."""
+    if task == "vif":
+        pair = replace(pair, b=luma(pair.b))
+    visible = [pair.a] if task == "vif" else [pair.a, pair.b]
+    if all(_is_grey(image) for image in visible):
+        pair = replace(pair, a=luma(pair.a), b=luma(pair.b))
+    return pair
+
+
+def _is_grey(image: Bytes) -> bool:
+    if image.ndim == 2:
+        return True
+    signed = image.astype(np.int16)
+    return int(np.ptp(signed, axis=2).max()) <= GREY_TOLERANCE

@@ -1,0 +1,127 @@
+"""Pairs made from photographs that ship inside scikit-image: for a first run, for tests and for pictures in documents.
+
+Each source is named for what it is. None of them replaces real pairs: the brackets and the focus are computed from
+one shot, and the thermal channel is synthesised, for demonstration alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from synth.depth import proxy
+from synth.pairs.base import CleanPair, PairRef, without_idle_channels
+from synth.pixels import Bytes, Floats, in_colour, luma, round_to_bytes, to_bytes, to_linear
+from synth.scene import Task
+
+LICENCE = "as listed in scikit-image's data README (CC0 or public domain)"
+TRAIN = ("astronaut", "camera", "chelsea", "motorcycle_left", "rocket")
+TEST = ("coffee",)
+FILES = {"motorcycle_left": "motorcycle_left.png", "rocket": "rocket.jpg"}
+
+UNDER_STOPS, OVER_STOPS = -3.0, 2.0  # of the bracket, around the photograph
+DEFOCUS = 0.008  # of the width: the standard deviation of the blur out of focus
+FOCUS_EDGE = 0.06  # half the width of the transition between near and far, as a share of the range of depth
+
+# Middlebury 2014, at the size that scikit-image ships: distance = focal length · baseline / (disparity + offset)
+FOCAL_PX, BASELINE_M, DISPARITY_OFFSET_PX = 994.978, 0.193001, 31.086
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A source by its name: for which task, and how its pair follows from a photograph."""
+
+    task: Task
+    make: Callable[[Bytes, Floats], tuple[Bytes, Bytes, Bytes | None]]
+
+
+def bracketed(photograph: Bytes, _depth: Floats) -> tuple[Bytes, Bytes, Bytes | None]:
+    """Under and over exposure: the photograph, which is the truth, 3 stops down and 2 up in linear light."""
+    linear = to_linear(photograph)
+    return to_bytes(linear * np.float32(2.0**UNDER_STOPS)), to_bytes(linear * np.float32(2.0**OVER_STOPS)), photograph
+
+
+def refocused(photograph: Bytes, depth: Floats) -> tuple[Bytes, Bytes, Bytes | None]:
+    """Near and far focus: blurred in linear light behind, or before, the middle distance, with a soft mask."""
+    linear = to_linear(photograph)
+    blurred = cv2.GaussianBlur(linear, (0, 0), DEFOCUS * photograph.shape[1], borderType=cv2.BORDER_REFLECT_101)
+    middle = float(np.median(depth))
+    spread = float(np.ptp(depth)) * FOCUS_EDGE
+    far = np.clip((depth - middle) / (2 * spread) + 0.5, 0, 1).astype(np.float32)
+    if photograph.ndim == 3:
+        far = far[:, :, None]
+    near_focus = linear + (blurred - linear) * far
+    far_focus = blurred + (linear - blurred) * far
+    return to_bytes(near_focus), to_bytes(far_focus), photograph
+
+
+def synthetic_thermal(photograph: Bytes, _depth: Floats) -> tuple[Bytes, Bytes, Bytes | None]:
+    """A visible image and a thermal channel made from it, not measured: warm colours glow, fine texture is lost."""
+    colour = in_colour(photograph).astype(np.float32)
+    warmth = 0.5 * luma(colour) + 1.5 * (colour[:, :, 0] - colour[:, :, 2])
+    smooth = cv2.bilateralFilter(cv2.GaussianBlur(warmth, (0, 0), 1.5), 9, 25, 5)
+    low, high = np.percentile(smooth, (1, 99))
+    return photograph, round_to_bytes((smooth - np.float32(low)) * np.float32(235 / (high - low)) + 10), None
+
+
+BUILTINS: dict[str, Builtin] = {
+    "bracketed": Builtin("mef", bracketed),
+    "refocused": Builtin("mff", refocused),
+    "synthetic_thermal": Builtin("vif", synthetic_thermal),
+}
+
+
+@dataclass(frozen=True)
+class BuiltinPair(PairRef):
+    """A pair made from a photograph when it is asked for."""
+
+    source: str
+    photograph: str
+
+    @property
+    def has_gt(self) -> bool:
+        return self.task != "vif"
+
+    def sizes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        size = _photograph(self.photograph)[0].shape[:2]
+        return size, size
+
+    def load(self) -> CleanPair:
+        image, sha256 = _photograph(self.photograph)
+        depth = _motorcycle_depth() if self.photograph == "motorcycle_left" else None
+        a, b, gt = BUILTINS[self.source].make(image, proxy(image) if depth is None else depth)
+        channels = 3 if image.ndim == 3 else 1
+        file = FILES.get(self.photograph, f"{self.photograph}.png")
+        pair = CleanPair(a, b, gt, depth, "distance", (channels, channels), (file,), (sha256,))
+        return without_idle_channels(self.task, pair)
+
+
+def list_builtin(source: str, split: str) -> list[BuiltinPair]:
+    """The pairs of a built-in source: of `train`, of `test` (photographs that train does not hold), or all."""
+    names = {"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[split]
+    return [
+        BuiltinPair(BUILTINS[source].task, source, f"{source}-{name}", LICENCE, source, name) for name in sorted(names)
+    ]
+
+
+@lru_cache(maxsize=16)
+def _photograph(name: str) -> tuple[Bytes, str]:
+    from pathlib import Path
+
+    from skimage.data import data_dir  # here, since it is slow to import and few runs need it
+
+    from synth.codecs import read
+
+    return read(Path(data_dir) / FILES.get(name, f"{name}.png"))
+
+
+@lru_cache(maxsize=1)
+def _motorcycle_depth() -> Floats:
+    """The photograph's true distance as a share of the farthest; the farthest where its disparity is unknown."""
+    from skimage.data import stereo_motorcycle
+
+    disparity = np.nan_to_num(stereo_motorcycle()[2].astype(np.float32), nan=0.0, posinf=0.0)
+    metres = FOCAL_PX * BASELINE_M / (np.maximum(disparity, 0) + DISPARITY_OFFSET_PX)
+    return (metres / metres.max()).astype(np.float32)

@@ -1,0 +1,171 @@
+"""Which pairs a recipe has to draw from, and which samples stand in which shard: all that is known before rendering."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from numpy.random import Generator
+
+from synth.crop import MOST_ENLARGED
+from synth.errors import UserError
+from synth.pairs.base import PairRef
+from synth.pairs.builtin import list_builtin
+from synth.pairs.folder import list_folder
+from synth.recipe import Recipe, Source, TaskRecipe
+from synth.scene import Task
+from synth.targets.target import kind_for
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that is not used, and why."""
+
+    scene: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The pairs of one dataset of one task, and how often they are drawn."""
+
+    task: Task
+    dataset: str
+    weight: float
+    pairs: tuple[PairRef, ...]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The samples `start` to `stop` (without it) in one tar."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def stem(self) -> str:
+        return f"{self.number:06d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe and the pairs it draws from."""
+
+    recipe: Recipe
+    pools: tuple[Pool, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def shards(self) -> list[Shard]:
+        step, total = self.recipe.samples_per_shard, self.recipe.samples
+        return [Shard(k, k * step, min((k + 1) * step, total)) for k in range(math.ceil(total / step))]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the names and datasets of all pairs, in order: another set of sources has another one."""
+        lines = [
+            f"{pool.task} {pool.dataset} {pool.weight!r} {pair.scene} {pair.has_gt}"
+            for pool in self.pools
+            for pair in pool.pairs
+        ]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def draw_task(self, rng: Generator) -> Task:
+        """A task by the recipe's weights."""
+        tasks = sorted(self.recipe.tasks)
+        return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
+
+    def draw_pair(self, task: Task, rng: Generator) -> PairRef:
+        """A dataset by its weight, then one of its pairs."""
+        pools = [pool for pool in self.pools if pool.task == task]
+        pool = pools[_choose([pool.weight for pool in pools], rng)]
+        return pool.pairs[int(rng.integers(len(pool.pairs)))]
+
+
+def _choose(weights: list[float], rng: Generator) -> int:
+    probabilities = [weight / math.fsum(weights) for weight in weights]
+    return int(rng.choice(len(weights), p=probabilities))
+
+
+def make_plan(recipe: Recipe, data: Path | None = None) -> Plan:
+    """List the pairs of a recipe and sort out those that cannot be used.
+
+    data: a folder whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources. A pair whose two sizes differ, or
+    whose short side is under the crop by more than 1.15, is left out; one that cannot be read stays, and its samples
+    say so. Raises UserError where a source is missing or empty, or where no pair of a task is left.
+    """
+    if data is not None:
+        recipe = _with_data(recipe, data)
+    pools: list[Pool] = []
+    left_out: list[LeftOut] = []
+    for task, part in sorted(recipe.tasks.items()):
+        found, out = _usable(task, part, recipe.crop.size)
+        left_out += out
+        if not found:
+            reasons = Counter(item.reason for item in out).most_common(1)
+            why = f"; of {len(out)} left out, the first: {out[0].scene}: {reasons[0][0]}" if out else ""
+            raise UserError(f"{recipe.name}: no usable pair for {task}{why}")
+        weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
+        unknown = sorted(set(weights) - {pair.dataset for pair in found})
+        if unknown and data is None:
+            known = ", ".join(sorted({pair.dataset for pair in found}))
+            raise UserError(f"{recipe.name}: sources.weights.{unknown[0]}: no such dataset; there are: {known}")
+        for dataset in sorted({pair.dataset for pair in found}):
+            pairs = tuple(pair for pair in found if pair.dataset == dataset)
+            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), pairs))
+    return Plan(recipe, tuple(pools), tuple(left_out))
+
+
+def _with_data(recipe: Recipe, root: Path) -> Recipe:
+    if not root.is_dir():
+        raise UserError(f"--data {root}: no such folder")
+    tasks = {}
+    for task, part in recipe.tasks.items():
+        folder = root / task if (root / task).is_dir() else root
+        licences = [source.licence for source in part.sources if source.folder]
+        weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
+        source = Source(folder=folder, weights=weights, licence=licences[0] if licences else "unknown")
+        tasks[task] = part.model_copy(update={"sources": (source,)})
+    return recipe.model_copy(update={"tasks": tasks})
+
+
+def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut]]:
+    found: dict[str, PairRef] = {}
+    left_out: list[LeftOut] = []
+    for item in _listed(task, part):
+        if isinstance(item, LeftOut):
+            left_out.append(item)
+        elif (reason := _why_not(item, part, crop)) is not None:
+            left_out.append(LeftOut(item.scene, reason))
+        elif item.scene in found:
+            left_out.append(LeftOut(item.scene, "a scene of this name stands in another source"))
+        else:
+            found[item.scene] = item
+    return [found[scene] for scene in sorted(found)], left_out
+
+
+def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
+    for source in part.sources:
+        if source.builtin is not None:
+            yield from list_builtin(source.builtin, source.split)
+        elif source.folder is not None:
+            for item in list_folder(source.folder, task, source.licence, source.depth_kind):
+                yield LeftOut(*item) if isinstance(item, tuple) else item
+
+
+def _why_not(pair: PairRef, part: TaskRecipe, crop: int) -> str | None:
+    """Why a pair cannot be used; None where it can, or where only reading it will tell."""
+    if kind_for(part.target, pair.has_gt) is None:
+        return "no gt, and the recipe's target is given"
+    size_a, size_b = pair.sizes()
+    if size_a is None or size_b is None:
+        return None
+    if size_a != size_b:
+        return f"a is {size_a[1]}×{size_a[0]}, b is {size_b[1]}×{size_b[0]}"
+    if min(size_a) * MOST_ENLARGED < crop:
+        return f"its short side is {min(size_a)} px, the crop {crop}"
+    return None

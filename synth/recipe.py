@@ -1,0 +1,291 @@
+"""The schema of a recipe and its loader. A recipe is data: YAML by the safe loader, unknown keys refused."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from synth.degradations.engine import EffectSpec
+from synth.degradations.settings import as_written, parse_effect
+from synth.errors import UserError, hint, listed
+from synth.instructions.grammar import MOST_NAMED, PHRASED
+from synth.pairs.builtin import BUILTINS
+from synth.scene import Task
+
+MOST_SAMPLES = 10**9  # keys have nine digits
+TargetKind = Literal["given", "exposure", "gradient"]
+SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
+    "vif": {"given", "gradient"},
+    "mef": {"given", "gradient", "exposure"},
+    "mff": {"given", "gradient"},
+}
+
+
+Effects = tuple[
+    Annotated[EffectSpec, BeforeValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Source(_Part):
+    """Where clean pairs come from: a folder, or photographs that ship inside scikit-image."""
+
+    folder: Path | None = None
+    """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair."""
+    builtin: str | None = None
+    """The name of a built-in source: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
+    split: Literal["train", "test", "all"] = "train"
+    """Of a built-in source: which of its photographs."""
+    weights: Annotated[dict[str, float], Field(default_factory=dict)]
+    """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
+    depth_kind: Literal["distance", "inverse"] = "distance"
+    """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
+    licence: str = "unknown"
+    """Of the pictures, for the record."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Source":
+        if (self.folder is None) == (self.builtin is None):
+            raise ValueError("a source is one of folder, builtin: name just one of them")
+        if self.builtin is not None and self.builtin not in BUILTINS:
+            raise ValueError(f"no built-in source {self.builtin!r}{hint(self.builtin, BUILTINS)}")
+        if any(weight <= 0 for weight in self.weights.values()):
+            raise ValueError("weights must be above 0; leave a dataset out by its folder")
+        return self
+
+
+class Crop(_Part):
+    """A window of random position and scale, its aspect kept."""
+
+    size: int = Field(default=256, ge=16, le=8192)
+    """Pixels of each side of what is stored."""
+    scale: tuple[float, float] = (0.5, 1.0)
+    """Stored pixels per source pixel; the window is size / scale, at most the short side."""
+    flip: bool = True
+    """Mirror half of the samples left to right."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Crop":
+        low, high = self.scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"scale: [{low}, {high}] must be [low, high] with 0 < low <= high <= 1")
+        return self
+
+
+class Some(_Part):
+    """A few of many: as many effects as `count` draws, out of `of`, none twice."""
+
+    count: dict[int, float]
+    """How often how many."""
+    of: Effects = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Some":
+        if not self.count or min(self.count) < 0 or any(weight < 0 for weight in self.count.values()):
+            raise ValueError("count: numbers of effects from 0, each with its share")
+        if sum(self.count.values()) <= 0:
+            raise ValueError("count: at least one share must be above 0")
+        if max(self.count) > len(self.of):
+            raise ValueError(f"count: {max(self.count)} effects asked for, of {len(self.of)} that are listed")
+        return self
+
+
+class Degradations(_Part):
+    """Which effects fall on a pair. Without `always` and `some` every sample is clean."""
+
+    always: Effects = ()
+    some: Some | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Degradations":
+        names = [spec.effect for spec in (*self.always, *(self.some.of if self.some else ()))]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} is listed twice; an effect falls on a sample once")
+        return self
+
+    @property
+    def specs(self) -> tuple[EffectSpec, ...]:
+        """Every effect that may fall."""
+        return (*self.always, *(self.some.of if self.some else ()))
+
+
+class Instructions(_Part):
+    """What the sentences are like."""
+
+    kinds: dict[Literal["full", "general", "clean"], float] = {"full": 0.8, "general": 0.1, "clean": 0.1}
+    """Shares: `full` names all that is to be removed, `general` asks to clean without naming, `clean`: no damage."""
+    phrases: Literal["train", "test", "all"] = "train"
+    """Which phrases: a fifth of them is held out of `train` and makes up `test`."""
+    per_pair: Literal[1] = 1
+    """Instructions for each degraded pair."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Instructions":
+        if any(share < 0 for share in self.kinds.values()) or abs(sum(self.kinds.values()) - 1) > 1e-6:
+            raise ValueError(f"kinds: shares from 0 that sum to 1, not to {sum(self.kinds.values()):g}")
+        return self
+
+
+class TaskRecipe(_Part):
+    """What one task of a dataset is made of."""
+
+    weight: float = Field(1.0, gt=0)
+    """How often this task is drawn, where there are several."""
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    target: Annotated[tuple[TargetKind, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)] = (
+        "gradient",
+    )
+    """The kinds of ground truth in order of preference; the first that a pair has is made."""
+    degradations: Degradations = Degradations()
+
+
+class Recipe(_Part):
+    """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    seed: int = Field(0, ge=0, lt=2**63)
+    samples: int = Field(ge=1, le=MOST_SAMPLES)
+    samples_per_shard: int = Field(256, ge=1, le=100_000)
+    tasks: dict[Task, TaskRecipe] = Field(min_length=1)
+    crop: Crop = Field(default_factory=Crop)
+    instructions: Instructions = Instructions()
+    store: tuple[Literal["clean"], ...] = ()
+    """`clean` keeps the clean pair beside the degraded one, for evaluation."""
+    encoding: Literal["png"] = "png"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_task(cls, data: Any) -> Any:
+        """`task: mef` with its keys at the top is short for `tasks: {mef: …}`."""
+        if not isinstance(data, dict) or "tasks" in data or "task" not in data:
+            return data
+        inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
+        rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
+        return {**rest, "tasks": {data["task"]: inner}}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        clean_only = self.instructions.kinds.get("clean", 0) == 1
+        for task, part in self.tasks.items():
+            for kind in part.target:
+                if kind not in SUPPORTED_TARGETS[task]:
+                    raise ValueError(f"target {kind} is not for {task}; it takes {listed(SUPPORTED_TARGETS[task])}")
+            for source in part.sources:
+                if source.builtin and BUILTINS[source.builtin].task != task:
+                    raise ValueError(
+                        f"builtin {source.builtin} makes {BUILTINS[source.builtin].task} pairs, not {task}"
+                    )
+            some = part.degradations.some
+            if not clean_only and not part.degradations.always and (some is None or some.count.get(0, 0) > 0):
+                raise ValueError(
+                    f"degradations of {task} may leave a sample with none, and nothing for its instruction to name; "
+                    "give `always` an effect or `some.count` no 0; undamaged samples come from instructions.kinds.clean"
+                )
+            most = len(part.degradations.always) + (max(some.count) if some else 0)
+            if most > MOST_NAMED and self.instructions.kinds.get("full", 0) > 0:
+                raise ValueError(
+                    f"degradations of {task}: up to {most} effects on a sample, and a sentence names {MOST_NAMED}; "
+                    "ask for fewer, or for kinds {general: 1}"
+                )
+            mute = [spec.effect for spec in part.degradations.specs if spec.effect not in PHRASED]
+            if mute and self.instructions.kinds.get("full", 0) > 0:
+                raise ValueError(f"no phrase names {mute[0]}; add some to phrases.yaml or ask for kinds {{general: 1}}")
+        return self
+
+    def hash(self) -> str:
+        """sha256 of all that decides pixels and sentences: not the number of samples, not a path."""
+        data = self.resolved()
+        del data["samples"]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe with all defaults, as plain data for JSON, the folders of its sources left out."""
+        data = self.model_dump(mode="json")
+        for task, part in self.tasks.items():
+            data["tasks"][task]["sources"] = [
+                {key: value for key, value in source.model_dump(mode="json").items() if key != "folder"}
+                | {"kind": "folder" if source.folder else "builtin"}
+                for source in part.sources
+            ]
+        return data
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe by its path, or by its name among the recipes that ship with the tool. Raises UserError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = _shipped()
+    file = f"{path.name.removesuffix('.yaml')}.yaml"
+    if path.parent == Path() and (shipped / file).is_file():
+        return shipped / file
+    names = sorted(p.stem for p in shipped.glob("*.yaml"))
+    raise UserError(f"{name}: no such recipe{hint(path.stem, names)}; a path, or one of {listed(names)}")
+
+
+def _shipped() -> Path:
+    """`recipes/`: inside the package where it was installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+
+
+def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in a YAML file, with top-level keys replaced by `overrides`. Relative folders are the caller's.
+
+    Raises UserError with the file, the key, the value and the rule.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys to values")
+    try:
+        return Recipe.model_validate({**data, **(overrides or {})})
+    except ValidationError as error:
+        raise UserError(f"{path}: {_one_line(error.errors()[0], single_task='task' in data)}") from None
+
+
+def _one_line(error: ErrorDetails, single_task: bool) -> str:
+    """`degradations.always[0]: haze.betta: unknown key; did you mean 'severity'?`"""
+    steps = list(error["loc"])
+    if single_task and steps[:1] == ["tasks"]:
+        steps = steps[2:]
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(steps[:-1]) if not single_task or len(steps) > 1 else [*Recipe.model_fields, *_TOP]
+        return f"{where}: unknown key{hint(str(steps[-1]), known)}"
+    if error["type"] == "missing":
+        return f"{where}: missing; every recipe needs it"
+    message = error["msg"].removeprefix("Value error, ")
+    joint = "." if where.endswith("]") and message.split(":")[0].count(" ") == 0 and ":" in message else ": "
+    shown = "" if error["type"] == "value_error" else f" (it is {error['input']!r})"
+    return f"{where}{joint}{message}{shown}" if where else f"{message}{shown}"
+
+
+_TOP = ("task", "sources", "target", "degradations")
+_MODELS: dict[str, type[BaseModel]] = {
+    "sources": Source,
+    "crop": Crop,
+    "some": Some,
+    "degradations": Degradations,
+    "instructions": Instructions,
+}
+
+
+def _keys_at(steps: list[int | str]) -> list[str]:
+    names = [step for step in steps if isinstance(step, str)]
+    if not names:
+        return list(Recipe.model_fields)
+    return list(_MODELS.get(names[-1], TaskRecipe).model_fields)

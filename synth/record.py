@@ -1,0 +1,76 @@
+"""The record of a sample: everything that was drawn, as shards/FORMAT.md has it."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from synth.crop import Window
+from synth.degradations.engine import Applied
+from synth.instructions.grammar import Instruction
+from synth.pairs.base import CleanPair
+from synth.pixels import channels
+from synth.scene import IMAGES, MODALITIES, Scene
+
+if TYPE_CHECKING:
+    from synth.draft import Draft
+    from synth.plan import Plan
+
+FORMAT_VERSION = 1
+
+
+def key_of(index: int) -> str:
+    """The key of a sample in its shard: nine digits."""
+    return f"{index:09d}"
+
+
+def make_record(
+    plan: "Plan",
+    drawn: "Draft",
+    instruction: Instruction,
+    applied: list[Applied],
+    scene: Scene,
+    clean: CleanPair,
+    window: Window,
+    target: dict[str, Any],
+) -> dict[str, Any]:
+    """The record, its keys in the order of shards/FORMAT.md."""
+    size = clean.a.shape[:2]
+    images = zip(IMAGES, (clean.a, clean.b), clean.source_channels, strict=True)
+    return {
+        "version": FORMAT_VERSION,
+        "key": drawn.key,
+        "index": drawn.index,
+        "group": key_of(drawn.group),
+        "task": drawn.task,
+        "size": list(size),
+        "instruction": instruction.text,
+        "kind": instruction.kind,
+        "phrases": list(instruction.phrases),
+        "phrase_split": plan.recipe.instructions.phrases,
+        "degradations": [item.to_record() for item in applied],
+        "scene": {
+            "depth": scene.depth_kind,
+            "depth_range_m": scene.depth_range_m,
+            "airlight": list(scene.airlight),
+            "wind": list(scene.wind),
+            "gain": dict(scene.gain),
+            "gain_kind": scene.gain_kind,
+        },
+        "images": {
+            name: {
+                "modality": MODALITIES[drawn.task][name],
+                "channels": channels(image),
+                "source_channels": source_channels,
+            }
+            for name, image, source_channels in images
+        },
+        "crop": asdict(window),
+        "target": target,
+        "source": {
+            "dataset": drawn.pair.dataset,
+            "scene": drawn.pair.scene,
+            "files": list(clean.files),
+            "licence": drawn.pair.licence,
+            "sha256": list(clean.sha256),
+        },
+        "seed": plan.recipe.seed,
+    }

@@ -1,0 +1,103 @@
+"""What both images of a pair share, drawn once a sample, and how each image sees it."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from synth.pixels import Floats
+from synth.streams import stream
+
+Task: TypeAlias = Literal["vif", "mef", "mff"]
+ImageName: TypeAlias = Literal["a", "b"]
+Modality: TypeAlias = Literal["visible", "infrared", "under", "over", "near", "far"]
+DepthKind: TypeAlias = Literal["distance", "inverse", "proxy"]
+GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
+
+IMAGES: tuple[ImageName, ImageName] = ("a", "b")
+MODALITIES: dict[Task, dict[ImageName, Modality]] = {
+    "vif": {"a": "visible", "b": "infrared"},
+    "mef": {"a": "under", "b": "over"},
+    "mff": {"a": "near", "b": "far"},
+}
+
+DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
+AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
+TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
+WIND_SPREAD_M_S = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The scene in front of both cameras. Radiance 1 is the white of the brighter image of the pair.
+
+    depth: (H, W) float32, metres along the line of sight, the same for both images.
+    depth_kind: what the depth was made from: a map that the user gave (`distance`, `inverse`) or the `proxy`.
+    depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
+    airlight: radiance of the light scattered into the path, per channel (red, green, blue).
+    wind: metres a second, to the right and away from the camera.
+    gain: relative exposure of each image in linear light, 1 for the brighter one.
+    """
+
+    depth: Floats
+    depth_kind: DepthKind
+    depth_range_m: float
+    airlight: tuple[float, float, float]
+    wind: tuple[float, float]
+    gain: dict[ImageName, float]
+    gain_kind: GainKind
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How one image sees the scene.
+
+    size: (height, width) in pixels. colour: three channels, else one.
+    ambient: the mean of this image's clean crop in linear light; infrared fades toward it.
+    """
+
+    scene: Scene
+    name: ImageName
+    modality: Modality
+    size: tuple[int, int]
+    colour: bool
+    ambient: float
+
+    @property
+    def gain(self) -> float:
+        return self.scene.gain[self.name]
+
+
+@dataclass(frozen=True)
+class Light:
+    """What is known of a whole picture's light before anything is drawn.
+
+    p95: 95th percentile of the scene's radiance (luma).
+    """
+
+    p95: float
+    gain: dict[ImageName, float]
+    gain_kind: GainKind
+
+
+def draw_scene(seed: int, group: int, depth: Floats, depth_kind: DepthKind, light: Light) -> Scene:
+    """Draw the scene of a sample.
+
+    depth: (H, W) of the crop, a share of the farthest distance in (0, 1].
+    """
+    rng = stream(seed, group, "scene.depth")
+    depth_range = math.exp(rng.uniform(math.log(DEPTH_RANGE_M[0]), math.log(DEPTH_RANGE_M[1])))
+    rng = stream(seed, group, "scene.airlight")
+    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95
+    tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
+    wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
+    return Scene(
+        depth=depth * np.float32(depth_range),
+        depth_kind=depth_kind,
+        depth_range_m=depth_range,
+        airlight=(level * (1 + tint), level, level * (1 - tint)),
+        wind=(float(wind[0]), float(wind[1])),
+        gain=light.gain,
+        gain_kind=light.gain_kind,
+    )

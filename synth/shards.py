@@ -1,0 +1,152 @@
+"""Shards: a tar and its sidecar, whole or not at all (shards/FORMAT.md)."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+from synth import codecs
+from synth.draft import Draft
+from synth.record import key_of
+from synth.sample import Sample
+
+MEMBERS = ("a", "b", "clean_a", "clean_b", "json", "target")  # the order in the tar: by name, as webdataset writes
+SUFFIX = {"a": "a.png", "b": "b.png", "clean_a": "clean_a.png", "clean_b": "clean_b.png", "json": "json"}
+SUFFIX["target"] = "target.png"
+PART = ".part-"  # how unfinished files begin; what a killed run leaves is swept away by the next
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears whole or not at all: a temporary name, fsync, rename, fsync of the folder."""
+    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@dataclass
+class ShardWriter:
+    """Writes samples into a tar and gathers the rows of its sidecar. A context: leaving it ends the tar."""
+
+    file: IO[bytes]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self.tar = tarfile.open(fileobj=self.file, mode="w", format=tarfile.USTAR_FORMAT)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tar.close()
+
+    def add(self, draft: Draft, sample: Sample) -> None:
+        """Append the members of a sample, and its row."""
+        members = {
+            "a": codecs.encode_png(sample.a),
+            "b": codecs.encode_png(sample.b),
+            "json": json.dumps(sample.record, ensure_ascii=False, separators=(",", ":")).encode(),
+            "target": codecs.encode_png(sample.target),
+        }
+        if sample.clean_a is not None and sample.clean_b is not None:
+            members |= {"clean_a": codecs.encode_png(sample.clean_a), "clean_b": codecs.encode_png(sample.clean_b)}
+        record = sample.record
+        row = _row(draft, "ok", None) | {
+            "kind": record["kind"],
+            "instruction": record["instruction"],
+            "phrase_split": record["phrase_split"],
+            "height": record["size"][0],
+            "width": record["size"][1],
+            "effects": list(dict.fromkeys(item["effect"] for item in record["degradations"])),
+            "record": members["json"].decode(),
+        }
+        for name in (name for name in MEMBERS if name in members):
+            data = members[name]
+            file_name = f"{draft.key}.{SUFFIX[name]}"
+            row |= {
+                f"{name}_name": file_name,
+                f"{name}_offset": self._append(file_name, data),
+                f"{name}_size": len(data),
+                f"{name}_sha256": hashlib.sha256(data).hexdigest(),
+            }
+        self.rows.append(row)
+
+    def fail(self, draft: Draft, reason: str) -> None:
+        """A row for a sample that could not be made."""
+        self.rows.append(_row(draft, "failed", reason))
+
+    def _append(self, name: str, data: bytes) -> int:
+        """One member; returns the offset of its bytes, which follow a header of one block."""
+        header_at = self.file.tell()
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime, info.mode = len(data), 0, 0o444
+        self.tar.addfile(info, io.BytesIO(data))
+        return header_at + tarfile.BLOCKSIZE
+
+
+def _row(draft: Draft, status: str, reason: str | None) -> dict[str, Any]:
+    return {
+        "key": draft.key,
+        "index": draft.index,
+        "group": key_of(draft.group),
+        "status": status,
+        "reason": reason,
+        "task": draft.task,
+        "dataset": draft.pair.dataset,
+        "scene": draft.pair.scene,
+        "licence": draft.pair.licence,
+        "effects": [],
+    }
+
+
+def sidecar(rows: list[dict[str, Any]], metadata: dict[str, str]) -> bytes:
+    """The parquet of a shard's rows, in key order, with the dataset's metadata in its schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text, whole, size = pa.string(), pa.int64(), pa.int32()
+    fields = [pa.field("key", text), pa.field("index", whole)]
+    fields += [
+        pa.field(name, text) for name in ("group", "status", "reason", "task", "kind", "instruction", "phrase_split")
+    ]
+    fields += [pa.field(name, text) for name in ("dataset", "scene", "licence")]
+    fields += [pa.field("height", size), pa.field("width", size), pa.field("effects", pa.list_(text))]
+    fields += [pa.field("record", text)]
+    for name in MEMBERS:
+        fields += [pa.field(f"{name}_name", text), pa.field(f"{name}_offset", whole)]
+        fields += [pa.field(f"{name}_size", whole), pa.field(f"{name}_sha256", text)]
+    schema = pa.schema(fields, metadata={f"mmaif.{key}": value for key, value in metadata.items()})
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a sidecar's schema says of its dataset, without the prefix."""
+    import pyarrow.parquet as pq
+
+    raw = pq.read_schema(path).metadata or {}
+    return {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of a sidecar."""
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns).to_pylist()
+    return rows
