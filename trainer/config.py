@@ -123,7 +123,9 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds {type(values).__name__}; a config is a mapping of sections, see {PRESETS.name}/")
+        raise UserError(
+            f"{path}: holds {type(values).__name__}; a config is a mapping of sections, see {PRESETS.name}/"
+        )
     values.setdefault("name", path.stem)
     for key, value in (overrides or {}).items():
         if value is not None:
@@ -174,6 +176,7 @@ def _fields_at(loc: tuple[Any, ...]) -> list[str]:
     section: type[BaseModel] = Config
     for part in loc:
         inner = section.model_fields[part].annotation
-        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
         section = inner
     return list(section.model_fields)

@@ -31,7 +31,9 @@ class KLTAutoencoder(ModelMixin, ConfigMixin):
         super().__init__()
         self.register_buffer("mean", torch.zeros(DIM))  # m
         self.register_buffer("basis", torch.eye(latent_channels, DIM))  # V: (C, 192)
-        self.register_buffer("latent_std", torch.ones(latent_channels))  # of z over the blocks of the fit; its mean is 0
+        self.register_buffer(
+            "latent_std", torch.ones(latent_channels)
+        )  # of z over the blocks of the fit; its mean is 0
 
     @property
     def latent_mean(self) -> Tensor:

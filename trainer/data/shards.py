@@ -75,12 +75,13 @@ class IndexedShards:
 
     def __init__(self, tars: list[str], seed: int, workers: int = 0) -> None:
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         tables = [_read_sidecar(url) for url in tars]
         self.tars = tars
         self.seed = seed
         self.failed = sum(table.num_rows for table in tables)
-        tables = [table.filter(pa.compute.not_equal(table["status"], "failed")) for table in tables]
+        tables = [table.filter(pc.not_equal(table["status"], "failed")) for table in tables]
         self.failed -= sum(table.num_rows for table in tables)
         self._shard_of = np.repeat(np.arange(len(tars)), [table.num_rows for table in tables])
         self._rows = pa.concat_tables(tables, promote_options="default").combine_chunks()
@@ -128,7 +129,9 @@ class IndexedShards:
             offset = row[f"{member}_offset"] - start
             data = span[offset : offset + row[f"{member}_size"]]
             if hashlib.sha256(data).hexdigest() != row[f"{member}_sha256"]:
-                raise UserError(f"{url}: {row[f'{member}_name']}: not the bytes that its sidecar lists; copy the shard again")
+                raise UserError(
+                    f"{url}: {row[f'{member}_name']}: not the bytes that its sidecar lists; copy the shard again"
+                )
             members[row[f"{member}_name"].split(".", 1)[1]] = data
         return _decode(row["key"], members, json.loads(row["record"]), url)
 
@@ -183,7 +186,9 @@ class StreamedShards:
                     empty = False
                     yield self.tars[shard], raw
             if empty:
-                raise UserError(f"--shards {self.tars[0]}: no complete sample (a, b, json, target) in {len(self.tars)} tars")
+                raise UserError(
+                    f"--shards {self.tars[0]}: no complete sample (a, b, json, target) in {len(self.tars)} tars"
+                )
             cycle += 1
 
 
@@ -247,7 +252,9 @@ def _decode(key: str, members: dict[str, bytes], record: dict[str, Any], url: st
         try:
             images[member] = decode_member(members[name], name)
         except ValueError as error:
-            raise UserError(f"{url}: {key}.{name}: not an image ({error}); leave the shard out or make it again") from None
+            raise UserError(
+                f"{url}: {key}.{name}: not an image ({error}); leave the shard out or make it again"
+            ) from None
     if len({image.shape for image in images.values()}) > 1:
         sizes = ", ".join(f"{name} {image.shape[1]}x{image.shape[0]}" for name, image in images.items())
         raise UserError(f"{url}: {key}: images of different sizes ({sizes}); those of one sample must agree")

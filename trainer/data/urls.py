@@ -130,7 +130,9 @@ def _shards_of_folder(folder: str) -> list[str]:
     try:
         dataset = json.loads(read(f"{folder}/dataset.json"))
     except FileNotFoundError:
-        raise UserError(f"--shards {folder}: no dataset.json in it; name the tars ({folder}/{{000000..000003}}.tar)") from None
+        raise UserError(
+            f"--shards {folder}: no dataset.json in it; name the tars ({folder}/{{000000..000003}}.tar)"
+        ) from None
     except json.JSONDecodeError:
         raise UserError(f"{folder}/dataset.json: not JSON; write the dataset again, or name the tars") from None
     check_format(dataset.get("version"), dataset.get("kind"), f"{folder}/dataset.json")
@@ -154,7 +156,9 @@ def _request(url: str, headers: dict[str, str] | None = None, method: str = "GET
         if attempt:
             time.sleep(0.5 * 2**attempt)
         try:
-            return urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}, method=method), timeout=TIMEOUT_S)
+            return urllib.request.urlopen(
+                urllib.request.Request(url, headers=headers or {}, method=method), timeout=TIMEOUT_S
+            )
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):
                 raise FileNotFoundError(url) from None

@@ -21,30 +21,31 @@ class Autoencoder:
     """An autoencoder of images, frozen. Latents are the model's own; `normalise` brings them to mean 0, variance 1.
 
     channels: C of a latent. factor: pixels per latent position, along each side. hash: names the weights.
-    latent_mean, latent_std: (C,), for an autoencoder that brings none: 0 and 1 until `measure` is called.
+    latent_mean, latent_std: (C,); 0 and 1 until `measure` is called, for an autoencoder that brings none (`measured`).
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model.eval().requires_grad_(False)
         self.device = next(iter(model.state_dict().values())).device
-        with torch.inference_mode():
+        with torch.no_grad():
             probe = self._latent(torch.zeros(1, 3, 64, 64, device=self.device))
         self.channels: int = probe.shape[1]
         self.factor: int = 64 // probe.shape[2]
         self.hash = hash_of(model)
+        self.measured = hasattr(model, "latent_std")
         self.latent_mean = getattr(model, "latent_mean", torch.zeros(self.channels)).clone().to(self.device)
         self.latent_std = getattr(model, "latent_std", torch.ones(self.channels)).clone().to(self.device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1], any H and W → (B, C, ⌈H/f⌉, ⌈W/f⌉); the mode, where the model gives a distribution."""
+        """(B, 3, H, W) in [-1, 1], any H and W → (B, C, ⌈H/f⌉, ⌈W/f⌉); the mode of a model that gives a distribution."""
         height, width = x.shape[-2:]
         down, right = -height % self.factor, -width % self.factor
         # reflection is the smoother continuation, but it cannot reach past a picture smaller than itself
         mode = "reflect" if down < height and right < width else "replicate"
         return self._latent(F.pad(x, (0, right, 0, down), mode=mode))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """(B, C, h, w) → (B, 3, H, W), not clipped; `size` (H, W) crops what `encode` padded."""
         decoded = self.model.decode(z)
@@ -61,9 +62,12 @@ class Autoencoder:
 
     def measure(self, images: list[Tensor]) -> None:
         """Sets mean and standard deviation per channel to those over the latents of images, each (3, H, W)."""
-        latents = torch.cat([self.encode(image[None].to(self.device)).flatten(2)[0].double() for image in images], dim=1)
+        latents = torch.cat(
+            [self.encode(image[None].to(self.device)).flatten(2)[0].double() for image in images], dim=1
+        )
         self.latent_mean = latents.mean(1).float()
         self.latent_std = latents.std(1).clamp(min=1e-4).float()
+        self.measured = True
 
     def save(self, folder: Path) -> None:
         """A folder that `load_autoencoder` reads back bit for bit; diffusers reads it too."""
@@ -111,6 +115,7 @@ def load_autoencoder(path: str | Path, device: str | torch.device = "cpu") -> Au
         statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
         autoencoder.latent_mean = torch.tensor(statistics["mean"], device=device)
         autoencoder.latent_std = torch.tensor(statistics["std"], device=device)
+        autoencoder.measured = True
     return autoencoder
 
 

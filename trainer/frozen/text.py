@@ -52,7 +52,7 @@ class TextEncoder:
         encoded = [self._known[prompt] if prompt in self._known else self._encode(prompt) for prompt in prompts]
         return Prompts(*(torch.stack(parts) for parts in zip(*encoded, strict=True)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _encode(self, prompt: str) -> Prompts:
         encoded = self._model.encode([prompt], output_value=None, show_progress_bar=False)[0]
         embeddings = encoded["token_embeddings"].float()
@@ -73,17 +73,22 @@ def _folder_of(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, ignore_patterns=["*.bin", "*.onnx", "*.h5", "*.msgpack", "*.ot", "openvino/*"]))
+        return Path(
+            snapshot_download(name, ignore_patterns=["*.bin", "*.onnx", "*.h5", "*.msgpack", "*.ot", "openvino/*"])
+        )
     except Exception as error:  # the hub raises many kinds; to the user all are one: it is not to be had
         raise UserError(
-            f"text encoder {name}: not a folder, and the hub gave none ({type(error).__name__}); take {PACKAGED}, which needs no hub"
+            f"text encoder {name}: not a folder, and the hub gave none ({type(error).__name__}); "
+            f"take {PACKAGED}, which needs no hub"
         ) from None
 
 
 def _hash_of(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise UserError(f"text encoder {folder}: no .safetensors in it; give a sentence-transformers model with safetensors")
+        raise UserError(
+            f"text encoder {folder}: no .safetensors in it; give a sentence-transformers model with safetensors"
+        )
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:

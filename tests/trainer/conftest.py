@@ -1,0 +1,125 @@
+"""Small shards written straight from shards/FORMAT.md with tarfile and pyarrow, so that no test needs synth."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+INSTRUCTIONS = ("remove the haze", "clear the noise in both pictures", "fuse the two")
+
+
+def picture(seed: int, size: int = 32, channels: int = 3) -> np.ndarray:
+    """A smooth random picture, (H, W, C) or (H, W) uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (size // 8, size // 8, channels), dtype=np.uint8)
+    image = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    return image.reshape(size, size, channels) if channels > 1 else image.reshape(size, size)
+
+
+def png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def write_shard(
+    tar_path: Path,
+    indices: range,
+    *,
+    size: int = 32,
+    failed: tuple[int, ...] = (),
+    sidecar: bool = True,
+    version: str = "1",
+    kind: str = "images",
+    grey_b: bool = False,
+) -> None:
+    """One tar and its sidecar. Sample i: target is `picture(i)`, a is darker, b brighter (or grey)."""
+    rows = []
+    with tarfile.open(tar_path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for index in indices:
+            key = f"{index:09d}"
+            instruction = INSTRUCTIONS[index % len(INSTRUCTIONS)]
+            record = {"version": 1, "key": key, "index": index, "task": "mef", "instruction": instruction, "size": [size] * 2}
+            row: dict[str, Any] = {"key": key, "index": index, "status": "ok", "reason": "", "height": size, "width": size}
+            row |= {"instruction": instruction, "record": json.dumps(record)}
+            if index in failed:
+                row |= {"status": "failed", "reason": "unreadable", "record": None}
+                row |= {f"{m}_{part}": None for m in ("a", "b", "json", "target") for part in ("name", "offset", "size", "sha256")}
+                rows.append(row)
+                continue
+            target = picture(index, size)
+            b = (target // 2 + 127).astype(np.uint8)
+            members = {
+                "a": ("png", png(target // 2)),
+                "b": ("png", png(b[:, :, 0] if grey_b else b)),
+                "json": ("json", json.dumps(record).encode()),
+                "target": ("png", png(target)),
+            }
+            for member, (suffix, data) in members.items():
+                info = tarfile.TarInfo(f"{key}.json" if member == "json" else f"{key}.{member}.{suffix}")
+                info.size = len(data)
+                row |= {f"{member}_name": info.name, f"{member}_offset": tar.offset + 512, f"{member}_size": len(data)}
+                row[f"{member}_sha256"] = hashlib.sha256(data).hexdigest()
+                tar.addfile(info, io.BytesIO(data))
+            rows.append(row)
+    if sidecar:
+        table = pa.Table.from_pylist(rows).replace_schema_metadata({"mmaif.version": version, "mmaif.kind": kind})
+        pq.write_table(table, tar_path.with_suffix(".parquet"))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Two shards of 5 samples, 32 px; the fourth sample failed."""
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    write_shard(folder / "000000.tar", range(5), failed=(3,))
+    write_shard(folder / "000001.tar", range(5, 10))
+    manifest = {"version": 1, "kind": "images", "name": "tiny", "complete": True, "shards": []}
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Callable[..., str]:
+    """Writes a config small enough for a test; keyword arguments go into `training`. Returns its path."""
+
+    def write(**training: Any) -> str:
+        values = {
+            "model": {"width": 32, "depth": 1, "heads": 2},
+            "autoencoder": {"channels": 16, "fit_samples": 8},
+            "training": {"samples": 100, "batch_size": 10, "lr": 2e-3, "warmup": 20, "ema_half_life": 50} | training,
+            "run": {"checkpoint_every": 40, "log_every": 20, "cache_mb": 64},
+        }
+        path = tmp_path / "mini.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def trainer_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: arguments → exit code, stdout, stderr."""
+    from trainer.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["trainer", *map(str, arguments)])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

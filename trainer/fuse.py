@@ -1,0 +1,129 @@
+"""Fuser: the public Python API for inference, and the weights folder that it is saved to and loaded from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from trainer.data.encode import encode_pair, network_inputs
+from trainer.data.images import Image, as_rgb, read_image, to_images
+from trainer.errors import UserError
+from trainer.frozen.autoencoder import Autoencoder, load_autoencoder
+from trainer.frozen.text import TextEncoder
+from trainer.model import base
+from trainer.model.dit import FusionDiT
+from trainer.objectives.regression import Regression
+
+if TYPE_CHECKING:
+    from trainer.config import Config
+
+VERSION = 1
+MANIFEST = "fuser.json"
+
+
+class Fuser:
+    """Fuses two registered images of one scene as a sentence says.
+
+    >>> fuser = Fuser.from_pretrained("runs/tiny/weights")
+    >>> picture = fuser("dark.png", "bright.png", "remove the haze")  # (H, W, 3) uint8 RGB
+    """
+
+    def __init__(self, model: FusionDiT, autoencoder: Autoencoder, text: TextEncoder) -> None:
+        self.model, self.autoencoder, self.text = model.eval(), autoencoder, text
+
+    @torch.no_grad()
+    def __call__(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path, prompt: str) -> Image:
+        """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
+
+        Returns (H, W, 3) uint8 RGB. Raises UserError.
+        """
+        first, second = _as_image(a, "a"), _as_image(b, "b")
+        if first.shape != second.shape:
+            raise UserError(
+                f"images of different sizes: a is {first.shape[1]}x{first.shape[0]}, "
+                f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
+            )
+        latents = encode_pair(self.autoencoder, first, second)[None]
+        z = Regression.sample(self.model, network_inputs(self.autoencoder, latents, self.text([prompt])))
+        return to_images(self.autoencoder.decode(self.autoencoder.denormalise(z), first.shape[:2]))[0]
+
+    def save(self, folder: Path, config: Config) -> None:
+        """Writes dit/, autoencoder/, config.yaml and fuser.json (text encoder's name, hash, token length)."""
+        self.model.save_pretrained(folder / "dit")
+        self.autoencoder.save(folder / "autoencoder")
+        (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+        manifest = {
+            "version": VERSION,
+            "objective": "regression",
+            "base": base.NAME,
+            "autoencoder": {"hash": self.autoencoder.hash},
+            "text": {"encoder": self.text.name, "hash": self.text.hash, "max_tokens": self.text.max_tokens},
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> Fuser:
+        """Loads a weights folder (`trainer train` writes RUN/weights). Raises UserError where it is none, or newer."""
+        folder, where = Path(folder), choose_device(device)
+        manifest = _read_manifest(folder)
+        text = TextEncoder(manifest["text"]["encoder"], manifest["text"]["max_tokens"], where)
+        if text.hash != manifest["text"]["hash"]:
+            raise UserError(
+                f"--weights {folder}: trained with another text encoder than {text.name} is here (its sha256 differs)"
+            )
+        autoencoder = load_autoencoder(folder / "autoencoder", where)
+        if autoencoder.hash != manifest["autoencoder"]["hash"]:
+            raise UserError(
+                f"--weights {folder}: its autoencoder is not the one it was trained with; copy the folder again"
+            )
+        try:
+            model = FusionDiT.from_pretrained(folder / "dit")
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"--weights {folder}/dit: does not load ({reason}); copy the folder again") from None
+        if model.config["base"] != base.NAME:
+            raise UserError(
+                f"--weights {folder}/dit: trained on the base '{model.config['base']}', and this trainer "
+                f"makes '{base.NAME}'; use the trainer that they came with"
+            )
+        return cls(model.to(where), autoencoder, text)
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The named device, or a GPU where there is one. Raises UserError."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); take cpu") from None
+    return device
+
+
+def _as_image(image: np.ndarray | str | Path, name: str) -> Image:
+    return as_rgb(image, name) if isinstance(image, np.ndarray) else read_image(image)
+
+
+def _read_manifest(folder: Path) -> dict:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = int(manifest["version"])
+    except FileNotFoundError:
+        raise UserError(
+            f"--weights {folder}: no {MANIFEST} in it; give the folder that training wrote, RUN/weights"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"--weights {path}: not a manifest of weights; copy the folder again") from None
+    if version > VERSION:
+        raise UserError(
+            f"--weights {folder}: version {version}, and this trainer reads up to {VERSION}; update the trainer"
+        )
+    if manifest.get("objective") != "regression":
+        raise UserError(f"--weights {folder}: objective '{manifest.get('objective')}'; this trainer has 'regression'")
+    return manifest

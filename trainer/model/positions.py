@@ -1,0 +1,28 @@
+"""Two-dimensional rotary positions: any grid, nothing learned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+THETA = 100.0
+"""Longest wavelength over 2π, in latent positions: grids are tens to hundreds of positions wide."""
+
+
+def rotary_2d(height: int, width: int, head_dim: int, device: torch.device) -> Tensor:
+    """Angles as complex numbers, (height * width, head_dim / 2): rows turn the first half of pairs, columns the second.
+
+    Su et al., "RoFormer", 2021, along each axis (Heo et al., "Rotary position embedding for vision transformer", 2024).
+    """
+    frequencies = THETA ** -(torch.arange(head_dim // 4, device=device, dtype=torch.float32) / (head_dim // 4))
+    rows = torch.arange(height, device=device)[:, None, None] * frequencies  # (H, 1, d/4)
+    columns = torch.arange(width, device=device)[None, :, None] * frequencies  # (1, W, d/4)
+    shape = (height, width, head_dim // 4)
+    angles = torch.cat([rows.expand(shape), columns.expand(shape)], dim=-1).reshape(height * width, head_dim // 2)
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def rotate(x: Tensor, rotary: Tensor) -> Tensor:
+    """Turns each pair of channels of x (B, heads, N, head_dim) by its position's angle, in fp32."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotary).flatten(-2).to(x.dtype)

@@ -1,0 +1,54 @@
+"""What a run tells: one JSON object a line in OUT/log.jsonl, and progress on the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class RunLog:
+    """The log of a run that stands at `seen` of `total` samples; lines past that point (of a lost end) are dropped."""
+
+    def __init__(self, path: Path, seen: int, total: int) -> None:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["samples"] <= seen]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        self._seen, self._time = seen, time.perf_counter()
+        columns = (TextColumn("{task.completed}/{task.total} samples"), BarColumn(), TextColumn("{task.description}"))
+        self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task("", total=total, completed=seen)
+
+    def write(self, samples: int, loss: float, lr: float, grad_norm: float) -> None:
+        """A line for the samples since the last one."""
+        now = time.perf_counter()
+        speed = (samples - self._seen) / max(now - self._time, 1e-9)
+        self._seen, self._time = samples, now
+        line = {"samples": samples, "loss": loss, "lr": lr, "grad_norm": grad_norm, "samples_per_s": round(speed, 2)}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        text = f"loss {loss:.5f}  {speed:.1f} samples/s"
+        self._progress.update(self._task, completed=samples, description=text)
+        if not self._progress.console.is_terminal:
+            say(f"{samples:>10} samples  {text}")
+
+    def __enter__(self) -> RunLog:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        self._file.close()
+
+
+def say(text: str) -> None:
+    """A line to the person who watches; stdout is left for results."""
+    print(text, file=sys.stderr, flush=True)
