@@ -22,16 +22,16 @@ class Section(BaseModel):
 class AutoencoderConfig(Section):
     path: str = "klt"
     """'klt' (fitted to the shards when the run starts) or the folder of a diffusers autoencoder."""
-    channels: int = Field(32, ge=1, le=192)
+    channels: int = Field(default=32, ge=1, le=192)
     """Latent channels of the KLT; an autoencoder from a folder has its own number."""
-    fit_samples: int = Field(64, ge=1)
+    fit_samples: int = Field(default=64, ge=1)
     """Samples of the shards to which the KLT, or another autoencoder's mean and scale per channel, is fitted."""
 
 
 class TextConfig(Section):
     encoder: str = "all-MiniLM-L6-v2"
     """all-MiniLM-L6-v2 (comes with the package), or a folder or hub name of a sentence-transformers model."""
-    max_tokens: int = Field(40, ge=4, le=512)
+    max_tokens: int = Field(default=40, ge=4, le=512)
     """Prompts are cut and padded to this many tokens."""
 
 
@@ -42,7 +42,7 @@ class NetworkConfig(Section):
     """Number of blocks."""
     heads: int = Field(ge=1)
     """Attention heads; width / heads must be a multiple of 4 (two axes of rotary pairs)."""
-    mlp_ratio: float = Field(2.0, gt=0)
+    mlp_ratio: float = Field(default=2.0, gt=0)
     """Hidden channels of a block's gated convolutional MLP, in widths."""
 
     @model_validator(mode="after")
@@ -62,44 +62,35 @@ class TrainingConfig(Section):
     """Samples in a step."""
     lr: float = Field(gt=0)
     """Peak learning rate of AdamW."""
-    warmup: int = Field(ge=0)
-    """Samples over which the learning rate rises to its peak; a cosine to zero follows."""
-    weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the samples over which the learning rate rises to its peak; a cosine to zero follows."""
+    weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled weight decay, on matrices and kernels alone."""
-    grad_clip: float = Field(1.0, gt=0)
+    grad_clip: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient of a step."""
     ema_half_life: int = Field(ge=1)
     """Half-life of the averaged weights in samples; shorter near the start (a tenth of the samples seen)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the network's matrix products: auto is bf16 on a GPU and fp32 on a CPU. Weights and loss are fp32 always."""
 
-    @model_validator(mode="after")
-    def _warmup_fits(self) -> TrainingConfig:
-        if self.warmup >= self.samples:
-            raise ValueError(
-                f"warmup {self.warmup} with samples {self.samples}: warm-up must end before the run does; "
-                f"take warmup {self.samples // 10}"
-            )
-        return self
-
 
 class RunConfig(Section):
     """How the work is done, not what comes out: may change between a run and its resumption."""
 
-    workers: int = Field(1, ge=0)
+    workers: int = Field(default=1, ge=0)
     """Threads that read and decode samples; 0 works in the training thread. The order is the same for any number."""
     checkpoint_every: int = Field(ge=1)
     """Samples between checkpoints."""
     log_every: int = Field(ge=1)
     """Samples between lines of the log."""
-    cache_mb: int = Field(1024, ge=0)
+    cache_mb: int = Field(default=1024, ge=0)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
 
 
 class Config(Section):
     name: str = Field(pattern=r"^[\w.-]+$")
     """Names the run's folder."""
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the initial weights and of the order of samples."""
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     text: TextConfig = TextConfig()

@@ -17,7 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+MEMBERS = ("a", "b", "json", "target")
+PARTS = ("name", "offset", "size", "sha256")
 INSTRUCTIONS = ("remove the haze", "clear the noise in both pictures", "fuse the two")
+
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def picture(seed: int, size: int = 32, channels: int = 3) -> np.ndarray:
@@ -49,12 +54,11 @@ def write_shard(
         for index in indices:
             key = f"{index:09d}"
             instruction = INSTRUCTIONS[index % len(INSTRUCTIONS)]
-            record = {"version": 1, "key": key, "index": index, "task": "mef", "instruction": instruction, "size": [size] * 2}
-            row: dict[str, Any] = {"key": key, "index": index, "status": "ok", "reason": "", "height": size, "width": size}
-            row |= {"instruction": instruction, "record": json.dumps(record)}
+            record = {"version": 1, "key": key, "index": index, "task": "mef", "instruction": instruction}
+            row: dict[str, Any] = {"key": key, "index": index, "status": "ok", "height": size, "width": size}
             if index in failed:
-                row |= {"status": "failed", "reason": "unreadable", "record": None}
-                row |= {f"{m}_{part}": None for m in ("a", "b", "json", "target") for part in ("name", "offset", "size", "sha256")}
+                row |= {"status": "failed", "reason": "unreadable"}
+                row |= {f"{member}_{part}": None for member in MEMBERS for part in PARTS}
                 rows.append(row)
                 continue
             target = picture(index, size)
@@ -97,7 +101,7 @@ def config_file(tmp_path: Path) -> Callable[..., str]:
         values = {
             "model": {"width": 32, "depth": 1, "heads": 2},
             "autoencoder": {"channels": 16, "fit_samples": 8},
-            "training": {"samples": 100, "batch_size": 10, "lr": 2e-3, "warmup": 20, "ema_half_life": 50} | training,
+            "training": {"samples": 100, "batch_size": 10, "lr": 2e-3, "ema_half_life": 50} | training,
             "run": {"checkpoint_every": 40, "log_every": 20, "cache_mb": 64},
         }
         path = tmp_path / "mini.yaml"
@@ -108,7 +112,7 @@ def config_file(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def trainer_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def trainer_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs the command line in this process: arguments → exit code, stdout, stderr."""
     from trainer.cli import main
 

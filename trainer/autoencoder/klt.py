@@ -6,22 +6,21 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 FACTOR = 8
 DIM = 3 * FACTOR * FACTOR
 
 
-class KLTAutoencoder(ModelMixin, ConfigMixin):
+class KLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name twice
     """The best linear autoencoder of 8x8x3 blocks in mean squared error (Karhunen 1947, Loève 1948; Hotelling 1933).
 
     A block is a vector p of 192 values. With m its mean and V the first C eigenvectors of its covariance, as rows,
     z = V (p - m) and p̂ = m + Vᵀ z. Rows are orthonormal, so the squared error of a latent is that of its pixels.
     """
 
-    config_name = "config.json"
     mean: Tensor
     basis: Tensor
     latent_std: Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class Batches:
         self._room = cache_mb << 20
         self._cache: dict[int, tuple[Tensor, str]] = {}
 
-    def run(self, start: int, stop: int, size: int) -> Iterator[Batch]:
+    def run(self, start: int, stop: int, size: int) -> Generator[Batch, None, None]:
         """Batches for positions start … stop - 1, made one ahead in a thread of their own; the last may be smaller."""
         with ThreadPoolExecutor(1, "encoder") as pool:
             ahead = pool.submit(self.batch, start, min(size, stop - start))

@@ -21,7 +21,8 @@ from trainer.data.images import Image, decode_member
 from trainer.data.urls import Ranges, check_format, exists, expand, open_stream, read, sidecar_of
 from trainer.errors import UserError
 
-MEMBERS = ("a", "b", "target")
+IMAGES = ("a", "b", "target")
+MEMBERS = (*IMAGES, "json")
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,11 @@ class IndexedShards:
                     f"{url}: {row[f'{member}_name']}: not the bytes that its sidecar lists; copy the shard again"
                 )
             members[row[f"{member}_name"].split(".", 1)[1]] = data
-        return _decode(row["key"], members, json.loads(row["record"]), url)
+        return _decode(row["key"], members, url)
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for column in ("key", *(f"{member}_sha256" for member in MEMBERS), "record"):
+        for column in ("key", *(f"{member}_sha256" for member in MEMBERS)):
             for value in self._rows[column].to_pylist():
                 digest.update(value.encode() + b"\0")
         return digest.hexdigest()
@@ -171,7 +172,7 @@ class StreamedShards:
                 self._next += 1
                 if self._next > number:
                     break
-            samples.append(_decode(raw.pop("__key__"), raw, _record(raw, url), url))
+            samples.append(_decode(raw["__key__"], raw, url))
         return samples
 
     def close(self) -> None:
@@ -203,7 +204,7 @@ def _read_sidecar(tar: str) -> Any:
     import pyarrow.parquet as pq
 
     url = sidecar_of(tar)
-    columns = ["key", "status", "height", "width", "record"]
+    columns = ["key", "status", "height", "width"]
     columns += [f"{member}_{part}" for member in MEMBERS for part in ("name", "offset", "size", "sha256")]
     try:
         file = pq.ParquetFile(io.BytesIO(read(url)))
@@ -226,7 +227,7 @@ def _samples_of_tar(url: str) -> Iterator[dict[str, Any]]:
     try:
         with open_stream(url) as stream:
             for raw in group_by_keys(tar_file_expander([{"url": url, "stream": stream}])):
-                if _name(raw, "a") and _name(raw, "b") and _name(raw, "target") and "json" in raw:
+                if "json" in raw and all(_name(raw, member) for member in IMAGES):
                     yield raw
     except FileNotFoundError:
         raise UserError(f"--shards {url}: not there; check the path, the address and the range in braces") from None
@@ -234,19 +235,16 @@ def _samples_of_tar(url: str) -> Iterator[dict[str, Any]]:
         raise UserError(f"{url}: not a whole tar ({error}); copy it again or leave it out") from None
 
 
-def _record(raw: dict[str, Any], url: str) -> dict[str, Any]:
-    record = json.loads(raw["json"])
-    check_format(record.get("version"), "images", f"{url}: {record.get('key')}.json")
-    return record
-
-
 def _name(members: dict[str, Any], member: str) -> str | None:
     return next((name for name in members if name.startswith(f"{member}.")), None)
 
 
-def _decode(key: str, members: dict[str, bytes], record: dict[str, Any], url: str) -> Sample:
+def _decode(key: str, members: dict[str, bytes], url: str) -> Sample:
+    """A sample from its members by suffix: {"a.png": …, "b.jpg": …, "target.png": …, "json": …}."""
+    record = json.loads(members["json"])
+    check_format(record.get("version"), "images", f"{url}: {key}.json")
     images = {}
-    for member in MEMBERS:
+    for member in IMAGES:
         name = _name(members, member)
         assert name is not None
         try:

@@ -27,13 +27,13 @@ def is_remote(url: str) -> bool:
 
 def expand(urls: list[str]) -> list[str]:
     """Tars in order: braces expanded, dataset folders (local or http) replaced by their shards. Raises UserError."""
-    from braceexpand import UnbalancedBracesError, braceexpand
+    from braceexpand import braceexpand
 
     tars: list[str] = []
     for pattern in urls:
         try:
             names = list(braceexpand(pattern))
-        except UnbalancedBracesError:
+        except ValueError:
             raise UserError(f"--shards {pattern}: braces do not match; write {{000000..000003}}.tar") from None
         for url in names:
             tars += [url] if url.endswith(".tar") else _shards_of_folder(url.rstrip("/"))

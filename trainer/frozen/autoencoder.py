@@ -25,7 +25,7 @@ class Autoencoder:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model.eval().requires_grad_(False)
+        self.model: Any = model.eval().requires_grad_(False)
         self.device = next(iter(model.state_dict().values())).device
         with torch.no_grad():
             probe = self._latent(torch.zeros(1, 3, 64, 64, device=self.device))
@@ -38,7 +38,7 @@ class Autoencoder:
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1], any H and W → (B, C, ⌈H/f⌉, ⌈W/f⌉); the mode of a model that gives a distribution."""
+        """(B, 3, H, W) in [-1, 1], any H and W → (B, C, ⌈H/f⌉, ⌈W/f⌉); the mode, of a distribution."""
         height, width = x.shape[-2:]
         down, right = -height % self.factor, -width % self.factor
         # reflection is the smoother continuation, but it cannot reach past a picture smaller than itself
@@ -105,7 +105,7 @@ def load_autoencoder(path: str | Path, device: str | torch.device = "cpu") -> Au
     except (OSError, ValueError) as error:
         raise UserError(f"autoencoder {folder}/config.json: cannot be read ({error})") from None
     try:
-        autoencoder = Autoencoder(_class_of(name, folder).from_pretrained(folder).to(device))
+        autoencoder = Autoencoder(_class_of(name, folder).from_pretrained(folder, low_cpu_mem_usage=False).to(device))
     except UserError:
         raise
     except Exception as error:  # diffusers and safetensors raise many kinds; all mean that these weights do not fit

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from trainer.model import base as fixed
@@ -20,14 +20,12 @@ from trainer.model.modulation import Modulation, modulate, time_features
 from trainer.model.positions import rotary_2d
 
 
-class FusionDiT(ModelMixin, ConfigMixin):
+class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name twice
     """A diffusion transformer that predicts the fused picture's latent; it returns the base until it is trained.
 
     latent_channels: C. text_dim: width of the token embeddings. time: whether it takes a state z_t at a time t.
     base: the fixed fusion that it was trained on.
     """
-
-    config_name = "config.json"
 
     @register_to_config
     def __init__(

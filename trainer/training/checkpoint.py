@@ -32,7 +32,7 @@ def claim_folder(out: Path, config: Config) -> None:
         if out.is_dir() and any(out.iterdir()):
             raise UserError(f"--out {out}: holds something else (no config.yaml of a run); name an empty or new folder")
         out.mkdir(parents=True, exist_ok=True)
-    else:
+    elif (out / "autoencoder").is_dir():  # before that nothing was done
         there, here = _flat(_read_config(path).model_dump()), _flat(config.model_dump())
         changed = [key for key in here if here[key] != there.get(key) and not key.startswith(MAY_CHANGE)]
         if changed:

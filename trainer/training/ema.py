@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+
+from trainer.model.dit import FusionDiT
 
 RAMP = 0.1
 
@@ -17,12 +18,12 @@ class EMA:
     the first steps are soon forgotten (Karras et al., "Elucidating the design space", 2022, appendix F.2).
     """
 
-    def __init__(self, model: nn.Module, half_life: int) -> None:
+    def __init__(self, model: FusionDiT, half_life: int) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.half_life = half_life
 
     @torch.no_grad()
-    def update(self, model: nn.Module, seen: int, batch: int) -> None:
+    def update(self, model: FusionDiT, seen: int, batch: int) -> None:
         """After a step on `batch` samples, the last of which was number `seen`."""
         beta = 0.5 ** (batch / min(self.half_life, RAMP * seen))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - beta)

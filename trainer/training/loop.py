@@ -12,7 +12,7 @@ from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import Config, TrainingConfig
 from trainer.data.encode import Batches
 from trainer.data.images import Image, to_tensor
-from trainer.data.shards import Sample, Shards, open_shards
+from trainer.data.shards import IndexedShards, Sample, Shards, open_shards
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder, load_autoencoder
 from trainer.frozen.text import TextEncoder
@@ -36,14 +36,16 @@ def train(
     Ctrl-C, and the same call goes on from the checkpoint. Raises UserError.
     """
     where = choose_device(device)
-    claim_folder(out, config)
     shards = open_shards(urls, config.seed, config.run.workers)
+    claim_folder(out, config)
     autoencoder = prepare_autoencoder(config, shards, out / "autoencoder", where)
     text = TextEncoder(config.text.encoder, config.text.max_tokens, where)
-    batches = Batches(shards, autoencoder, text, config.run.cache_mb)
+    cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
+    batches = Batches(shards, autoencoder, text, cache_mb)
 
     torch.manual_seed(config.seed)
-    model = build_model(config, autoencoder.channels, text.dim).to(where)
+    model = build_model(config, autoencoder.channels, text.dim)
+    model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
     ema = EMA(model, config.training.ema_half_life)
     optimizer = build_optimizer(model, config.training)
     objective = Regression(autoencoder.latent_std)
@@ -79,13 +81,13 @@ def train(
                 loss_sum, loss_count = loss_sum + losses.detach().sum(), loss_count + count
                 if crossed(before, seen, config.run.log_every) or seen == total:
                     log.write(seen, float(loss_sum) / loss_count, lr, float(norm))
+                    loss_sum, loss_count = torch.zeros_like(loss_sum), 0
+                if crossed(before, seen, config.run.checkpoint_every) or seen == total:
                     if not math.isfinite(float(norm)):
                         raise UserError(
-                            f"--out {out}: the gradient is not finite at sample {seen}; "
-                            f"lower training.lr ({config.training.lr})"
+                            f"--out {out}: the gradient is {float(norm)} at sample {seen}; it must be finite: "
+                            f"lower training.lr ({config.training.lr}) and name another folder"
                         )
-                    loss_sum, loss_count = torch.zeros_like(loss_sum), 0
-                if crossed(before, seen, config.run.checkpoint_every):
                     save_checkpoint(out, seen, model, ema.model, optimizer, identity)
                     saved = seen
     except KeyboardInterrupt:
@@ -163,9 +165,10 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Ada
 
 def learning_rate(seen: int, config: TrainingConfig) -> float:
     """Linear warm-up, then half a cosine to zero, by samples seen at the end of the step."""
-    if seen < config.warmup:
-        return config.lr * seen / config.warmup
-    progress = (seen - config.warmup) / (config.samples - config.warmup)
+    warmup = config.warmup * config.samples
+    if seen < warmup:
+        return config.lr * seen / warmup
+    progress = (seen - warmup) / (config.samples - warmup)
     return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
