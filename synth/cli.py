@@ -76,19 +76,15 @@ def preview(
 
 @app.command()
 def effects() -> None:
-    """List the effects with the physical quantities that a recipe may set."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List the effects: stage, images, severity, and the quantities that a recipe may set."""
     from synth.degradations import effects as known
 
-    table = Table("effect", "stage", "images", "quantity in place of the severity", "besides")
     for name, effect in known().items():
-        told = {key: f"{key} {q.low:g} to {q.high:g} {q.unit}" for key, q in effect.quantities.items()}
-        strong = [told[key] for key, q in effect.quantities.items() if q.strength]
-        other = [told[key] for key, q in effect.quantities.items() if not q.strength]
-        table.add_row(name, effect.stage.name.lower(), effect.images, ", ".join(strong), ", ".join(other))
-    Console().print(table)
+        typer.echo(f"{name}: {effect.stage.name.lower()}, falls on {effect.images}; severity 0 to 1")
+        for key, quantity in effect.quantities.items():
+            span = ", ".join(map(str, quantity.choices)) or f"{quantity.low:g} to {quantity.high:g}"
+            instead = " (in place of the severity)" if quantity.strength else ""
+            typer.echo(f"    {key}: {span} {quantity.unit}{instead}")
 
 
 def _say_plan(plan: "Plan") -> None:

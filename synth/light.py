@@ -14,15 +14,14 @@ CRUSHED = 2  # and up to which as black
 
 
 def measure(task: Task, a: Bytes, b: Bytes) -> Light:
-    """Gains and the 95th percentile of radiance of a clean pair, from the whole pictures.
+    """Gains and the brightness of the scene of a clean pair, from the whole pictures.
 
     The two shots of a bracket differ by a factor in linear light: the median ratio of lumas where neither clips, or
     5.7 stops where fewer than 1% of the pixels can be compared (`assumed`). Other pairs share one exposure (`equal`).
     """
     a, b = shrink(a, MEASURED_AT), shrink(b, MEASURED_AT)
     if task != "mef":
-        visible = luma(to_linear(a)) if task == "vif" else np.maximum(luma(to_linear(a)), luma(to_linear(b)))
-        return Light(float(np.percentile(visible, 95)), {"a": 1.0, "b": 1.0}, "equal")
+        return Light(float(np.percentile(luma(to_linear(a)), 95)), {"a": 1.0, "b": 1.0}, "equal")
     linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
     level_a, level_b = luma(a), luma(b)
     usable = (np.minimum(level_a, level_b) >= DARKEST) & (np.maximum(level_a, level_b) <= BRIGHTEST)
@@ -33,10 +32,8 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
     else:
         ratio = float(np.median(linear_a[usable] / linear_b[usable]))
         gain, kind = {"a": min(1.0, ratio), "b": min(1.0, 1 / ratio)}, "measured"
-    brighter, darker = (linear_a, linear_b) if gain["a"] == 1.0 else (linear_b, linear_a)
-    bright_level = level_a if gain["a"] == 1.0 else level_b
-    radiance = np.where(bright_level < CLIPPED, brighter, np.maximum(brighter, darker / min(gain.values())))
-    return Light(float(np.percentile(radiance, 95)), gain, kind)
+    brighter = linear_a if gain["a"] == 1.0 else linear_b
+    return Light(float(np.percentile(brighter, 95)), gain, kind)
 
 
 def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:

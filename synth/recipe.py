@@ -259,9 +259,9 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
 
 def _one_line(error: ErrorDetails, single_task: bool) -> str:
     """`degradations.always[0]: haze.betta: unknown key; did you mean 'severity'?`"""
-    steps = list(error["loc"])
+    steps = [step for step in error["loc"] if step != "[key]"]
     if single_task and steps[:1] == ["tasks"]:
-        steps = steps[2:]
+        steps = steps[2:] or ["task"]
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
     if error["type"] == "extra_forbidden":
         known = _keys_at(steps[:-1]) if not single_task or len(steps) > 1 else [*Recipe.model_fields, *_TOP]

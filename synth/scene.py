@@ -73,7 +73,8 @@ class View:
 class Light:
     """What is known of a whole picture's light before anything is drawn.
 
-    p95: 95th percentile of the scene's radiance (luma).
+    p95: 95th percentile of the scene's radiance (luma) as the brighter image records it, so 1 at most: fog as bright as
+        a sky far beyond its white would leave that image white all over, and a camera that meters the fog would not.
     """
 
     p95: float

@@ -12,6 +12,8 @@ from synth.errors import UserError
 from synth.pixels import Bytes, in_colour
 from synth.shards import read_rows
 
+COLUMNS = 2  # samples side by side
+LEAST_PX = 200  # smaller images are shown enlarged by a whole factor, pixel for pixel
 GAP = 6  # pixels between the images
 TEXT_PX = 13
 LINE_PX = 18
@@ -29,18 +31,31 @@ def write_sheet(dataset: Path, out: Path, count: int) -> int:
         raise UserError(f"{dataset}: no finished shard with a sample in it")
     chosen = [rows[int(i)] for i in np.unique(np.linspace(0, len(rows) - 1, count).round())]
     strips = [_strip(side.with_suffix(".tar"), row) for side, row in chosen]
-    width = max(strip.shape[1] for strip in strips)
-    padded = [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips]
+    rows_of_strips = [strips[i : i + COLUMNS] for i in range(0, len(strips), COLUMNS)]
+    height, width = (max(strip.shape[axis] for strip in strips) for axis in (0, 1))
+    sheet = np.vstack([np.hstack([_padded(s, height, width) for s in row]) for row in map(_filled, rows_of_strips)])
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(codecs.encode_png(np.vstack(padded)))
+    out.write_bytes(codecs.encode_png(sheet))
     return len(strips)
+
+
+def _filled(row: list[Bytes]) -> list[Bytes]:
+    """A row with blank strips where the samples end before it does."""
+    return row + [np.full_like(row[0], 255)] * (COLUMNS - len(row))
+
+
+def _padded(strip: Bytes, height: int, width: int) -> Bytes:
+    below, right = height - strip.shape[0], width - strip.shape[1]
+    return np.pad(strip, ((0, below + 2 * GAP), (0, right + GAP), (0, 0)), constant_values=255)
 
 
 def _strip(tar: Path, row: dict[str, Any]) -> Bytes:
     """One sample: its images side by side, above them two lines of text."""
     with tar.open("rb") as file:
         images = [_member(file, row, name) for name in ("a", "b", "target")]
-    height = max(image.shape[0] for image in images)
+    factor = -(-LEAST_PX // images[0].shape[1])
+    images = [image.repeat(factor, 0).repeat(factor, 1) for image in images]
+    height = images[0].shape[0]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     picture = np.hstack([part for image in images for part in (image, gap)])
     record = json.loads(row["record"])
@@ -54,16 +69,17 @@ def _member(file: Any, row: dict[str, Any], name: str) -> Bytes:
 
 def caption(record: dict[str, Any]) -> list[str]:
     """The instruction, and one line of what was drawn."""
-    drawn = []
+    drawn: dict[str, list[str]] = {}
     for item in record["degradations"]:
         shown = [
             f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
             for key, value in item["params"].items()
             if isinstance(value, int | float | str) and key != "seed"
         ]
-        drawn.append(f"{item['effect']}.{item['image']} {', '.join(shown)}")
+        drawn.setdefault(f"{item['effect']} {', '.join(shown)}", []).append(item["image"])
+    told = [f"{'+'.join(images)}: {effect}" for effect, images in drawn.items()]
     source = f"{record['key']} {record['task']} {record['source']['scene']}"
-    return [f"“{record['instruction']}” ({record['kind']})", f"{source}: {'; '.join(drawn) or 'nothing'}"]
+    return [f"“{record['instruction']}” ({record['kind']})", f"{source}: {'; '.join(told) or 'undamaged'}"]
 
 
 def _text(lines: list[str], width: int) -> Bytes:

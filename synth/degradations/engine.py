@@ -56,7 +56,10 @@ class Applied:
             "stage": self.degradation.stage.name.lower(),
             "severity": self.severity,
             "asked": self.asked,
-            "params": dataclasses.asdict(self.params),
+            "params": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self.params).items()
+            },
         }
 
 

@@ -1,0 +1,47 @@
+"""Pictures, views and folders of pairs for the tests of synth."""
+
+from pathlib import Path
+
+import numpy as np
+from skimage import data
+
+from synth import codecs
+from synth.pixels import Bytes, to_bytes, to_linear
+from synth.scene import ImageName, Modality, Scene, View
+
+
+def photograph(height: int = 96, width: int = 130, colour: bool = True) -> Bytes:
+    """A part of a real photograph: textures, edges and flat parts, bright and dark."""
+    image = data.astronaut()[40 : 40 + height, 150 : 150 + width]
+    return np.ascontiguousarray(image if colour else image[:, :, 1])
+
+
+def scene(height: int, width: int, gain: dict[ImageName, float] | None = None) -> Scene:
+    """Depth from 20 m at the lower edge to 200 m at the upper one."""
+    depth = np.linspace(200, 20, height, dtype=np.float32)[:, None].repeat(width, 1)
+    gains: dict[ImageName, float] = gain or {"a": 1.0, "b": 1.0}
+    return Scene(depth, "proxy", 200.0, (0.71, 0.70, 0.69), (1.0, 0.5), gains, "equal")
+
+
+def view(image: Bytes, name: ImageName = "a", modality: Modality = "visible", of: Scene | None = None) -> View:
+    """How one image sees a scene."""
+    height, width = image.shape[:2]
+    shared = of or scene(height, width)
+    return View(shared, name, modality, (height, width), image.ndim == 3, float(to_linear(image).mean()))
+
+
+def write_pair(folder: Path, a: Bytes, b: Bytes, **others: Bytes) -> Path:
+    """A folder with a.png, b.png and whatever else is named."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, image in {"a": a, "b": b, **others}.items():
+        (folder / f"{name}.png").write_bytes(codecs.encode_png(image))
+    return folder
+
+
+def bracket_folder(root: Path, count: int = 3) -> Path:
+    """A folder of small brackets of different photographs."""
+    for number, name in enumerate(["astronaut", "coffee", "chelsea"][:count]):
+        image = getattr(data, name)()[60:220, 100:300]
+        linear = to_linear(image)
+        write_pair(root / f"shots-{number}", to_bytes(linear / 8), to_bytes(linear * 4))
+    return root

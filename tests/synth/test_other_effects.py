@@ -1,0 +1,70 @@
+"""Noise, JPEG and Gaussian blur against what they claim to be."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from synth.degradations import effects
+from synth.degradations.blur import BlurParams
+from synth.degradations.engine import Applied, damage
+from synth.degradations.jpeg import JpegParams
+from synth.degradations.noise import NoiseParams
+from synth.pixels import to_linear
+from tests.synth.helpers import photograph, view
+
+
+def psnr(x, y):
+    return 10 * np.log10(255**2 / np.mean((x.astype(float) - y) ** 2))
+
+
+@pytest.mark.parametrize("sigma", [5.0, 15.0, 25.0])
+def test_noise_has_its_sigma_in_grey_levels_and_is_white(sigma):
+    image = np.full((200, 200, 3), 128, np.uint8)
+    out = damage(image, [Applied("noise", "a", None, NoiseParams(sigma, 42))], view(image), None)
+    field = out.astype(float) - 128
+    assert field.std() == pytest.approx(sigma, rel=0.02)
+    assert abs(field.mean()) < 0.2
+    assert abs(np.corrcoef(field[:, 1:].ravel(), field[:, :-1].ravel())[0, 1]) < 0.01
+    assert abs(np.corrcoef(field[..., 0].ravel(), field[..., 1].ravel())[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize(("quality", "subsampling", "pillow"), [(20, "420", 2), (50, "422", 1), (80, "444", 0)])
+def test_jpeg_loses_as_much_as_pillows_at_the_same_quality(quality, subsampling, pillow):
+    image = photograph(240, 240)
+    ours = effects()["jpeg"].apply(image, JpegParams(quality, subsampling), view(image))
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=pillow)
+    theirs = np.asarray(Image.open(buffer))
+    assert psnr(ours, image) == pytest.approx(psnr(theirs, image), abs=0.3)
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_blur_is_a_gaussian_in_linear_light(colour):
+    image = photograph(colour=colour)
+    linear = to_linear(image)
+    out = effects()["blur"].apply(linear, BlurParams(2.5), view(image))
+    expected = gaussian_filter(linear, (2.5, 2.5, 0) if colour else 2.5, mode="mirror", truncate=4.0)
+    assert np.allclose(out, expected, atol=2e-3)
+
+
+def test_blur_takes_the_same_detail_at_every_size():
+    small, large = (effects()["blur"].draw(0.5, view(photograph(64, w)), None, {}) for w in (128, 256))  # type: ignore[arg-type]
+    assert large.sigma == pytest.approx(2 * small.sigma)
+
+
+def test_imgaug_works_under_this_numpy_and_leaves_numpy_alone():
+    from synth.degradations.external import load_imgaug
+
+    before = set(dir(np))
+    imgaug = load_imgaug()
+    assert set(dir(np)) == before
+    image = photograph(64, 64)
+    rain = imgaug.augmenters.Rain(speed=0.2)
+    rain.seed_(3)
+    out = rain(image=image)
+    assert out.shape == image.shape
+    assert out.mean() > image.mean()
+    assert imgaug.parameters.SimplexNoise().draw_samples((8, 8)).shape == (8, 8)
