@@ -81,7 +81,7 @@ class Fuser:
                 f"--weights {folder}: its autoencoder is not the one it was trained with; copy the folder again"
             )
         try:
-            model = FusionDiT.from_pretrained(folder / "dit", low_cpu_mem_usage=False)
+            model = FusionDiT.from_pretrained(folder / "dit", low_cpu_mem_usage=False, use_safetensors=True)
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"--weights {folder}/dit: does not load ({reason}); copy the folder again") from None

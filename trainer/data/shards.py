@@ -7,6 +7,7 @@ function of (seed, position), so the state of a run is one integer, the samples 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 from collections.abc import Generator, Iterator, Sequence
@@ -231,7 +232,7 @@ def _samples_of_tar(url: str) -> Iterator[dict[str, Any]]:
                     yield raw
     except FileNotFoundError:
         raise UserError(f"--shards {url}: not there; check the path, the address and the range in braces") from None
-    except tarfile.TarError as error:
+    except (tarfile.TarError, http.client.HTTPException, OSError) as error:
         raise UserError(f"{url}: not a whole tar ({error}); copy it again or leave it out") from None
 
 

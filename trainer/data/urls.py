@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import tempfile
@@ -9,10 +10,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from trainer.errors import UserError
+
+T = TypeVar("T")
 
 VERSION = 1
 TIMEOUT_S = 60
@@ -51,7 +55,7 @@ def exists(url: str) -> bool:
     if not is_remote(url):
         return Path(url).is_file()
     try:
-        _request(url, method="HEAD").close()
+        _request(url, lambda answer: answer.close(), method="HEAD")
         return True
     except FileNotFoundError:
         return False
@@ -59,13 +63,12 @@ def exists(url: str) -> bool:
 
 def read(url: str) -> bytes:
     """All bytes of a file or URL. Raises FileNotFoundError, UserError."""
-    with open_stream(url) as stream:
-        return stream.read()
+    return _request(url, lambda answer: answer.read()) if is_remote(url) else Path(url).read_bytes()
 
 
 def open_stream(url: str) -> IO[bytes]:
     """A file or URL opened for one pass. Raises FileNotFoundError, UserError."""
-    return _request(url) if is_remote(url) else Path(url).open("rb")
+    return _request(url, lambda answer: answer) if is_remote(url) else Path(url).open("rb")
 
 
 class Ranges:
@@ -77,25 +80,33 @@ class Ranges:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ranged: set[str] = set()
         self._spooled: dict[str, Path] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def read(self, url: str, offset: int, size: int) -> bytes:
         """`size` bytes from `offset`. Raises FileNotFoundError, UserError."""
-        path = Path(url) if not is_remote(url) else self._spooled.get(url)
-        if path is None:
-            return self._read_remote(url, offset, size)
-        with path.open("rb") as file:
+        if url in self._ranged:
+            return self._fetch(url, offset, size)
+        if is_remote(url) and url not in self._spooled:
+            with self._lock:  # one thread finds out how the server answers
+                if url not in self._ranged and url not in self._spooled:
+                    return self._fetch(url, offset, size)
+            return self.read(url, offset, size)
+        with self._spooled.get(url, Path(url)).open("rb") as file:
             return os.pread(file.fileno(), size, offset)
 
-    def _read_remote(self, url: str, offset: int, size: int) -> bytes:
-        with _request(url, {"Range": f"bytes={offset}-{offset + size - 1}"}) as answer:
+    def _fetch(self, url: str, offset: int, size: int) -> bytes:
+        def use(answer: Any) -> bytes | None:
             if answer.status == 206:
+                self._ranged.add(url)
                 return answer.read()
-            with self._lock:
-                if url not in self._spooled:
-                    self._spooled[url] = self._spool(answer, url)
-        return self.read(url, offset, size)
+            self._ranged.discard(url)
+            self._spooled[url] = self._spool(answer, url)
+            return None
+
+        data = _request(url, use, {"Range": f"bytes={offset}-{offset + size - 1}"})
+        return self.read(url, offset, size) if data is None else data
 
     def _spool(self, answer: Any, url: str) -> Path:
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="mmaif-shards-")
@@ -149,24 +160,27 @@ def _shard_names(dataset: dict[str, Any]) -> list[str]:
     return [str(shard["name"]) for shard in dataset.get("shards", [])]
 
 
-def _request(url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Any:
-    """An open answer; tried again after a pause where server or line fail. Raises FileNotFoundError, UserError."""
+def _request(url: str, use: Callable[[Any], T], headers: dict[str, str] | None = None, method: str = "GET") -> T:
+    """`use` of the open answer; tried again after a pause where server or line fail.
+
+    Raises FileNotFoundError, UserError.
+    """
+    request = urllib.request.Request(url, headers=headers or {}, method=method)
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(0.5 * 2**attempt)
         try:
-            return urllib.request.urlopen(
-                urllib.request.Request(url, headers=headers or {}, method=method), timeout=TIMEOUT_S
-            )
+            return use(urllib.request.urlopen(request, timeout=TIMEOUT_S))
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):
                 raise FileNotFoundError(url) from None
             reason = f"HTTP {error.code}"
             if error.code < 500 and error.code != 429:
                 break
-        except (urllib.error.URLError, OSError) as error:
-            reason = str(getattr(error, "reason", error))
-            if isinstance(getattr(error, "reason", error), ConnectionRefusedError):
+        except (OSError, http.client.HTTPException) as error:
+            cause = getattr(error, "reason", error)
+            reason = str(cause) or type(cause).__name__
+            if isinstance(cause, ConnectionRefusedError):
                 break
     raise UserError(f"{url}: cannot be read ({reason}); check the address and run the command again")

@@ -104,10 +104,12 @@ def load_autoencoder(path: str | Path, device: str | torch.device = "cpu") -> Au
         raise UserError(f"autoencoder {folder}: no config.json; give the folder of a diffusers autoencoder") from None
     except (OSError, ValueError) as error:
         raise UserError(f"autoencoder {folder}/config.json: cannot be read ({error})") from None
+    known = _class_of(name, folder)
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(f"autoencoder {folder}: no .safetensors beside its config.json; copy the folder again")
     try:
-        autoencoder = Autoencoder(_class_of(name, folder).from_pretrained(folder, low_cpu_mem_usage=False).to(device))
-    except UserError:
-        raise
+        model = known.from_pretrained(folder, low_cpu_mem_usage=False, use_safetensors=True)
+        autoencoder = Autoencoder(model.to(device))
     except Exception as error:  # diffusers and safetensors raise many kinds; all mean that these weights do not fit
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"autoencoder {folder}: its weights do not load as {name} of images ({reason})") from None

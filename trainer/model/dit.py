@@ -40,7 +40,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         base: str = fixed.NAME,  # read by nothing here: kept in config.json, where Fuser checks it
     ) -> None:
         super().__init__()
-        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) if time else None
+        self.embed_time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) if time else None
         self.head_dim = width // heads
         self.embed = nn.Linear((4 if time else 3) * latent_channels, width)
         self.embed_tokens = nn.Linear(text_dim, width)
@@ -69,11 +69,11 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         """
         inputs = [z_a, z_b, base]
         c = self.embed_pooled(pooled)  # (B, D)
-        if (self.time is None) != (z_t is None) or (z_t is None) != (t is None):
+        if (self.embed_time is None) != (z_t is None) or (z_t is None) != (t is None):
             raise ValueError("z_t and t go together, with a network that was built with time=True, and with no other")
-        if self.time is not None and z_t is not None and t is not None:
+        if self.embed_time is not None and z_t is not None and t is not None:
             inputs.append(z_t)
-            c = c + self.time(time_features(t, c.shape[-1]))
+            c = c + self.embed_time(time_features(t, c.shape[-1]))
 
         height, width = base.shape[-2:]
         rotary = rotary_2d(height, width, self.head_dim, base.device)

@@ -1,0 +1,128 @@
+"""The KLT against numpy's PCA, and every autoencoder behind one interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
+
+from trainer import load_autoencoder
+from trainer.autoencoder.klt import KLTAutoencoder
+from trainer.data.images import to_tensor
+from trainer.frozen.autoencoder import Autoencoder
+
+CPU = torch.device("cpu")
+
+
+def images(count: int = 24, size: int = 64) -> torch.Tensor:
+    """Smooth pictures with a little noise, so that the covariance has full rank."""
+    rng = np.random.default_rng(0)
+    noisy = [
+        np.clip(picture(i, size) + rng.normal(0, 6, (size, size, 3)), 0, 255).astype(np.uint8) for i in range(count)
+    ]
+    return to_tensor(noisy, CPU)
+
+
+def blocks_of(x: torch.Tensor) -> np.ndarray:
+    """(B, 3, H, W) → (N, 192), cut by numpy alone."""
+    batch, _, height, width = x.shape
+    cut = x.numpy().reshape(batch, 3, height // 8, 8, width // 8, 8).transpose(0, 2, 4, 1, 3, 5)
+    return cut.reshape(-1, 192).astype(np.float64)
+
+
+def psnr(x: torch.Tensor, y: torch.Tensor) -> float:
+    return float(10 * torch.log10(4 / ((x - y) ** 2).mean()))
+
+
+def test_the_round_trip_is_that_of_principal_components() -> None:
+    x = images()
+    model = KLTAutoencoder.fit(list(x), latent_channels=20)
+    blocks = blocks_of(x)
+    mean = blocks.mean(0)
+    _, singular, rows = np.linalg.svd(blocks - mean, full_matrices=False)
+    expected = (blocks - mean) @ rows[:20].T @ rows[:20] + mean
+    np.testing.assert_allclose(blocks_of(model.decode(model.encode(x))), expected, atol=2e-4)
+    np.testing.assert_allclose(model.latent_std, singular[:20] / np.sqrt(len(blocks)), rtol=1e-3)
+
+
+def test_more_channels_are_better_and_all_are_exact() -> None:
+    x = images()
+    quality = [psnr(m.decode(m.encode(x)), x) for m in (KLTAutoencoder.fit(list(x), c) for c in (8, 32, 96, 192))]
+    assert quality == sorted(quality)
+    assert quality[-1] > 90
+
+
+def test_latents_of_the_fit_have_the_saved_mean_and_scale() -> None:
+    x = images()
+    autoencoder = Autoencoder(KLTAutoencoder.fit(list(x), 16))
+    z = autoencoder.normalise(autoencoder.encode(x)).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(z.mean(1), torch.zeros(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(z.std(1, correction=0), torch.ones(16), atol=1e-2, rtol=0)
+
+
+def test_a_saved_autoencoder_loads_bit_for_bit(tmp_path: Path) -> None:
+    x = images(4)
+    autoencoder = Autoencoder(KLTAutoencoder.fit(list(x), 32))
+    autoencoder.save(tmp_path / "klt")
+    again = load_autoencoder(tmp_path / "klt")
+    assert again.hash == autoencoder.hash
+    assert torch.equal(again.encode(x), autoencoder.encode(x))
+    assert torch.equal(again.latent_mean, autoencoder.latent_mean)
+    assert torch.equal(again.latent_std, autoencoder.latent_std)
+    other = Autoencoder(KLTAutoencoder.fit([*list(x), -x[0]], 32))
+    assert other.hash != autoencoder.hash
+
+
+FOREIGN = {
+    "kl": lambda: AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(8, 8, 8),
+        norm_num_groups=4,
+        latent_channels=6,
+        layers_per_block=1,
+    ),
+    "tiny": lambda: AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4),
+    "dc": lambda: AutoencoderDC(
+        latent_channels=8,
+        attention_head_dim=4,
+        encoder_block_out_channels=(8, 16, 16),
+        decoder_block_out_channels=(8, 16, 16),
+        encoder_layers_per_block=(1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1),
+        encoder_qkv_multiscales=((), (), ()),
+        decoder_qkv_multiscales=((), (), ()),
+    ),
+}
+SHAPES = {"kl": (6, 4), "tiny": (4, 8), "dc": (8, 4)}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_any_diffusers_autoencoder_stands_behind_one_interface(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    FOREIGN[name]().save_pretrained(tmp_path / name)
+    autoencoder = load_autoencoder(tmp_path / name)
+    assert (autoencoder.channels, autoencoder.factor) == SHAPES[name]
+    x = images(1, 32)[:, :, :27, :31]
+    z = autoencoder.encode(x)
+    assert z.shape == (1, autoencoder.channels, -(-27 // autoencoder.factor), -(-31 // autoencoder.factor))
+    assert autoencoder.decode(z, (27, 31)).shape == x.shape
+    assert torch.equal(z, autoencoder.encode(x)), "the mode of the posterior, not a draw"
+
+    autoencoder.measure(list(images(6, 32)))
+    normalised = torch.cat([autoencoder.normalise(autoencoder.encode(i[None])).flatten(2)[0] for i in images(6, 32)], 1)
+    torch.testing.assert_close(normalised.mean(1), torch.zeros(autoencoder.channels), atol=1e-3, rtol=0)
+    torch.testing.assert_close(normalised.std(1), torch.ones(autoencoder.channels), atol=1e-3, rtol=0)
+    autoencoder.save(tmp_path / "measured")
+    assert torch.equal(load_autoencoder(tmp_path / "measured").latent_std, autoencoder.latent_std)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (37, 50), (8, 9), (3, 5), (1, 1)])
+def test_any_size_comes_back_at_its_size(size: tuple[int, int]) -> None:
+    autoencoder = Autoencoder(KLTAutoencoder.fit(list(images(8)), 192))
+    x = images(1)[:, :, : size[0], : size[1]]
+    torch.testing.assert_close(autoencoder.decode(autoencoder.encode(x), size), x, atol=1e-4, rtol=0)

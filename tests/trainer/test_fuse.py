@@ -1,0 +1,125 @@
+"""Fusing with a weights folder: size, colour, the same picture from paths and arrays, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import Command, picture, png
+
+from trainer import Fuser
+from trainer.autoencoder.klt import KLTAutoencoder
+from trainer.config import load_config
+from trainer.data.images import to_images, to_tensor
+from trainer.errors import UserError
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.text import TextEncoder
+from trainer.model.base import fuse_base
+from trainer.model.dit import FusionDiT
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network with a lossless KLT of 192 channels: its picture is the base."""
+    torch.manual_seed(0)
+    images = to_tensor([picture(i, 64) for i in range(40)], CPU)
+    autoencoder = Autoencoder(KLTAutoencoder.fit(list(images), 192))
+    fuser = Fuser(FusionDiT(192, width=32, depth=1, heads=2), autoencoder, TextEncoder(max_tokens=16))
+    folder = tmp_path_factory.mktemp("run") / "weights"
+    fuser.save(folder, load_config("tiny"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fuser(weights: Path) -> Fuser:
+    return Fuser.from_pretrained(weights, device="cpu")
+
+
+@pytest.mark.parametrize("size", [(64, 64), (37, 51), (9, 64)])
+def test_the_picture_has_the_size_of_the_inputs_and_is_the_base_untrained(fuser: Fuser, size: tuple[int, int]) -> None:
+    a, b = (np.ascontiguousarray(picture(i, 64)[: size[0], : size[1]]) for i in (1, 2))
+    fused = fuser(a, b, "remove the haze")
+    assert fused.shape == (*size, 3)
+    assert fused.dtype == np.uint8
+    expected = to_images(fuse_base(to_tensor([a], CPU), to_tensor([b], CPU)))[0]
+    assert np.abs(fused.astype(int) - expected).max() <= 2
+
+
+def test_grey_inputs_give_colour_and_any_layout_is_the_same(fuser: Fuser, tmp_path: Path) -> None:
+    a, b = picture(1, 32, 1), picture(2, 32)
+    fused = fuser(a, b, "fuse")
+    assert fused.shape == (32, 32, 3)
+    assert not (fused == fused[:, :, :1]).all(), "the colour of b stays"
+    (tmp_path / "a.png").write_bytes(png(a))
+    (tmp_path / "b.png").write_bytes(png(b))
+    np.testing.assert_array_equal(fuser(a[:, :, None], np.asfortranarray(b), "fuse"), fused)
+    np.testing.assert_array_equal(fuser(tmp_path / "a.png", str(tmp_path / "b.png"), "fuse"), fused)
+
+
+def test_unfit_inputs_are_refused(fuser: Fuser) -> None:
+    with pytest.raises(UserError, match="a is 32x32, b is 64x64"):
+        fuser(picture(0), picture(0, 64), "fuse")
+    with pytest.raises(UserError, match="image b: shape"):
+        fuser(picture(0), picture(0).astype(np.float32), "fuse")
+
+
+def test_the_command_writes_the_picture(trainer_main: Command, weights: Path, fuser: Fuser, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        (tmp_path / f"{name}.png").write_bytes(png(picture(seed)))
+    out = tmp_path / "new" / "fused.png"
+    arguments = ("fuse", tmp_path / "a.png", tmp_path / "b.png", "--prompt", "clear the fog", "--weights", weights)
+    code, said, _ = trainer_main(*arguments, "-o", out, "--device", "cpu")
+    assert (code, said.strip()) == (0, f"wrote {out}")
+    written = cv2.cvtColor(cv2.imread(str(out)), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(written, fuser(picture(1), picture(2), "clear the fog"))
+    code, _, err = trainer_main(*arguments, "-o", tmp_path / "fused.docx", "--device", "cpu")
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_weights_folder_says_what_it_needs(weights: Path) -> None:
+    assert sorted(path.name for path in weights.iterdir()) == ["autoencoder", "config.yaml", "dit", "fuser.json"]
+    manifest = json.loads((weights / "fuser.json").read_text())
+    assert manifest["text"] == {"encoder": "all-MiniLM-L6-v2", "hash": manifest["text"]["hash"], "max_tokens": 16}
+    assert yaml.safe_load((weights / "config.yaml").read_text())["name"] == "tiny"
+    assert not list(weights.rglob("*.bin"))
+
+
+MANIFEST_CHANGES = {
+    "version 2": {"version": 2},
+    "objective 'flow'": {"objective": "flow"},
+    "another text encoder": {"text": {"encoder": "all-MiniLM-L6-v2", "hash": "0" * 64, "max_tokens": 16}},
+    "its autoencoder is not the one": {"autoencoder": {"hash": "0" * 64}},
+    "not a manifest": {"version": None},
+}
+
+
+@pytest.mark.parametrize("said", [*MANIFEST_CHANGES, "no fuser.json", "trained on the base 'mean-9'", "does not load"])
+def test_weights_of_another_format_are_one_line(
+    trainer_main: Command, weights: Path, tmp_path: Path, said: str
+) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(weights, folder)
+    manifest, model = folder / "fuser.json", folder / "dit" / "config.json"
+    if said in MANIFEST_CHANGES:
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | MANIFEST_CHANGES[said]))
+    elif said == "no fuser.json":
+        manifest.unlink()
+    elif said == "does not load":
+        (folder / "dit" / "diffusion_pytorch_model.safetensors").write_bytes(b"not weights")
+    else:
+        model.write_text(json.dumps(json.loads(model.read_text()) | {"base": "mean-9"}))
+    (tmp_path / "a.png").write_bytes(png(picture(0)))
+    images = (tmp_path / "a.png", tmp_path / "a.png")
+    code, _, err = trainer_main("fuse", *images, "--prompt", "x", "--weights", folder, "-o", tmp_path / "o.png")
+    assert code == 2
+    assert said in err
+    assert len(err.strip().splitlines()) == 1, err

