@@ -46,7 +46,7 @@ def render(plan: Plan, index: int) -> Sample:
     height, width = whole.pair.a.shape[:2]
     window = draw_window(height, width, size, recipe.crop.scale, recipe.crop.flip, stream(seed, group, "crop"))
     clean = _cropped(whole.pair, window, size)
-    scene = draw_scene(seed, group, cut(whole.depth, window, size), whole.depth_kind, whole.light)
+    scene = draw_scene(drawn.task, seed, group, cut(whole.depth, window, size), whole.depth_kind, whole.light)
     views = {name: _view(scene, drawn.task, name, clean) for name in IMAGES}
 
     applied = [item for spec in drawn.effects for item in draw(spec, views, seed, group)]

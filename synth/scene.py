@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.random import Generator
 
 from synth.pixels import Floats
-from synth.streams import stream
+from synth.streams import field_seed, stream
 
 Task: TypeAlias = Literal["vif", "mef", "mff"]
 ImageName: TypeAlias = Literal["a", "b"]
@@ -26,6 +27,8 @@ DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
 TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
 WIND_SPREAD_M_S = 2.0
+FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35°)
+EXPOSURE_S = (1 / 500, 1 / 30)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,9 @@ class Scene:
     depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
     airlight: radiance of the light scattered into the path, per channel (red, green, blue).
     wind: metres a second, to the right and away from the camera.
+    focal_px: focal length in pixels of the crop: a thing of s metres at d metres covers focal_px · s / d pixels.
+    exposure_s: how long the shutter is open, in seconds.
+    simultaneous: both images are one shot (vif), so that rain and snow stand in the same places in both.
     gain: relative exposure of each image in linear light, 1 for the brighter one.
     """
 
@@ -45,6 +51,9 @@ class Scene:
     depth_range_m: float
     airlight: tuple[float, float, float]
     wind: tuple[float, float]
+    focal_px: float
+    exposure_s: float
+    simultaneous: bool
     gain: dict[ImageName, float]
     gain_kind: GainKind
 
@@ -68,6 +77,11 @@ class View:
     def gain(self) -> float:
         return self.scene.gain[self.name]
 
+    def field_seed(self, rng: Generator) -> int:
+        """The seed of what falls through the scene: one for both images of one shot, else each image's own."""
+        shared, own = field_seed(rng), field_seed(rng)
+        return shared if self.scene.simultaneous or self.name == "a" else own
+
 
 @dataclass(frozen=True)
 class Light:
@@ -82,23 +96,31 @@ class Light:
     gain_kind: GainKind
 
 
-def draw_scene(seed: int, group: int, depth: Floats, depth_kind: DepthKind, light: Light) -> Scene:
+def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: DepthKind, light: Light) -> Scene:
     """Draw the scene of a sample.
 
     depth: (H, W) of the crop, a share of the farthest distance in (0, 1].
     """
     rng = stream(seed, group, "scene.depth")
-    depth_range = math.exp(rng.uniform(math.log(DEPTH_RANGE_M[0]), math.log(DEPTH_RANGE_M[1])))
+    depth_range = _log_uniform(rng, DEPTH_RANGE_M)
     rng = stream(seed, group, "scene.airlight")
     level = rng.uniform(*AIRLIGHT_SHARE) * light.p95
     tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
     wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
+    camera = stream(seed, group, "scene.camera")
     return Scene(
         depth=depth * np.float32(depth_range),
         depth_kind=depth_kind,
         depth_range_m=depth_range,
         airlight=(level * (1 + tint), level, level * (1 - tint)),
         wind=(float(wind[0]), float(wind[1])),
+        focal_px=_log_uniform(camera, FOCAL_SHARE) * depth.shape[1],
+        exposure_s=_log_uniform(camera, EXPOSURE_S),
+        simultaneous=task == "vif",
         gain=light.gain,
         gain_kind=light.gain_kind,
     )
+
+
+def _log_uniform(rng: Generator, span: tuple[float, float]) -> float:
+    return math.exp(rng.uniform(math.log(span[0]), math.log(span[1])))

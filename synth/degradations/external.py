@@ -25,12 +25,12 @@ class _OldNumpy(ModuleType):
 
 @lru_cache(maxsize=1)
 def load_imgaug() -> ModuleType:
-    """The imgaug module, mended: `np.sctypes` is there while it is imported and no longer; numpy itself is unchanged."""
-    np.sctypes = _SCALARS  # type: ignore[attr-defined]
+    """The imgaug module, mended: `np.sctypes` is there while it is imported, and numpy is unchanged after."""
+    np.sctypes = _SCALARS  # type: ignore[attr-defined]  # noqa: NPY201
     try:
         imgaug = importlib.import_module("imgaug")
         parameters: Any = importlib.import_module("imgaug.parameters")
     finally:
-        del np.sctypes  # type: ignore[attr-defined]
+        del np.sctypes  # type: ignore[attr-defined]  # noqa: NPY201
     parameters.np = _OldNumpy("numpy")
     return imgaug

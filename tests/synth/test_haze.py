@@ -1,5 +1,7 @@
 """Haze: the equation, and one scene in two images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,7 @@ def test_infrared_sees_the_recorded_share_toward_its_own_mean():
 def test_a_room_and_a_mountain_are_equally_hazy():
     image = photograph()
     near = scene(*image.shape[:2])
-    far = type(near)(near.depth * 50, "proxy", 10_000.0, near.airlight, near.wind, near.gain, "equal")
+    far = replace(near, depth=near.depth * 50, depth_range_m=10_000.0)
     views = [view(image, of=s) for s in (near, far)]
     params = [HAZE.draw(0.5, v, stream(1, 0, "draw"), {}) for v in views]
     out = [HAZE.apply(to_linear(image), p, v) for p, v in zip(params, views, strict=True)]
