@@ -38,6 +38,9 @@ def generate(
     limit: Annotated[int | None, typer.Option(help="The number of samples, instead of the recipe's.")] = None,
     samples_per_shard: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove another recipe's shards from the folder first.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, say what is left out and why, and stop.")] = False,
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
@@ -53,7 +56,7 @@ def generate(
     _say_plan(plan)
     if dry_run:
         return
-    missing = missing_shards(plan, out)
+    missing = missing_shards(plan, out, overwrite)
     if missing:
         samples = sum(shard.stop - shard.start for shard in missing)
         with _progress(loaded.name, samples) as advance:
@@ -140,12 +143,15 @@ class _progress:
 
 
 def main() -> None:
-    """The console script: a user's mistake is one line and exit code 2, an interruption 130."""
+    """The console script: a user's mistake is one line and exit code 2, a failing disk 1, an interruption 130."""
     try:
         app()
     except UserError as error:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(2)
+    except OSError as error:
+        typer.echo(f"synth: {error}; finished shards stay: mend it and run the same command to go on", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("synth: interrupted; finished shards stay: run the same command to go on", err=True)
         sys.exit(130)

@@ -64,14 +64,21 @@ def write_shard(plan: Plan, shard: Shard, out: Path, progress: Callable[[int], N
         file.write(sidecar(writer.rows, metadata(plan)))
 
 
-def missing_shards(plan: Plan, out: Path) -> list[Shard]:
+def missing_shards(plan: Plan, out: Path, overwrite: bool = False) -> list[Shard]:
     """The shards that a run has to make, once the folder is known to hold this dataset or nothing.
 
-    Writes `dataset.json` with `complete: false`, and sweeps away unfinished files. Raises UserError where the folder
-    holds another dataset, and names what differs.
+    Writes `dataset.json` with `complete: false`, and sweeps away unfinished files. Where the folder holds another
+    dataset, its files are removed (overwrite), or UserError names what differs.
     """
-    _refuse_another(plan, out)
-    out.mkdir(parents=True, exist_ok=True)
+    if (another := _another(plan, out)) is not None:
+        if not overwrite:
+            raise UserError(f"{another}; choose another --out, or replace it with --overwrite")
+        for file in [*out.glob("[0-9]*.tar"), *out.glob("[0-9]*.parquet"), *out.glob(DATASET)]:
+            file.unlink()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be made: {error.strerror}") from None
     for part in out.glob(f"{PART}*"):
         part.unlink(missing_ok=True)
     missing = [
@@ -133,26 +140,25 @@ def _described(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _refuse_another(plan: Plan, out: Path) -> None:
+def _another(plan: Plan, out: Path) -> str | None:
+    """What a folder holds that is not this dataset, and how it differs; None where it holds this one or nothing."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; --out names a folder")
-    way_out = "choose another --out, or remove that folder"
     if (out / DATASET).exists():
         try:
             there = json.loads((out / DATASET).read_text(encoding="utf-8"))
         except ValueError:
-            raise UserError(f"{out / DATASET}: not JSON; {way_out}") from None
+            return f"{out / DATASET} is not JSON"
         difference = _difference(there, json.loads(json.dumps(_described(plan))))
         if difference is not None:
-            raise UserError(f"{out} holds another dataset: {difference}; {way_out}")
-    else:
-        strays = sorted(out.glob("[0-9][0-9][0-9][0-9][0-9][0-9].tar")) if out.is_dir() else []
-        if strays:
-            raise UserError(f"{out} holds shards ({strays[0].name}) but no {DATASET}; {way_out}")
+            return f"{out} holds another dataset: {difference}"
+    elif strays := sorted(out.glob("[0-9]*.tar")):
+        return f"{out} holds shards ({strays[0].name}) but no {DATASET}"
     for shard in plan.shards:
         side = out / f"{shard.stem}.parquet"
         if side.exists() and (found := read_metadata(side)) != metadata(plan):
-            raise UserError(f"{side} is of another dataset: {_difference(found, metadata(plan))}; {way_out}")
+            return f"{side} is of another dataset: {_difference(found, metadata(plan))}"
+    return None
 
 
 def _difference(there: Any, here: Any, where: str = "") -> str | None:

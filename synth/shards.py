@@ -137,10 +137,14 @@ def sidecar(rows: list[dict[str, Any]], metadata: dict[str, str]) -> bytes:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a sidecar's schema says of its dataset, without the prefix."""
+    """What a sidecar's schema says of its dataset, without the prefix; nothing where it is no parquet file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    raw = pq.read_schema(path).metadata or {}
+    try:
+        raw = pq.read_schema(path).metadata or {}
+    except pa.ArrowInvalid:
+        return {}
     return {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
 
 

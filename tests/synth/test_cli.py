@@ -146,7 +146,7 @@ def test_synth_runs_where_torch_is_not_installed(tmp_path):
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "trainer", "diffusers", "transformers", "sentence_transformers", "safetensors"):
+        if name.split(".")[0] in ("torch", "trainer", "diffusers", "transformers", "sentence_transformers"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 from synth.cli import app

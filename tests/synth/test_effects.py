@@ -1,5 +1,6 @@
 """The contract of an effect, for every one in the registry; a new effect is tested without a new line here."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_damage_grows_with_severity(effect):
         float(np.mean((applied(effect, image, view(image), s).astype(float) - image) ** 2))
         for s in np.linspace(0.1, 1.0, 10)
     ]
-    assert all(later > earlier for earlier, later in zip(errors, errors[1:], strict=False)), errors
+    assert all(later > earlier for earlier, later in pairwise(errors)), errors
 
 
 @EACH

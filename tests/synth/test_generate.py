@@ -101,16 +101,30 @@ def test_a_finished_dataset_is_left_as_it_is(made):
 )
 def test_another_recipes_shards_are_refused_and_the_difference_shown(made, changes, message):
     before = hashes(made)
-    with pytest.raises(UserError, match="holds another dataset: .*; choose another --out") as caught:
+    with pytest.raises(
+        UserError, match=r"another dataset: .*; choose another --out, or replace it with --overw"
+    ) as caught:
         missing_shards(plan(**changes), made)
     assert message in str(caught.value)
     assert hashes(made) == before
 
 
-def test_a_sidecar_of_other_libraries_is_refused(made, tmp_path, monkeypatch):
+def test_overwrite_replaces_another_recipes_shards_and_no_other_file(made, tmp_path):
+    out = tmp_path / "d"
+    generate(plan(seed=8, samples=40), out)
+    (out / "notes.txt").write_text("mine")
+    missing = missing_shards(plan(), out, overwrite=True)
+    local.run(plan(), missing, out, 1, lambda _: None)
+    finish(plan(), out, len(missing))
+    assert (out / "notes.txt").read_text() == "mine"
+    (out / "notes.txt").unlink()
+    assert hashes(out) == hashes(made)
+
+
+def test_a_sidecar_of_other_libraries_is_refused(made, monkeypatch):
     import synth.generate
 
-    monkeypatch.setattr(synth.generate, "version", lambda name: "0.0.0")
+    monkeypatch.setattr(synth.generate, "version", lambda _: "0.0.0")
     with pytest.raises(UserError, match=r"libraries.numpy is .* there, \"0.0.0\" here"):
         missing_shards(plan(), made)
 

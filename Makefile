@@ -1,0 +1,66 @@
+# `make` alone lists the targets. All of them are safe to repeat.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+PIP_ARGS ?=# what your pip needs, e.g. --extra-index-url with the CPU or CUDA builds of torch
+CONFIG ?= tiny
+RECIPE ?= mef_haze
+OUT ?= runs/$(RECIPE)
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
+PROMPT := remove the haze and fuse the images
+
+.PHONY: help install demo shards train test test-slow lint bench clean FORCE
+
+help: ## this list
+	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
+	@echo; echo "recipes: $(RECIPES)"
+
+install: $(INSTALLED) ## .venv with both programs and all that tests them
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e '.[trainer,dev]'
+	touch $@
+
+demo: $(INSTALLED) ## shards, a sheet, a minute of training and one fused picture, on built-in photographs
+	$(BIN)/synth generate --recipe mef_haze.yaml --out shards/mef_haze --overwrite
+	$(BIN)/synth preview shards/mef_haze --out out/demo/preview.png
+	$(BIN)/synth generate --recipe mef_haze_test.yaml --out shards/mef_haze_test --overwrite
+	$(BIN)/trainer train --shards shards/mef_haze --config tiny --out runs/demo
+	mkdir -p out/demo/pair && tar -xf shards/mef_haze_test/000000.tar -C out/demo/pair
+	$(BIN)/trainer fuse out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png \
+	  --prompt "$(PROMPT)" --weights runs/demo/weights --out out/demo/fused.png
+	@echo "samples: out/demo/preview.png"
+	@echo "fused:   out/demo/fused.png   (\"$(PROMPT)\"; its inputs and its truth are in out/demo/pair/)"
+
+shards: $(addprefix shards/,$(RECIPES)) ## the datasets of all recipes
+
+shards/%: recipes/%.yaml $(INSTALLED) FORCE ## one dataset, from recipes/NAME.yaml
+	$(BIN)/synth generate --recipe $< --out $@ --overwrite
+
+train: $(INSTALLED) ## a model on shards/RECIPE (RECIPE=, CONFIG=, OUT=)
+	$(BIN)/trainer train --shards shards/$(RECIPE) --config $(CONFIG) --out $(OUT)
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## lint, types and all quick tests
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(INSTALLED) ## kills, servers, the README's own commands
+	$(BIN)/pytest -m slow
+
+bench: $(INSTALLED) ## measurements, printed
+	$(BIN)/python -m bench.startup
+
+clean: ## remove built shards, runs, pictures and caches (not .venv)
+	find shards -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
+	rm -rf out runs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
