@@ -1,0 +1,124 @@
+"""shards/FORMAT.md holds both programs: what synth writes, what the trainer reads, what plain webdataset sees."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import webdataset
+
+from synth import codecs
+from synth.engines import local
+from synth.generate import finish, missing_shards
+from synth.pixels import in_colour
+from synth.plan import make_plan
+from synth.recipe import Recipe
+from synth.sample import render
+from tests.conftest import ROOT
+from trainer.data.shards import open_shards
+
+FORMAT = (ROOT / "shards/FORMAT.md").read_text(encoding="utf-8")
+EXAMPLE: dict[str, Any] = json.loads(re.search(r"```json\n(.*?)```", FORMAT, re.DOTALL).group(1))  # type: ignore[union-attr]
+
+PLAN = make_plan(
+    Recipe.model_validate(
+        {
+            "name": "contract",
+            "task": "mef",
+            "samples": 10,
+            "samples_per_shard": 4,
+            "sources": [{"builtin": "bracketed"}],
+            "crop": {"size": 64},
+            "degradations": {"always": ["haze"], "some": {"count": {1: 1}, "of": ["noise", "jpeg"]}},
+            "store": ["clean"],
+        }
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("contract") / "d"
+    local.run(PLAN, missing_shards(PLAN, out), out, 1, lambda _: None)
+    finish(PLAN, out, 3)
+    return out
+
+
+def keys(data: Any) -> Any:
+    """The keys of nested mappings, without what differs from sample to sample (parameters, targets)."""
+    if not isinstance(data, dict):
+        return None
+    return {key: None if key in ("params", "target") else keys(value) for key, value in data.items()}
+
+
+def test_plain_webdataset_reads_the_tars(dataset):
+    tars = [str(path) for path in sorted(dataset.glob("*.tar"))]
+    samples = list(webdataset.WebDataset(tars, shardshuffle=False))
+    assert [sample["__key__"] for sample in samples] == [f"{index:09d}" for index in range(10)]
+    for index, sample in enumerate(samples):
+        names = [name for name in sample if not name.startswith("__")]
+        assert names == ["a.png", "b.png", "clean_a.png", "clean_b.png", "json", "target.png"]
+        made = render(PLAN, index)
+        for name in ("a", "b", "clean_a", "clean_b", "target"):
+            assert np.array_equal(codecs.decode(sample[f"{name}.png"]), getattr(made, name))
+        assert json.loads(sample["json"]) == made.record
+
+
+def test_the_record_has_the_keys_of_the_document(dataset):
+    rows = pq.read_table(dataset / "000000.parquet").to_pylist()
+    record = json.loads(rows[0]["record"])
+    assert list(record) == list(EXAMPLE)
+    assert keys(record) == keys(EXAMPLE)
+    for entry in record["degradations"]:
+        assert list(entry) == list(EXAMPLE["degradations"][0])
+
+
+def test_the_sidecar_has_the_columns_and_metadata_of_the_document(dataset):
+    schema = pq.read_schema(dataset / "000000.parquet")
+    section = FORMAT.split("## The sidecar")[1]
+    named = re.search(r"in key order: `(.*?)effects`", section, re.DOTALL)
+    assert named is not None
+    wanted = [*re.findall(r"\w+", named.group(1)), "effects", "record"]
+    assert [name for name in schema.names if not re.search(r"_(name|offset|size|sha256)$", name)] == wanted
+    for member in ("a", "b", "clean_a", "clean_b", "json", "target"):
+        for part in ("name", "offset", "size", "sha256"):
+            assert f"{member}_{part}" in schema.names
+    metadata = {key.decode() for key in schema.metadata if key.startswith(b"mmaif.")}
+    assert metadata == set(re.findall(r"mmaif\.\w+", section))
+
+
+def test_dataset_json_has_the_keys_of_the_document(dataset):
+    data = json.loads((dataset / "dataset.json").read_text())
+    paragraph = re.search(r"`dataset\.json` holds (.*?)A dataset card", FORMAT, re.DOTALL).group(1)  # type: ignore[union-attr]
+    named = set(re.findall(r"`(\w+)`", paragraph))
+    assert set(data) | set(data["shards"][0]) | set(data["counts"]) == named
+    assert data["complete"] is True
+    assert data["counts"] == {"samples": 10, "failed": 0}
+
+
+@pytest.mark.parametrize("sidecars", [True, False], ids=["by sidecar", "tar alone"])
+def test_the_trainer_reads_what_synth_writes(dataset, tmp_path, sidecars):
+    folder: Path = dataset
+    if not sidecars:
+        folder = tmp_path
+        for tar in dataset.glob("*.tar"):
+            (folder / tar.name).write_bytes(tar.read_bytes())
+    reader = open_shards([f"{folder}/{{000000..000002}}.tar"], seed=0)
+    samples = {s.key: s for s in reader.load([reader.at(position) for position in range(10)])}
+    reader.close()
+    assert sorted(samples) == [f"{index:09d}" for index in range(10)]
+    for key, sample in samples.items():
+        made = render(PLAN, int(key))
+        assert sample.instruction == made.record["instruction"]
+        for name in ("a", "b", "target"):
+            assert np.array_equal(getattr(sample, name), in_colour(getattr(made, name)))
+
+
+def test_neither_program_imports_the_other():
+    for package, other in (("synth", r"trainer|torch"), ("trainer", "synth")):
+        for path in (ROOT / package).rglob("*.py"):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                assert not re.match(rf"\s*(from|import) ({other})\b", line), f"{path}: {line}"
