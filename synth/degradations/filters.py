@@ -1,0 +1,84 @@
+"""Convolution with point spread functions of any shape, in the way that OpenCV does fast."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from synth.pixels import Floats
+
+DIRECT = 128  # elements: from 130 on filter2D takes a Fourier transform, several times slower than sums of products
+FAINT = 0.01  # of the kernel's sum: the faintest elements that together weigh less are dropped; each costs the same
+USUAL_WIDTH = 256  # pixels, where a length is what the severity says
+GROWTH = 0.7  # lengths grow by width ** GROWTH: a larger picture of the same scene has finer detail to lose as well
+
+
+def in_pixels(share: float, width: int) -> float:
+    """A length that is a share of the width at 256 px, at another width: there it costs the picture as many decibels.
+
+    In a photograph the same power lies in each octave of frequency (Field, 1987), so blur in exact proportion to the
+    width would cost a picture of 512 px 2 to 3 dB more than the same picture at 128 px.
+    """
+    return share * USUAL_WIDTH * (width / USUAL_WIDTH) ** GROWTH
+
+
+def convolve(image: Floats, kernel: Floats) -> Floats:
+    """The image spread by a kernel of odd sides with its origin in the middle, mirrored at the border.
+
+    I(x) = Σ k(d) J(x − d): a convolution, so that a lamp draws the kernel as it stands. The kernel is cut into
+    rectangles of at most `DIRECT` elements, cropped to what is not zero, and their results are added.
+    """
+    height, width = image.shape[:2]
+    up, left = kernel.shape[0] // 2, kernel.shape[1] // 2
+    parts = list(pieces(np.ascontiguousarray(kernel[::-1, ::-1]), 0, 0))  # flipped: filter2D correlates
+    if len(parts) == 1:
+        y, x, piece = parts[0]
+        if 0 <= up - y < piece.shape[0] and 0 <= left - x < piece.shape[1]:
+            return cv2.filter2D(image, -1, piece, anchor=(left - x, up - y), borderType=cv2.BORDER_REFLECT_101)
+    padded = cv2.copyMakeBorder(image, up, up, left, left, cv2.BORDER_REFLECT_101)
+    out = np.zeros_like(image)
+    for y, x, piece in parts:
+        window = padded[y : y + height + piece.shape[0] - 1, x : x + width + piece.shape[1] - 1]
+        out += cv2.filter2D(window, -1, piece, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)[:height, :width]
+    return out
+
+
+def pieces(kernel: Floats, y: int, x: int) -> Iterator[tuple[int, int, Floats]]:
+    """Rectangles of at most `DIRECT` elements that hold all of a kernel, with their places in it."""
+    rows, columns = np.flatnonzero(kernel.any(1)), np.flatnonzero(kernel.any(0))
+    if not rows.size:
+        return
+    y, x = y + int(rows[0]), x + int(columns[0])
+    kernel = kernel[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = kernel.shape
+    if kernel.size <= DIRECT:
+        yield y, x, kernel
+    elif height >= width:
+        yield from pieces(kernel[: height // 2], y, x)
+        yield from pieces(kernel[height // 2 :], y + height // 2, x)
+    else:
+        yield from pieces(kernel[:, : width // 2], y, x)
+        yield from pieces(kernel[:, width // 2 :], y, x + width // 2)
+
+
+def without_faint(kernel: Floats) -> Floats:
+    """The kernel without its faintest elements, summing to 1."""
+    sizes = np.sort(np.abs(kernel), axis=None)
+    share = np.cumsum(sizes) / sizes.sum()
+    least = sizes[int(np.searchsorted(share, FAINT))]
+    kept = np.where(np.abs(kernel) >= least, kernel, 0)
+    return (kept / kept.sum()).astype(np.float32)
+
+
+def half_size(image: Floats) -> Floats:
+    """The image at half its size by area averaging; an odd side is mirrored by one pixel first."""
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REFLECT_101)
+    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+
+
+def double_size(image: Floats, height: int, width: int) -> Floats:
+    """The way back from `half_size`, by linear interpolation."""
+    size = (2 * image.shape[1], 2 * image.shape[0])
+    return np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)[:height, :width])
