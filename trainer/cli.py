@@ -29,7 +29,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of the weights and of the order of samples.")] = None,
     autoencoder: Annotated[str | None, typer.Option(help="'klt' or the folder of a diffusers autoencoder.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
-    stop_after: Annotated[int | None, typer.Option(help="Pause after this many samples of the run.")] = None,
+    stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many samples of the run.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print counts, sizes and costs, and stop.")] = False,
 ) -> None:
     """Train on shards. To resume, run the same command again."""

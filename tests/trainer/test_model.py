@@ -34,6 +34,14 @@ def test_the_untrained_network_returns_exactly_the_base() -> None:
     assert torch.equal(build(trained=False)(*arguments), arguments[2])
 
 
+def test_the_output_is_the_base_plus_gains_on_the_inputs_and_a_shift() -> None:
+    model, arguments = build(trained=False), inputs()
+    z_a, z_b, base = arguments[:3]
+    with torch.no_grad():
+        model.out.bias.copy_(torch.tensor([2.0, 3.0, 5.0, 7.0]).repeat_interleave(4))
+    torch.testing.assert_close(model(*arguments), base + 2 * z_a + 3 * z_b + 5 * base + 7)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (16, 9)])
 def test_any_latent_size_goes_through(size: tuple[int, int]) -> None:
     arguments = inputs(*size)

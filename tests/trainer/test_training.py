@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +122,39 @@ def test_a_poor_autoencoder_is_warned_of(
         config = load_config(config_file(), {"autoencoder.channels": channels})
         train(config, [str(dataset)], tmp_path / str(channels), device="cpu", stop_after=10)
         assert ("caps the result" in capsys.readouterr().err) == warned
+
+
+def test_bf16_on_a_cpu_learns_about_as_fp32_does(dataset: Path, tmp_path: Path, config_file: ConfigFile) -> None:
+    losses = []
+    for precision in ("fp32", "bf16"):
+        train(load_config(config_file(precision=precision)), [str(dataset)], tmp_path / precision, device="cpu")
+        losses.append(log_of(tmp_path / precision)[-1]["loss"])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+def start(dataset: Path, run: Path, config: str) -> subprocess.Popen[bytes]:
+    code = "from trainer.cli import main; main()"
+    options = ("--shards", str(dataset), "--out", str(run), "--config", config, "--device", "cpu")
+    return subprocess.Popen([sys.executable, "-c", code, "train", *options], stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_and_resumed_equals_an_unbroken_one(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile
+) -> None:
+    config = config_file(samples=3000)
+    assert start(dataset, tmp_path / "whole", config).wait() == 0
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)):
+        run = tmp_path / number.name
+        broken = start(dataset, run, config)
+        while not list((run / "checkpoints").glob("[0-9]*")):
+            time.sleep(0.01)
+        broken.send_signal(number)
+        assert broken.wait() == code
+        assert not (run / "weights").exists(), "it was stopped on the way"
+        assert start(dataset, run, config).wait() == 0
+        assert_same_bits(tmp_path / "whole", run, 3000)
 
 
 def test_the_loss_is_the_unexplained_share_of_the_raw_variance() -> None:

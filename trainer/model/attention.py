@@ -9,7 +9,10 @@ from trainer.model.positions import rotate
 
 
 class SelfAttention(nn.Module):
-    """Softmax attention over the N positions of a picture, with rotary positions; queries and keys are normalised."""
+    """Softmax attention over the N positions of a picture, with rotary positions.
+
+    Queries and keys are normalised, in fp32 (Dehghani et al., "Scaling vision transformers to 22 billion parameters", 2023).
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -22,7 +25,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, rotary: Tensor) -> Tensor:
         """x: (B, N, D) · rotary: (N, D / heads / 2) → (B, N, D)."""
         q, k, v = (_split(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))  # (B, heads, N, d) each
-        q, k = rotate(self.norm_q(q), rotary), rotate(self.norm_k(k), rotary)
+        q = rotate(self.norm_q(q.float()), rotary).to(v.dtype)
+        k = rotate(self.norm_k(k.float()), rotary).to(v.dtype)
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
@@ -40,9 +44,10 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """x: (B, N, D) · text: (B, L, D) · mask: (B, L) bool → (B, N, D)."""
-        q = self.norm_q(_split(self.q(x), self.heads))
+        q = _split(self.q(x), self.heads)
         k, v = (_split(part, self.heads) for part in self.kv(text).chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(q, self.norm_k(k), v, attn_mask=mask[:, None, None])
+        q, k = self.norm_q(q.float()).to(v.dtype), self.norm_k(k.float()).to(v.dtype)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
         return self.out(attended.transpose(1, 2).flatten(2))
 
 

@@ -1,6 +1,6 @@
 """The whole network on one page.
 
-    ẑ = base + net(z_a, z_b, base, instruction)
+    ẑ = base + α z_a + β z_b + γ base + δ,    (α, β, γ, δ) = net(z_a, z_b, base, instruction)
 
 Everything is a latent: two degraded inputs, their closed-form fusion, and the fused picture that comes out.
 B batch, C latent channels, h x w latent positions, N = h w, D width, L tokens of text.
@@ -47,7 +47,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         self.embed_pooled = nn.Sequential(nn.Linear(text_dim, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(Block(width, heads, int(mlp_ratio * width)) for _ in range(depth))
         self.modulation = Modulation(width, 2)
-        self.out = nn.Linear(width, latent_channels)
+        self.out = nn.Linear(width, 4 * latent_channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -82,8 +82,9 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         for block in self.blocks:
             x = block(x, c, text, mask, rotary, height)
         x = modulate(_norm(x), *self.modulation(c))
-        net = self.out(x).float().mT.unflatten(-1, (height, width))  # (B, C, h, w)
-        return base + net
+        net = self.out(x).float().mT.unflatten(-1, (height, width))  # (B, 4C, h, w)
+        gain_a, gain_b, gain_base, shift = net.chunk(4, dim=1)
+        return base + gain_a * z_a + gain_b * z_b + gain_base * base + shift
 
 
 class Block(nn.Module):

@@ -23,6 +23,6 @@ def rotary_2d(height: int, width: int, head_dim: int, device: torch.device) -> T
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
-    """Turns each pair of channels of x (B, heads, N, head_dim) by its position's angle, in fp32."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * rotary).flatten(-2).to(x.dtype)
+    """Turns each pair of channels of x (B, heads, N, head_dim) by its position's angle. x is fp32."""
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotary).flatten(-2)

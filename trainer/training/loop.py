@@ -21,6 +21,7 @@ from trainer.model.dit import FusionDiT
 from trainer.objectives.regression import Regression
 from trainer.training.checkpoint import atomically, claim_folder, load_checkpoint, save_checkpoint
 from trainer.training.ema import EMA
+from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog, say
 
 GATE_DB = 32.0
@@ -33,7 +34,7 @@ def train(
     """Trains, or goes on where an earlier call with the same config and folder stopped; returns the weights folder.
 
     stop_after: pause at the first step that reaches so many samples of the run; None is returned then, as after
-    Ctrl-C, and the same call goes on from the checkpoint. Raises UserError.
+    Ctrl-C or SIGTERM, and the same call goes on from the checkpoint. Raises UserError.
     """
     where = choose_device(device)
     shards = open_shards(urls, config.seed, config.run.workers)
@@ -61,8 +62,8 @@ def train(
     loss_sum, loss_count = torch.zeros((), device=where), 0
     stream = batches.run(seen, total, size)
     try:
-        with RunLog(out / "log.jsonl", seen, total) as log:
-            while seen < total and (stop_after is None or seen < stop_after):
+        with RunLog(out / "log.jsonl", seen, total) as log, Interruption() as interruption:
+            while seen < min(total, stop_after or total) and not interruption.asked:
                 batch = next(stream)
                 count, before = len(batch.target), seen
                 seen += count
@@ -90,8 +91,6 @@ def train(
                         )
                     save_checkpoint(out, seen, model, ema.model, optimizer, identity)
                     saved = seen
-    except KeyboardInterrupt:
-        say("interrupted")
     finally:
         stream.close()
         shards.close()
