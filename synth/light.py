@@ -21,7 +21,7 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
     """
     a, b = shrink(a, MEASURED_AT), shrink(b, MEASURED_AT)
     if task != "mef":
-        return Light(float(np.percentile(luma(to_linear(a)), 95)), {"a": 1.0, "b": 1.0}, "equal")
+        return _light(luma(to_linear(a)), {"a": 1.0, "b": 1.0}, "equal")
     linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
     level_a, level_b = luma(a), luma(b)
     usable = (np.minimum(level_a, level_b) >= DARKEST) & (np.maximum(level_a, level_b) <= BRIGHTEST)
@@ -32,8 +32,12 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
     else:
         ratio = float(np.median(linear_a[usable] / linear_b[usable]))
         gain, kind = {"a": min(1.0, ratio), "b": min(1.0, 1 / ratio)}, "measured"
-    brighter = linear_a if gain["a"] == 1.0 else linear_b
-    return Light(float(np.percentile(brighter, 95)), gain, kind)
+    return _light(linear_a if gain["a"] == 1.0 else linear_b, gain, kind)
+
+
+def _light(radiance: Floats, gain: dict[ImageName, float], kind: GainKind) -> Light:
+    p50, p95 = np.percentile(radiance, (50, 95))
+    return Light(float(p95), float(p50), float(radiance.mean()), gain, kind)
 
 
 def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:

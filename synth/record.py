@@ -55,6 +55,7 @@ def make_record(
             "focal_px": scene.focal_px,
             "exposure_s": scene.exposure_s,
             "simultaneous": scene.simultaneous,
+            "night": scene.night,
             "gain": dict(scene.gain),
             "gain_kind": scene.gain_kind,
         },

@@ -25,6 +25,7 @@ MODALITIES: dict[Task, dict[ImageName, Modality]] = {
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
+NIGHT_MEAN = (0.03, 0.10)  # mean radiance at which a scene is all, or not at all, lit by lamps: fog is then dark
 TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
 WIND_SPREAD_M_S = 2.0
 FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35°)
@@ -44,6 +45,7 @@ class Scene:
     exposure_s: how long the shutter is open, in seconds.
     simultaneous: both images are one shot (vif), so that rain and snow stand in the same places in both.
     gain: relative exposure of each image in linear light, 1 for the brighter one.
+    night: how far the scene is lit by lamps in it, in [0, 1].
     """
 
     depth: Floats
@@ -56,6 +58,7 @@ class Scene:
     simultaneous: bool
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    night: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +92,12 @@ class Light:
 
     p95: 95th percentile of the scene's radiance (luma) as the brighter image records it, so 1 at most: fog as bright as
         a sky far beyond its white would leave that image white all over, and a camera that meters the fog would not.
+    p50: the median, likewise. mean: the mean, by which night is told.
     """
 
     p95: float
+    p50: float
+    mean: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
 
@@ -104,7 +110,8 @@ def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: Dep
     rng = stream(seed, group, "scene.depth")
     depth_range = _log_uniform(rng, DEPTH_RANGE_M)
     rng = stream(seed, group, "scene.airlight")
-    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95
+    night = float(np.clip((NIGHT_MEAN[1] - light.mean) / (NIGHT_MEAN[1] - NIGHT_MEAN[0]), 0, 1))
+    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - night) * light.p50**night
     tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
     wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
     camera = stream(seed, group, "scene.camera")
@@ -119,6 +126,7 @@ def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: Dep
         simultaneous=task == "vif",
         gain=light.gain,
         gain_kind=light.gain_kind,
+        night=night,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,16 +10,22 @@ from synth.degradations import effects
 from synth.degradations.engine import EffectSpec, damage, draw
 from synth.light import measure, unclip
 from synth.pixels import luma, to_bytes, to_linear
+from synth.scene import draw_scene
 from synth.streams import stream
 from tests.synth.helpers import photograph, scene, view
 
 HAZE = effects()["haze"]
 
 
+def even(params):
+    """The same haze without patches, layers and lamps: the textbook's."""
+    return replace(params, patchiness=0.0, layer=0.0, lamp_gain=1.0)
+
+
 def test_is_koschmieder_pixel_by_pixel():
     image = photograph()
     seen = view(image, of=scene(*image.shape[:2], {"a": 0.25, "b": 1.0}))
-    params = HAZE.draw(0.6, seen, stream(1, 0, "draw"), {})
+    params = even(HAZE.draw(0.6, seen, stream(1, 0, "draw"), {}))
     linear = to_linear(image)
     out = HAZE.apply(linear, params, seen)
     for y, x in [(0, 0), (50, 60), (95, 129)]:
@@ -30,7 +37,8 @@ def test_is_koschmieder_pixel_by_pixel():
 def test_thickens_with_distance():
     image = np.full((96, 96, 3), 20, np.uint8)
     seen = view(image)
-    rows = HAZE.apply(to_linear(image), HAZE.draw(0.5, seen, stream(1, 0, "draw"), {}), seen).mean(axis=(1, 2))
+    params = even(HAZE.draw(0.5, seen, stream(1, 0, "draw"), {}))
+    rows = HAZE.apply(to_linear(image), params, seen).mean(axis=(1, 2))
     assert (np.diff(rows) < 0).all(), "the upper rows are farther, so brighter"
 
 
@@ -62,7 +70,7 @@ def test_infrared_sees_the_recorded_share_toward_its_own_mean():
     assert 0.15 <= through.optical_depth_share <= 0.5
     assert through.visibility_m == seen.visibility_m
     assert through.airlight == (pytest.approx(infrared.ambient),)
-    out = HAZE.apply(to_linear(image), through, infrared)
+    out = HAZE.apply(to_linear(image), even(through), infrared)
     extinction = 3.912 / through.visibility_m * through.optical_depth_share
     expected = infrared.ambient + (to_linear(image) - infrared.ambient) * np.exp(-extinction * shared.depth)
     assert np.allclose(out, expected, atol=1e-5)
@@ -83,4 +91,42 @@ def test_a_night_scene_stays_dark():
     night = np.full((128, 128, 3), 6, np.uint8)
     night[60:64, 60:64] = 255
     light = measure("vif", night, night[:, :, 0])
-    assert light.p95 < 0.01, "fog is as bright as the scene that lights it"
+    seen = draw_scene("vif", 0, 0, np.ones((128, 128), np.float32), "proxy", light)
+    assert seen.night == 1
+    assert max(seen.airlight) < 0.005, "fog is as bright as the scene that lights it"
+
+
+def night_street() -> tuple:
+    """A lamp in the dark, and how a camera sees it."""
+    image = np.full((128, 128, 3), 8, np.uint8)
+    image[60:66, 60:66] = 255
+    light = measure("vif", image, image[:, :, 0])
+    return image, view(image, of=draw_scene("vif", 0, 0, np.full((128, 128), 0.5, np.float32), "proxy", light))
+
+
+def test_at_night_a_lamp_stays_white_and_the_haze_around_it_glows():
+    image, seen = night_street()
+    params = HAZE.draw(0.5, seen, stream(2, 0, "draw"), {})
+    out = to_bytes(HAZE.apply(to_linear(image), params, seen))
+    assert (out[62:64, 62:64] > 240).all()
+    rings = [float(luma(out)[63, 63 + r]) for r in (5, 10, 20, 40)]
+    assert rings == sorted(rings, reverse=True)
+    assert rings[0] > 30, "a halo"
+    assert luma(out)[:20, :20].max() < 25, "and dark elsewhere"
+
+
+def test_by_day_nothing_is_a_lamp():
+    image = photograph()
+    seen = view(image)
+    assert HAZE.draw(0.5, seen, stream(2, 0, "draw"), {}).lamp_gain == 1
+
+
+def test_patches_and_layers_leave_the_mean_density():
+    from synth.degradations.haze import _density
+
+    params = replace(HAZE.draw(0.5, view(photograph()), stream(2, 0, "draw"), {}), patchiness=0.4, layer=1.0)
+    fields = [_density(replace(params, seed=seed), (256, 256)) for seed in range(30)]
+    assert np.mean(fields) == pytest.approx(1, abs=0.05)
+    assert 0.2 < np.std(fields[0]) < 1
+    small = _density(params, (128, 128))
+    assert np.abs(cv2.resize(_density(params, (256, 256)), (128, 128)) - small).max() < 0.1, "equal at every size"
