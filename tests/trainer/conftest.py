@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only wait for each other on networks this small
 
 MEMBERS = ("a", "b", "json", "target")
 PARTS = ("name", "offset", "size", "sha256")

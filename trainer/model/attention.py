@@ -11,7 +11,8 @@ from trainer.model.positions import rotate
 class SelfAttention(nn.Module):
     """Softmax attention over the N positions of a picture, with rotary positions.
 
-    Queries and keys are normalised, in fp32 (Dehghani et al., "Scaling vision transformers to 22 billion parameters", 2023).
+    Queries and keys are normalised, in fp32 (Dehghani et al., "Scaling vision transformers to 22 billion parameters",
+    2023).
     """
 
     def __init__(self, width: int, heads: int) -> None:
