@@ -1,1 +1,24 @@
-"""The dataset tool of MMAIF: from clean pairs and a recipe to WebDataset shards."""
+"""The dataset tool of MMAIF: from clean pairs and a recipe to WebDataset shards.
+
+`degrade` lets effects fall on a pair of arrays; `effects` lists them. Both are imported when they are asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synth.apply import degrade
+    from synth.degradations import effects
+
+__all__ = ["degrade", "effects"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "degrade":
+        from synth.apply import degrade
+
+        return degrade
+    if name == "effects":
+        from synth.degradations import effects
+
+        return effects
+    raise AttributeError(f"module 'synth' has no attribute {name!r}")

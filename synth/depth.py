@@ -1,16 +1,34 @@
-"""A stand-in for depth where a pair has none: named `proxy` in every record, and not to be sold as depth."""
+"""Depth: from a map beside the pair, or a stand-in, named `proxy` in every record and not to be sold as depth."""
 
 import cv2
 import numpy as np
 
 from synth.pixels import Bytes, Floats, luma, shrink
+from synth.scene import DepthKind
 
+NEAREST = 0.02  # of the farthest distance: a depth of nothing would be a division by nothing
 WORKED_AT = 256  # pixels of the long side
 HORIZON = 0.35  # of the height, from the top: the ground plane ends there
 CAMERA = 0.08  # distance at the lower edge, as a share of the farthest
 RAMP_SHARE = 0.75  # of the ramp against the image's own cues
 GUIDE_RADIUS = 1 / 10  # of the long side
 GUIDE_EPS = 1e-3  # variance of luma in [0, 1] below which the filter smooths
+
+
+def distance_share(values: Floats, kind: DepthKind) -> Floats:
+    """A depth map's values (any unit) as distances in (0, 1] of the farthest; `inverse` maps hold 1 / distance.
+
+    Pixels without a value (0 in a map of distances, NaN) count as the farthest. Raises ValueError on an empty map.
+    """
+    top = float(np.nanmax(values)) if values.size else 0.0
+    if not top > 0:
+        raise ValueError("the depth map is empty: no value above 0")
+    share = np.nan_to_num(values / np.float32(top), nan=0.0)
+    if kind == "inverse":
+        share = np.float32(NEAREST) / np.maximum(share, np.float32(NEAREST))
+    else:
+        share = np.where(share > 0, share, np.float32(1))
+    return np.clip(share, np.float32(NEAREST), 1).astype(np.float32)
 
 
 def proxy(image: Bytes) -> Floats:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec, in_order
 from synth.instructions.grammar import Kind
 from synth.pairs.base import PairRef
@@ -53,4 +54,9 @@ def _draw_effects(degradations: Degradations, seed: int, group: int) -> tuple[Ef
         total = sum(some.count.values())
         count = counts[int(rng.choice(len(counts), p=[some.count[n] / total for n in counts]))]
         chosen += [some.of[i] for i in sorted(rng.permutation(len(some.of))[:count])]
-    return tuple(in_order(chosen))
+    ordered = in_order(chosen)
+    if degradations.order == "shuffled":
+        ordered = [ordered[i] for i in stream(seed, group, "effects.order").permutation(len(ordered))]
+    if stream(seed, group, "effects.again").random() < degradations.second_pass:
+        ordered += [spec for spec in ordered if spec.degradation.stage > Stage.SCENE]
+    return tuple(ordered)

@@ -103,6 +103,10 @@ class Degradations(_Part):
 
     always: Effects = ()
     some: Some | None = None
+    order: Literal["stage", "shuffled"] = "stage"
+    """`stage`: the order of physics; `shuffled`: any, drawn for each sample."""
+    second_pass: float = Field(default=0.0, ge=0, le=1)
+    """The share of samples that go twice through all effects but the scene's, with other draws (as Real-ESRGAN)."""
 
     @model_validator(mode="after")
     def _each_once(self) -> "Degradations":

@@ -8,7 +8,7 @@ from synth.degradations.engine import Applied
 from synth.instructions.grammar import Instruction
 from synth.pairs.base import CleanPair
 from synth.pixels import channels
-from synth.scene import IMAGES, MODALITIES, Scene
+from synth.scene import IMAGES, MODALITIES, Scene, scene_record
 
 if TYPE_CHECKING:
     from synth.draft import Draft
@@ -47,18 +47,7 @@ def make_record(
         "phrases": list(instruction.phrases),
         "phrase_split": plan.recipe.instructions.phrases,
         "degradations": [item.to_record() for item in applied],
-        "scene": {
-            "depth": scene.depth_kind,
-            "depth_range_m": scene.depth_range_m,
-            "airlight": list(scene.airlight),
-            "wind": list(scene.wind),
-            "focal_px": scene.focal_px,
-            "exposure_s": scene.exposure_s,
-            "simultaneous": scene.simultaneous,
-            "night": scene.night,
-            "gain": dict(scene.gain),
-            "gain_kind": scene.gain_kind,
-        },
+        "scene": scene_record(scene),
         "images": {
             name: {
                 "modality": MODALITIES[drawn.task][name],

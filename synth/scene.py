@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -128,6 +128,22 @@ def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: Dep
         gain_kind=light.gain_kind,
         night=night,
     )
+
+
+def scene_record(scene: Scene) -> dict[str, Any]:
+    """The scene in the record (shards/FORMAT.md)."""
+    return {
+        "depth": scene.depth_kind,
+        "depth_range_m": scene.depth_range_m,
+        "airlight": list(scene.airlight),
+        "wind": list(scene.wind),
+        "focal_px": scene.focal_px,
+        "exposure_s": scene.exposure_s,
+        "simultaneous": scene.simultaneous,
+        "night": scene.night,
+        "gain": dict(scene.gain),
+        "gain_kind": scene.gain_kind,
+    }
 
 
 def _log_uniform(rng: Generator, span: tuple[float, float]) -> float:

@@ -68,15 +68,16 @@ def in_order(specs: Sequence[EffectSpec]) -> list[EffectSpec]:
     return sorted(specs, key=lambda spec: (spec.degradation.stage, spec.degradation.order, spec.effect))
 
 
-def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int) -> list[Applied]:
+def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, turn: int = 0) -> list[Applied]:
     """Draw one effect for the images it falls on.
 
     Each image has streams of its own, so that what one of them is drawn does not move the other; `shared` gives both
-    the same streams, and with them equal draws.
+    the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
     """
+    effect = f"{spec.effect}{turn + 1}" if turn else spec.effect
     images = spec.images or spec.degradation.images
     if images == "any":
-        which = int(stream(seed, group, f"{spec.effect}.which").integers(2))
+        which = int(stream(seed, group, f"{effect}.which").integers(2))
         names: tuple[ImageName, ...] = (IMAGES[which],)
     elif images == "a" or images == "b":
         names = (images,)
@@ -84,7 +85,7 @@ def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int) 
         names = IMAGES
     applied = []
     for name in names:
-        scope = f"{spec.effect}.{'shared' if images == 'shared' else name}"
+        scope = f"{effect}.{'shared' if images == 'shared' else name}"
         rng = stream(seed, group, f"{scope}.strength")
         severity = None if spec.severity is None else float(rng.uniform(*spec.severity))
         fixed = {

@@ -78,7 +78,7 @@ class Haze(Degradation[HazeParams]):
         patchiness = PATCHINESS * float(rng.beta(1, 2))
         layer = LAYER * float(rng.beta(0.6, 2))
         layer_at = float(rng.uniform(0.2, 0.8))
-        lamps = math.exp(rng.uniform(*map(math.log, LAMP_GAIN)))
+        lamps = math.exp(rng.uniform(math.log(LAMP_GAIN[0]), math.log(LAMP_GAIN[1])))
         infrared = view.modality == "infrared"
         if severity is None:
             visibility: float | None = fixed["visibility_m"]
@@ -150,7 +150,7 @@ def _lamps(image: Floats, params: HazeParams, view: View) -> Floats:
     low, high = LAMP_LEVELS
     shine = np.clip((luma(image) / np.float32(view.gain) - np.float32(low)) / np.float32(high - low), 0, 1)
     shine *= shine * np.float32(params.lamp_gain - 1)
-    return image * (shine[:, :, None] if image.ndim == 3 else shine)
+    return cv2.multiply(image, cv2.merge([shine] * 3) if image.ndim == 3 else shine)
 
 
 def _halos(lamps: Floats, transmission: Floats) -> Floats:
@@ -160,9 +160,8 @@ def _halos(lamps: Floats, transmission: Floats) -> Floats:
     small_width = min(width, HALO_PX)
     small_size = (small_width, max(1, round(height * small_width / width)))
     small = cv2.resize(lost, small_size, interpolation=cv2.INTER_AREA)
-    halo = sum(
-        np.float32(SCATTERED * weight)
-        * cv2.GaussianBlur(small, (0, 0), spread * small_width, borderType=cv2.BORDER_REPLICATE)
-        for spread, weight in HALO
-    )
+    halo = np.zeros_like(small)
+    for spread, weight in HALO:
+        blurred = cv2.GaussianBlur(small, (0, 0), spread * small_width, borderType=cv2.BORDER_REPLICATE)
+        halo += np.float32(SCATTERED * weight) * blurred
     return cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 
+from synth.engines.memory import keep_memory
 from synth.errors import UserError
 from synth.generate import write_shard
 from synth.plan import Plan, Shard
@@ -25,7 +26,7 @@ def run(plan: Plan, shards: Sequence[Shard], out: Path, workers: int, progress: 
     was committed stays, and the same command goes on.
     """
     if workers == 1 or len(shards) == 1:
-        cv2.setNumThreads(1)
+        _prepare_process()
         done = 0
         for shard in shards:
             write_shard(plan, shard, out, lambda n, before=done: progress(before + n))  # type: ignore[misc]
@@ -56,8 +57,14 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(plan: Plan, out: Path, counts: Any) -> None:
-    cv2.setNumThreads(1)
+    _prepare_process()
     _worker.update(plan=plan, out=out, counts=counts)
+
+
+def _prepare_process() -> None:
+    """One thread of OpenCV for each worker, and memory that stays."""
+    cv2.setNumThreads(1)
+    keep_memory()
 
 
 def _write(shard: Shard, slot: int) -> None:

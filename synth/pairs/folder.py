@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from synth import codecs
+from synth.depth import distance_share
 from synth.errors import UnreadableError, UserError
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pixels import Bytes, Floats
 from synth.scene import DepthKind, Task
-
-NEAREST = 0.02  # of the farthest distance: a depth of nothing would be a division by nothing
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,10 @@ class FolderPair(PairRef):
             hashes.append(hash_gt)
         if self.depth is not None:
             values, hash_depth = codecs.read_depth(self.depth)
-            depth = distance_share(values, self.depth_kind)
+            try:
+                depth = distance_share(values, self.depth_kind)
+            except ValueError as error:
+                raise UnreadableError(f"{self.depth.name}: {error}") from None
             files.append(self.depth.name)
             hashes.append(hash_depth)
         for name, other in ((self.b.name, b), ("gt", gt), ("depth", depth)):
@@ -57,22 +59,6 @@ class FolderPair(PairRef):
 
 def _size(image: np.ndarray) -> str:
     return f"{image.shape[1]}×{image.shape[0]}"
-
-
-def distance_share(values: Floats, kind: DepthKind) -> Floats:
-    """A depth map's values (any unit) as distances in (0, 1] of the farthest; `inverse` maps hold 1 / distance.
-
-    Pixels without a value (0 in a map of distances, NaN) count as the farthest.
-    """
-    top = float(np.nanmax(values)) if values.size else 0.0
-    if not top > 0:
-        raise UnreadableError("the depth map is empty: no value above 0")
-    share = np.nan_to_num(values / np.float32(top), nan=0.0)
-    if kind == "inverse":
-        share = np.float32(NEAREST) / np.maximum(share, np.float32(NEAREST))
-    else:
-        share = np.where(share > 0, share, np.float32(1))
-    return np.clip(share, np.float32(NEAREST), 1).astype(np.float32)
 
 
 def list_folder(root: Path, task: Task, licence: str, depth_kind: DepthKind) -> Iterator[FolderPair | tuple[str, str]]:

@@ -1,0 +1,113 @@
+"""Effects on a pair: what is known of its scene, and its way through them. `degrade` needs no recipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synth import light
+from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_order
+from synth.degradations.settings import parse_effect
+from synth.depth import distance_share, proxy
+from synth.pixels import Bytes, Floats, to_linear
+from synth.scene import MODALITIES, DepthKind, ImageName, Light, Scene, Task, View, draw_scene, scene_record
+from synth.targets.exposure import mertens
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """What a whole picture tells of its scene before any crop.
+
+    depth: (H, W) float32, the distance as a share of the farthest.
+    """
+
+    light: Light
+    depth: Floats
+    depth_kind: DepthKind
+
+
+def look(task: Task, a: Bytes, b: Bytes, depth: Floats | None, depth_kind: DepthKind) -> Backdrop:
+    """Measure the light of a clean pair and find its depth: the map that it came with, or the proxy."""
+    measured = light.measure(task, a, b)
+    if depth is not None:
+        return Backdrop(measured, depth, depth_kind)
+    return Backdrop(measured, proxy(mertens(a, b) if task == "mef" else a), "proxy")
+
+
+def fall(
+    task: Task, a: Bytes, b: Bytes, scene: Scene, specs: Sequence[EffectSpec], seed: int, group: int
+) -> tuple[Bytes, Bytes, list[Applied]]:
+    """Draw effects for a clean pair and apply them, in the order given. Returns both images and what fell on them."""
+    views: dict[ImageName, View] = {"a": _view(task, "a", a, scene), "b": _view(task, "b", b, scene)}
+    turns: dict[str, int] = {}
+    applied: list[Applied] = []
+    for spec in specs:
+        turns[spec.effect] = turn = turns.get(spec.effect, -1) + 1
+        applied += draw(spec, views, seed, group, turn)
+    if task != "mef":
+        return damage(a, applied, views["a"], None), damage(b, applied, views["b"], None), applied
+    gain_a, gain_b = scene.gain["a"], scene.gain["b"]
+    return (
+        damage(a, applied, views["a"], lambda: light.unclip(a, b, gain_a, gain_b)),
+        damage(b, applied, views["b"], lambda: light.unclip(b, a, gain_b, gain_a)),
+        applied,
+    )
+
+
+def _view(task: Task, name: ImageName, image: Bytes, scene: Scene) -> View:
+    height, width = image.shape[:2]
+    ambient = float(to_linear(image).mean())
+    return View(scene, name, MODALITIES[task][name], (height, width), image.ndim == 3, ambient)
+
+
+@dataclass(frozen=True, eq=False)
+class Degraded:
+    """A degraded pair, and the part of the record (shards/FORMAT.md) that says how: `degradations` and `scene`."""
+
+    a: Bytes
+    b: Bytes
+    record: dict[str, Any]
+
+
+def degrade(
+    a: Bytes,
+    b: Bytes,
+    effects: Mapping[str, float | Mapping[str, Any]],
+    *,
+    task: Task = "vif",
+    seed: int = 0,
+    depth: Floats | None = None,
+    depth_kind: DepthKind = "distance",
+) -> Degraded:
+    """Let effects fall on a pair of any size, in the order of physics.
+
+    a, b: (H, W) or (H, W, 3) uint8 sRGB of one size, as the task names them (vif: visible and infrared, mef: under-
+    and over-exposed, mff: near and far focus). effects: by name, a severity in [0, 1] or the settings of a recipe,
+    `{"haze": 0.6, "noise": {"sigma": 25, "images": "a"}}`. depth: (H, W) in any unit, `distance` or `inverse`; without
+    it a proxy stands in. The same arguments give the same bytes. Raises ValueError.
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    for name, image in (("a", a), ("b", b)):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+            raise ValueError(f"{name}: {image.dtype} of shape {image.shape}; (H, W) or (H, W, 3) of uint8 is needed")
+    if a.shape[:2] != b.shape[:2]:
+        raise ValueError(f"a is {a.shape[1]}×{a.shape[0]}, b is {b.shape[1]}×{b.shape[0]}; a pair has one size")
+    if depth is not None and depth.shape != a.shape[:2]:
+        raise ValueError(f"depth has shape {depth.shape}, the images are {a.shape[1]}×{a.shape[0]}")
+    specs = in_order([parse_effect({name: _settings(value)}) for name, value in effects.items()])
+    share = None if depth is None else distance_share(np.asarray(depth, np.float32), depth_kind)
+    backdrop = look(task, a, b, share, depth_kind)
+    scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
+    out_a, out_b, applied = fall(task, a, b, scene, specs, seed, 0)
+    record = {
+        "task": task,
+        "degradations": [x.to_record() for x in applied],
+        "scene": scene_record(scene),
+        "seed": seed,
+    }
+    return Degraded(out_a, out_b, record)
+
+
+def _settings(value: float | Mapping[str, Any]) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {"severity": value}
