@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.degradations.filters import convolve, double_size, half_size, in_pixels
+from synth.degradations.filters import convolve, double_size, half_size, in_pixels, on_pixels
 from synth.pixels import Floats
 from synth.scene import View
 
@@ -16,7 +16,8 @@ WIDEST = 0.02  # radius at severity 1, as a share of the width at 256 px: 5 px t
 BEND = 1.5  # of the severity: the first pixel of blur costs most
 HALVE = 5.0  # pixels: from this radius on the disc is laid at half size, at a sixteenth of the cost
 HALVING_SPREAD = 1.1  # px²: variance along an axis that halving and doubling add, taken off the disc
-SAMPLES = 8  # of the disc across a pixel, and never fewer than 64 across the disc
+SAMPLES = 8  # of the disc across a pixel
+FEWEST = 64  # samples across the disc
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,22 @@ class Defocus(Degradation[DefocusParams]):
         return spread_disc(image, params.radius)
 
 
-def spread_disc(image: Floats, radius: float) -> Floats:
-    """The image convolved with a disc. From `HALVE` on, at half size: 0.2 to 0.4 of a grey level off on average."""
+def spread_disc(image: Floats, radius: float, halve: float = HALVE) -> Floats:
+    """The image convolved with a disc. From a radius of `halve` on, at half size: 0.2 to 0.4 of a grey level off."""
     if radius == 0:
         return image.copy()
     height, width = image.shape[:2]
-    if radius < HALVE or min(height, width) < 2 * HALVE:
+    if radius < halve or min(height, width) < 2 * halve:
         return convolve(image, disc(radius))
     # A disc of radius r has the variance r²/4 along each axis.
     smaller = math.sqrt(radius**2 - 4 * HALVING_SPREAD) / 2
-    return double_size(spread_disc(half_size(image), smaller), height, width)
+    return double_size(spread_disc(half_size(image), smaller, 2 * halve), height, width)
 
 
 def disc(radius: float) -> Floats:
-    """The kernel of a disc: its even brightness shared between the pixels around each of its points (bilinear)."""
-    samples = max(64, math.ceil(2 * radius * SAMPLES))
+    """The kernel of a disc of even brightness."""
+    samples = max(FEWEST, math.ceil(2 * radius * SAMPLES))
     along = ((np.arange(samples) + 0.5) / samples * 2 - 1) * radius
     cell = 2 * radius / samples
     inside = np.clip((radius - np.hypot(along[:, None], along[None, :])) / cell + 0.5, 0, 1)
-    reach = math.ceil(radius)
-    share = np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1)[:, None] - along[None, :]))
-    kernel = share @ inside @ share.T
-    return (kernel / kernel.sum()).astype(np.float32)
+    return on_pixels(inside, along)

@@ -1,16 +1,19 @@
 """Convolution with point spread functions of any shape, in the way that OpenCV does fast."""
 
+import math
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from synth.pixels import Floats
 
 DIRECT = 128  # elements: from 130 on filter2D takes a Fourier transform, several times slower than sums of products
+FOURIER = 400  # elements: from here on that transform is the faster way
 FAINT = 0.01  # of the kernel's sum: the faintest elements that together weigh less are dropped; each costs the same
 USUAL_WIDTH = 256  # pixels, where a length is what the severity says
-GROWTH = 0.7  # lengths grow by width ** GROWTH: a larger picture of the same scene has finer detail to lose as well
+GROWTH = 0.65  # lengths grow by width ** GROWTH: a larger picture of the same scene has finer detail to lose as well
 
 
 def in_pixels(share: float, width: int) -> float:
@@ -25,9 +28,11 @@ def in_pixels(share: float, width: int) -> float:
 def convolve(image: Floats, kernel: Floats) -> Floats:
     """The image spread by a kernel of odd sides with its origin in the middle, mirrored at the border.
 
-    I(x) = Σ k(d) J(x − d): a convolution, so that a lamp draws the kernel as it stands. The kernel is cut into
-    rectangles of at most `DIRECT` elements, cropped to what is not zero, and their results are added.
+    I(x) = Σ k(d) J(x − d): a convolution, so that a lamp draws the kernel as it stands. A small kernel
+    is cut into rectangles of at most `DIRECT` elements, cropped to what is not zero, and their results are added.
     """
+    if np.count_nonzero(kernel) > FOURIER:
+        return cv2.filter2D(image, -1, kernel[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101)
     height, width = image.shape[:2]
     up, left = kernel.shape[0] // 2, kernel.shape[1] // 2
     parts = list(pieces(np.ascontiguousarray(kernel[::-1, ::-1]), 0, 0))  # flipped: filter2D correlates
@@ -59,6 +64,17 @@ def pieces(kernel: Floats, y: int, x: int) -> Iterator[tuple[int, int, Floats]]:
     else:
         yield from pieces(kernel[:, : width // 2], y, x)
         yield from pieces(kernel[:, width // 2 :], y, x + width // 2)
+
+
+def on_pixels(density: NDArray[np.float64], along: NDArray[np.float64]) -> Floats:
+    """The kernel of a density sampled at the places `along` × `along` (pixels), summing to 1.
+
+    Each sample is shared between the pixels around it (bilinear), so that a kernel of any size has an effect.
+    """
+    reach = math.ceil(float(np.abs(along).max()))
+    share = np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1)[:, None] - along[None, :]))
+    kernel = share @ density @ share.T
+    return (kernel / kernel.sum()).astype(np.float32)
 
 
 def without_faint(kernel: Floats) -> Floats:

@@ -1,18 +1,15 @@
-"""Noise, JPEG and Gaussian blur against what they claim to be."""
+"""Noise and JPEG against what they claim to be."""
 
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from synth.degradations import effects
-from synth.degradations.blur import BlurParams
 from synth.degradations.engine import Applied, damage
 from synth.degradations.jpeg import JpegParams
 from synth.degradations.noise import NoiseParams
-from synth.pixels import to_linear
 from tests.synth.helpers import photograph, view
 
 
@@ -39,20 +36,6 @@ def test_jpeg_loses_as_much_as_pillows_at_the_same_quality(quality, subsampling,
     Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=pillow)
     theirs = np.asarray(Image.open(buffer))
     assert psnr(ours, image) == pytest.approx(psnr(theirs, image), abs=0.3)
-
-
-@pytest.mark.parametrize("colour", [True, False])
-def test_blur_is_a_gaussian_in_linear_light(colour):
-    image = photograph(colour=colour)
-    linear = to_linear(image)
-    out = effects()["blur"].apply(linear, BlurParams(2.5), view(image))
-    expected = gaussian_filter(linear, (2.5, 2.5, 0) if colour else 2.5, mode="mirror", truncate=4.0)
-    assert np.allclose(out, expected, atol=2e-3)
-
-
-def test_blur_takes_the_same_detail_at_every_size():
-    small, large = (effects()["blur"].draw(0.5, view(photograph(64, w)), None, {}) for w in (128, 256))  # type: ignore[arg-type]
-    assert large.sigma == pytest.approx(2 * small.sigma)
 
 
 def test_imgaug_works_under_this_numpy_and_leaves_numpy_alone():

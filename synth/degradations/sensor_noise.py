@@ -1,0 +1,70 @@
+"""Shot and read noise of a sensor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from synth.degradations.base import Degradation, Quantity, Stage
+from synth.degradations.noise import field
+from synth.pixels import Floats
+from synth.scene import View
+from synth.streams import field_seed
+
+FEWEST = 60.0  # electrons at white at severity 1: a full-frame sensor (60,000 at ISO 100) at ISO 100,000
+READ_NOISE = (1.5, 4.0)  # electrons: of the sensors of the last decade
+
+
+@dataclass(frozen=True)
+class SensorNoiseParams:
+    """electrons: that white stands for, None for no noise. read_noise: standard deviation in electrons.
+    correlation, grain, seed: of the field, as in `noise`.
+    """
+
+    electrons: float | None
+    read_noise: float
+    correlation: float
+    grain: float
+    seed: int
+
+
+class SensorNoise(Degradation[SensorNoiseParams]):
+    """The counting of electrons, in linear light: I = J + n, n ~ N(0, σ²), σ² = a J + b, a = 1/N, b = (r/N)².
+
+    N is the number of electrons that white stands for and r the noise of reading them out: the Poissonian-Gaussian
+    model in its Gaussian approximation (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for
+    single-image raw-data", IEEE Trans. Image Processing 17(10), 2008). The severity is the noise of white: N = N₁ / s²,
+    as raising the ISO does.
+    """
+
+    name = "sensor_noise"
+    stage = Stage.SENSOR
+    order = 1
+    quantities = {
+        "electrons": Quantity(10, 100_000, "electrons at white", strength=True),
+        "read_noise": Quantity(0, 30, "electrons"),
+        "correlation": Quantity(0, 1, "between channels"),
+        "grain": Quantity(0, 3, "px"),
+    }
+
+    def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SensorNoiseParams:
+        read_noise = fixed.get("read_noise", rng.uniform(*READ_NOISE))
+        if severity is None:
+            electrons: float | None = fixed["electrons"]
+        else:
+            electrons = FEWEST / severity**2 if severity else None
+        options = fixed.get("correlation", 0.0), fixed.get("grain", 0.0)
+        return SensorNoiseParams(electrons, float(read_noise), *options, field_seed(rng))
+
+    def apply(self, image: Floats, params: SensorNoiseParams, view: View) -> Floats:
+        if params.electrons is None:
+            return image.copy()
+        deviation = np.maximum(image, 0)
+        deviation *= np.float32(1 / params.electrons)
+        deviation += np.float32((params.read_noise / params.electrons) ** 2)
+        cv2.sqrt(deviation, deviation)
+        deviation *= field(image.shape, params.seed, 1.0, params.correlation, params.grain)
+        deviation += image
+        return deviation
