@@ -1,5 +1,7 @@
 """The light of a whole pair: relative exposures, the brightness of the scene, and what clipping hid."""
 
+import math
+
 import numpy as np
 
 from synth.pixels import Bytes, Floats, in_colour, luma, shrink, to_linear
@@ -9,6 +11,11 @@ MEASURED_AT = 256  # pixels of the long side: exposures need no detail
 DARKEST, BRIGHTEST = 8, 247  # grey levels between which an exposure can be read
 LEAST_SHARE = 0.01  # of pixels that neither image clips, to measure a ratio
 ASSUMED_STOPS = 5.7  # the median of real brackets
+NIGHT_MEAN = (0.03, 0.10)  # mean radiance at which a scene is surely night, and surely not
+NIGHT_SKY = (0.06, 0.16)  # the same of its upper part, where there are lamps: streets that a camera brightened
+SKY_SHARE = 0.4  # of the height
+MOST_WARM = 1.5  # and coldest, its inverse: of the light that is measured
+LAMP, LAMPS_SHARE = 0.9, 5e-4  # radiance of a lamp, and the share of pixels that tells of lamps
 CLIPPED = 250  # grey level from which a pixel counts as clipped (JPEG leaves white a little below 255)
 CRUSHED = 2  # and up to which as black
 
@@ -21,7 +28,7 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
     """
     a, b = shrink(a, MEASURED_AT), shrink(b, MEASURED_AT)
     if task != "mef":
-        return _light(luma(to_linear(a)), {"a": 1.0, "b": 1.0}, "equal")
+        return _light(to_linear(a), {"a": 1.0, "b": 1.0}, "equal")
     linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
     level_a, level_b = luma(a), luma(b)
     usable = (np.minimum(level_a, level_b) >= DARKEST) & (np.maximum(level_a, level_b) <= BRIGHTEST)
@@ -32,12 +39,24 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
     else:
         ratio = float(np.median(linear_a[usable] / linear_b[usable]))
         gain, kind = {"a": min(1.0, ratio), "b": min(1.0, 1 / ratio)}, "measured"
-    return _light(linear_a if gain["a"] == 1.0 else linear_b, gain, kind)
+    return _light(to_linear(a if gain["a"] == 1.0 else b), gain, kind)
 
 
-def _light(radiance: Floats, gain: dict[ImageName, float], kind: GainKind) -> Light:
-    p50, p95 = np.percentile(radiance, (50, 95))
-    return Light(float(p95), float(p50), float(radiance.mean()), gain, kind)
+def _light(image: Floats, gain: dict[ImageName, float], kind: GainKind) -> Light:
+    radiance = luma(image)
+    p50, p80, p95 = np.percentile(radiance, (50, 80, 95))
+    bright = in_colour(image)[(radiance >= p80) & (radiance <= p95)].mean(axis=0)
+    warmth = float(np.clip(math.sqrt(bright[0] / bright[2]), 1 / MOST_WARM, MOST_WARM)) if bright.min() > 0 else 1.0
+    night = _below(float(radiance.mean()), NIGHT_MEAN)
+    if (radiance >= LAMP).mean() >= LAMPS_SHARE:
+        sky = float(np.percentile(radiance[: max(1, round(SKY_SHARE * len(radiance)))], 75))
+        night = max(night, _below(sky, NIGHT_SKY))
+    return Light(float(p95), float(p50), warmth, night, gain, kind)
+
+
+def _below(value: float, span: tuple[float, float]) -> float:
+    """1 at the lower end of a span and under it, 0 at the upper one and over it."""
+    return float(np.clip((span[1] - value) / (span[1] - span[0]), 0, 1))
 
 
 def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:

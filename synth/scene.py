@@ -25,7 +25,7 @@ MODALITIES: dict[Task, dict[ImageName, Modality]] = {
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
-NIGHT_MEAN = (0.03, 0.10)  # mean radiance at which a scene is all, or not at all, lit by lamps: fog is then dark
+AIRLIGHT_COLOUR = 0.7  # how far haze takes the colour of the light: what scatters it is lit by the sky as well
 TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
 WIND_SPREAD_M_S = 2.0
 FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35°)
@@ -92,12 +92,15 @@ class Light:
 
     p95: 95th percentile of the scene's radiance (luma) as the brighter image records it, so 1 at most: fog as bright as
         a sky far beyond its white would leave that image white all over, and a camera that meters the fog would not.
-    p50: the median, likewise. mean: the mean, by which night is told.
+    p50: the median, likewise. warmth: of what is bright but not clipped, the root of its red over
+        its blue. night: how far the scene is lit by lamps in it, in [0, 1]: fog is then as dark as the
+        scene's middle, and what glows are the lamps.
     """
 
     p95: float
     p50: float
-    mean: float
+    warmth: float
+    night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
 
@@ -110,23 +113,23 @@ def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: Dep
     rng = stream(seed, group, "scene.depth")
     depth_range = _log_uniform(rng, DEPTH_RANGE_M)
     rng = stream(seed, group, "scene.airlight")
-    night = float(np.clip((NIGHT_MEAN[1] - light.mean) / (NIGHT_MEAN[1] - NIGHT_MEAN[0]), 0, 1))
-    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - night) * light.p50**night
+    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - light.night) * light.p50**light.night
     tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
+    warmth = light.warmth**AIRLIGHT_COLOUR
     wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
     camera = stream(seed, group, "scene.camera")
     return Scene(
         depth=depth * np.float32(depth_range),
         depth_kind=depth_kind,
         depth_range_m=depth_range,
-        airlight=(level * (1 + tint), level, level * (1 - tint)),
+        airlight=(level * warmth * (1 + tint), level, level / warmth * (1 - tint)),
         wind=(float(wind[0]), float(wind[1])),
         focal_px=_log_uniform(camera, FOCAL_SHARE) * depth.shape[1],
         exposure_s=_log_uniform(camera, EXPOSURE_S),
         simultaneous=task == "vif",
         gain=light.gain,
         gain_kind=light.gain_kind,
-        night=night,
+        night=light.night,
     )
 
 
