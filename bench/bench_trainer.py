@@ -1,0 +1,80 @@
+"""What the trainer costs here: `OMP_WAIT_POLICY=PASSIVE python -m bench.bench_trainer SHARDS`, as the command line runs.
+
+Prints one line a measurement: starting the command line, reading, encoding, a step of `tiny`, and a fused picture.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from trainer.autoencoder.klt import KLTAutoencoder
+from trainer.config import load_config
+from trainer.data.encode import Batches, encode_pair
+from trainer.data.images import to_tensor
+from trainer.data.shards import open_shards
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.text import TextEncoder
+from trainer.fuse import Fuser
+from trainer.model.base import fuse_base
+from trainer.objectives.regression import Regression
+from trainer.training.loop import build_model, build_optimizer
+
+
+def seconds(work: Callable[[], object], repeat: int = 5) -> float:
+    """Median wall time of a call, the first one left out."""
+    times = []
+    for _ in range(repeat + 1):
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times[1:]))
+
+
+def main(url: str) -> None:
+    command = [sys.executable, "-c", "import sys; sys.argv[1:] = ['--help']; from trainer.cli import main; main()"]
+    print(
+        f"trainer --help           {seconds(lambda: subprocess.run(command, capture_output=True, check=True)):8.3f} s"
+    )
+
+    config = load_config("tiny")
+    shards = open_shards([url], config.seed)
+    numbers = list(range(64))
+    print(f"read and decode          {len(numbers) / seconds(lambda: shards.load(numbers)):8.1f} samples/s")
+    samples = shards.load(numbers)
+    images = list(
+        to_tensor([image for sample in samples for image in (sample.a, sample.b, sample.target)], torch.device("cpu"))
+    )
+    print(f"fit the KLT, 192 images  {seconds(lambda: KLTAutoencoder.fit(images), 2):8.3f} s")
+    autoencoder = Autoencoder(KLTAutoencoder.fit(images, config.autoencoder.channels))
+    size = "x".join(map(str, samples[0].a.shape[1::-1]))
+    pair = seconds(lambda: encode_pair(autoencoder, samples[0].a, samples[0].b))
+    print(f"base and latents         {1 / pair:8.1f} pairs/s of {size}")
+
+    text = TextEncoder(config.text.encoder, config.text.max_tokens)
+    model = build_model(config, autoencoder.channels, text.dim)
+    optimizer, objective = build_optimizer(model, config.training), Regression(autoencoder.latent_std)
+    batch = Batches(shards, autoencoder, text, 0).batch(0, config.training.batch_size)
+
+    def step() -> None:
+        objective.loss(model, batch).mean().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    print(f"train, tiny, cached      {config.training.batch_size / seconds(step):8.1f} samples/s of {size}")
+    wide = [np.random.default_rng(i).integers(0, 256, (480, 640, 3), dtype=np.uint8) for i in range(2)]
+    x = [to_tensor([image], torch.device("cpu")) for image in wide]
+    print(f"base of 640x480          {seconds(lambda: fuse_base(*x)):8.3f} s")
+    fuser = Fuser(model, autoencoder, text)
+    print(f"fuse 640x480, tiny       {seconds(lambda: fuser(*wide, 'remove the haze')):8.3f} s")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])
