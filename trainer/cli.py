@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. Heavy imports wait inside the commands, so that `--help` is quick."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -75,6 +76,8 @@ def fuse(
 
 def main() -> None:
     """The entry point: a UserError becomes one line on stderr and exit code 2."""
+    # where cores are shared, threads that spin while they wait make torch many times slower (bench/bench_trainer.py)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except UserError as error:
