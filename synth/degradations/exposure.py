@@ -1,0 +1,48 @@
+"""Too little or too much exposure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from synth.degradations.base import Degradation, Quantity, Stage
+from synth.pixels import Floats
+from synth.scene import View
+
+FEWEST_STOPS = -4.5  # at severity 1, dark
+MOST_STOPS = 3.0  # at severity 1, bright: fewer, since what is clipped is lost and what is dark is not
+
+
+@dataclass(frozen=True)
+class ExposureParams:
+    """stops: the light is multiplied by 2 to that power. direction: -1 for too dark, 1 for too bright."""
+
+    stops: float
+    direction: int
+
+
+class Exposure(Degradation[ExposureParams]):
+    """A shutter that is open for too short or too long: I = 2^e J in linear light, e in stops.
+
+    Nothing is clipped here but where the sensor stage ends, as in a camera: shot and read noise, which follow, are
+    the sensor's own, and highlights that a bracket's other image knows come back when the exposure falls.
+    """
+
+    name = "exposure"
+    stage = Stage.SENSOR
+    order = 0
+    quantities = {
+        "stops": Quantity(-8, 8, "stops", strength=True),
+        "direction": Quantity(-1, 1, "dark or bright", choices=(-1, 1)),
+    }
+
+    def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> ExposureParams:
+        drawn = 1 if rng.random() < 0.5 else -1
+        if severity is None:
+            return ExposureParams(fixed["stops"], 1 if fixed["stops"] > 0 else -1)
+        direction = int(fixed.get("direction", drawn))
+        return ExposureParams(severity * (MOST_STOPS if direction > 0 else FEWEST_STOPS), direction)
+
+    def apply(self, image: Floats, params: ExposureParams, view: View) -> Floats:
+        return image * np.float32(2**params.stops)
