@@ -1,15 +1,19 @@
 """Effects on a pair: what is known of its scene, and its way through them. `degrade` needs no recipe."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
-from synth import light
+from synth import codecs, light
 from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_order
 from synth.degradations.settings import parse_effect
 from synth.depth import distance_share, proxy
+from synth.errors import UnreadableError, UserError
 from synth.pixels import Bytes, Floats, to_linear
 from synth.scene import MODALITIES, DepthKind, ImageName, Light, Scene, Task, View, draw_scene, scene_record
 from synth.targets.exposure import mertens
@@ -111,3 +115,47 @@ def degrade(
 
 def _settings(value: float | Mapping[str, Any]) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {"severity": value}
+
+
+def degrade_files(
+    a: Path,
+    b: Path,
+    effects: Sequence[str],
+    out: Path,
+    *,
+    task: Task,
+    seed: int,
+    depth: Path | None,
+    kind: DepthKind,
+) -> None:
+    """`degrade` from files to files: a.png, b.png and record.json in the folder `out`.
+
+    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. Raises UserError.
+    """
+    try:
+        done = degrade(
+            codecs.read(a)[0],
+            codecs.read(b)[0],
+            dict(map(_effect_option, effects)),
+            task=task,
+            seed=seed,
+            depth=None if depth is None else codecs.read_depth(depth)[0],
+            depth_kind=kind,
+        )
+    except (UnreadableError, ValueError) as error:
+        raise UserError(str(error)) from None
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "a.png").write_bytes(codecs.encode_png(done.a))
+    (out / "b.png").write_bytes(codecs.encode_png(done.b))
+    (out / "record.json").write_text(json.dumps(done.record, indent=1) + "\n", encoding="utf-8")
+
+
+def _effect_option(text: str) -> tuple[str, dict[str, Any]]:
+    """`haze=0.6` or `noise=sigma:25,images:a` as the settings of a recipe; values are read as YAML reads them."""
+    name, _, value = text.partition("=")
+    if not value:
+        return name, {}
+    if ":" not in value:
+        return name, {"severity": yaml.safe_load(value)}
+    pairs = [part.partition(":") for part in value.split(",")]
+    return name, {key: yaml.safe_load(number) for key, _, number in pairs}

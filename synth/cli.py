@@ -11,6 +11,7 @@ from synth.errors import UserError
 if TYPE_CHECKING:
     from synth.generate import Summary
     from synth.plan import Plan
+    from synth.scene import DepthKind, Task
 
 app = typer.Typer(
     name="synth",
@@ -78,6 +79,27 @@ def preview(
 
 
 @app.command()
+def degrade(
+    a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
+    b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
+    effect: Annotated[
+        list[str], typer.Option(help="haze=0.6 (a severity), rain=rate:30, noise=sigma:25,images:a. Repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for a.png, b.png and record.json.")],
+    task: Annotated[str, typer.Option(help="What the pair is: vif, mef or mff.")] = "vif",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    depth: Annotated[Path | None, typer.Option(help="A depth map of the scene, in any unit.")] = None,
+    inverse_depth: Annotated[bool, typer.Option("--inverse-depth", help="Its values are 1 / distance.")] = False,
+) -> None:
+    """Let effects fall on one pair, without a recipe."""
+    from synth.apply import degrade_files
+
+    kind: DepthKind = "inverse" if inverse_depth else "distance"
+    degrade_files(a, b, effect, out, task=_task(task), seed=seed, depth=depth, kind=kind)
+    typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
+
+
+@app.command()
 def effects() -> None:
     """List the effects: stage, images, severity, and the quantities that a recipe may set."""
     from synth.degradations import effects as known
@@ -88,6 +110,13 @@ def effects() -> None:
             span = ", ".join(map(str, quantity.choices)) or f"{quantity.low:g} to {quantity.high:g}"
             instead = " (in place of the severity)" if quantity.strength else ""
             typer.echo(f"    {key}: {span} {quantity.unit}{instead}")
+
+
+def _task(name: str) -> "Task":
+    tasks: dict[str, Task] = {"vif": "vif", "mef": "mef", "mff": "mff"}
+    if name not in tasks:
+        raise UserError(f"--task {name}: must be one of vif, mef, mff")
+    return tasks[name]
 
 
 def _say_plan(plan: "Plan") -> None:

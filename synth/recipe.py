@@ -200,7 +200,7 @@ class Recipe(_Part):
                     f"degradations of {task}: up to {most} effects on a sample, and a sentence names {MOST_NAMED}; "
                     "ask for fewer, or for kinds {general: 1}"
                 )
-            mute = [spec.effect for spec in part.degradations.specs if spec.effect not in PHRASED]
+            mute = [s.effect for s in part.degradations.specs if s.degradation.said_as not in PHRASED]
             if mute and self.instructions.kinds.get("full", 0) > 0:
                 raise ValueError(f"no phrase names {mute[0]}; add some to phrases.yaml or ask for kinds {{general: 1}}")
         return self

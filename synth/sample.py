@@ -46,7 +46,7 @@ def render(plan: Plan, index: int) -> Sample:
     depth = cut(backdrop.depth, window, size)
     scene = draw_scene(drawn.task, seed, group, depth, backdrop.depth_kind, backdrop.light)
     a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
-    names = list(dict.fromkeys(item.effect for item in applied))
+    names = list(dict.fromkeys(item.degradation.said_as for item in applied))
     words = stream(seed, index, "instruction.words")
     instruction = compose(drawn.kind, names, recipe.instructions.phrases, words)
     target_kind = kind_for(recipe.tasks[drawn.task].target, clean.gt is not None)

@@ -54,7 +54,7 @@ class Degradation(ABC, Generic[Params]):
 
     name: as in recipes and records. version: raised whenever the same parameters give other pixels.
     order: place within the stage. images: which images it falls on where the recipe does not say.
-    quantities: the physical parameters that a recipe may set.
+    quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
     """
 
     name: ClassVar[str]
@@ -63,8 +63,11 @@ class Degradation(ABC, Generic[Params]):
     order: ClassVar[int] = 0
     images: ClassVar[Images] = "both"
     quantities: ClassVar[Mapping[str, Quantity]] = {}
+    said_as: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "said_as"):
+            cls.said_as = cls.name
         if cls.name in REGISTRY:
             raise TypeError(f"two effects are called {cls.name!r}")
         REGISTRY[cls.name] = cls()

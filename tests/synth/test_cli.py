@@ -1,5 +1,6 @@
 """The command line: one line for a mistake, exit code 2, and no heavy import before it is needed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,24 @@ def test_samples_that_all_fail_are_a_mistake_too(tmp_path):
     run = synth("generate", "--recipe", write(tmp_path), "--data", "pairs", "--workers", 1, cwd=tmp_path)
     refused(run, "every sample failed")
     assert "failed: 4 samples: a.png: the file is empty" in run.stderr
+
+
+def test_degrade_lets_effects_fall_on_two_files(tmp_path):
+    pair = write_pair(tmp_path / "p", photograph(60, 80), photograph(60, 80, False))
+    words = ["degrade", pair / "a.png", pair / "b.png", "--effect", "haze=0.6", "--effect", "noise=sigma:25,images:a"]
+    run = synth(*words, "--seed", 1, "--out", "o", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    record = json.loads((tmp_path / "o/record.json").read_text())
+    assert [(e["effect"], e["image"]) for e in record["degradations"]] == [("haze", "a"), ("haze", "b"), ("noise", "a")]
+    assert (tmp_path / "o/a.png").read_bytes() != (pair / "a.png").read_bytes()
+    for wrong, message in [
+        (["--effect", "hase=1"], "unknown effect 'hase'; did you mean 'haze'"),
+        (["--effect", "haze=3"], "haze.severity: 3 must lie in [0, 1]"),
+        (["--effect", "haze=0.5", "--task", "mfv"], "--task mfv: must be one of vif, mef, mff"),
+        (["--effect", "haze=0.5", "--depth", "no.png"], "no.png: No such file"),
+    ]:
+        refused(synth("degrade", pair / "a.png", pair / "b.png", *wrong, "--out", "x", cwd=tmp_path), message)
+    refused(synth("degrade", "no.png", pair / "b.png", "--effect", "haze", "--out", "x", cwd=tmp_path), "no.png")
 
 
 def test_effects_lists_each_with_its_unit(tmp_path):

@@ -8,10 +8,19 @@ import pytest
 from synth.instructions.grammar import _PHRASES, MOST_NAMED, PHRASED, clauses, compose, split_of
 
 LEXICON = {
-    "haze": r"haz|fog|mist|atmospher|airlight|clear day|visibility",
-    "noise": r"nois[ey](?! from the codec)|denois|grain|speckle",
-    "jpeg": r"jpeg|compress|block|squares|coding|codec|ringing",
-    "blur": r"blur|sharp|soft (edges|image)|fine detail|smear|point spread|softness|edges back",
+    "haze": r"\bhaz|dehaz|fog|\bmist\b|atmospher|airlight|clear day|visibility",
+    "rain": r"\brain|derain|downpour|shower",
+    "snow": r"snow|flakes|blizzard",
+    "defocus": r"defocus|refocus|focus|bokeh|circle of confusion",
+    "blur": r"(?<!motion )\bblur|\bdeblur the pictures|sharp|soft (edges|image|render)|fine detail|smear over"
+    r"|point spread|softness|edges back",
+    "motion": r"motion|shak|movement|moving camera|steady",
+    "exposure": r"exposure(?! \()|brightness|lighting|light level|illumination|luminance|shutter",
+    "noise": r"(?<!fixed-pattern )(?<!mosquito )nois[ey]|denois|grain|speckle",
+    "stripes": r"stripe|striping|vertical lines|banding|fixed-pattern|column|line pattern|lines of the detector",
+    "contrast": r"contrast|ton(e|es|al)\b",
+    "resolution": r"resol|downsampl|downscal|low-res|upscale|its pixels|upsample",
+    "jpeg": r"jpeg|(?<!stretch or )compress|block|squares|coding|codec|ringing",
 }
 
 
@@ -26,7 +35,7 @@ def rng(number: int) -> np.random.Generator:
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_full_names_all_that_is_to_be_removed_and_nothing_else(split):
-    for number in range(1500):
+    for number in range(3000):
         effects = list(rng(number).permutation(sorted(PHRASED))[: 1 + number % MOST_NAMED])
         sentence = compose("full", effects, split, rng(number)).text
         assert read(sentence) == set(effects), sentence
@@ -82,3 +91,9 @@ def test_thousands_of_sentences():
 def test_a_sentence_that_cannot_be_made_is_refused(effects):
     with pytest.raises(ValueError, match="names 1 to"):
         compose("full", effects, "train", rng(0))
+
+
+def test_each_clause_is_read_as_its_own_effect_alone():
+    for effect in PHRASED:
+        for text in _PHRASES["effects"][effect]["request"].values():
+            assert read(text) == {effect}, text
