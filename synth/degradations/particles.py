@@ -22,7 +22,7 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
-POOLING = 3.0  # power mean by which a tile is halved: it keeps the energy of opacity, which grows with size^1.5
+POOLING = 4.5  # power mean by which a tile is halved: it keeps the energy of opacity, which grows with size^1.5
 LIGHT_GRID = 48  # points a side at which the surrounding light is looked at
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width
 GLOW = 0.03  # and of the glow that a veil leaves around lamps and sky

@@ -26,17 +26,17 @@ from synth.pixels import Bytes, Floats
 from synth.scene import View
 
 HEAVIEST = 100.0  # mm/h at severity 1: violent rain (the AMS calls 7.6 mm/h heavy, the WMO 50 mm/h violent)
-BEND = 1.6  # of the severity: the first drops are seen at once
+BEND = 1.7  # of the severity: the first drops are seen at once
 WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
 LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
 SHORTEST_EXPOSURE_S = 1 / 160  # rain is photographed in dim light; faster shutters freeze it into dust
-SEEN_OPACITY = (0.3, 0.5)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
-SEEN_VEIL = (0.5, 1.2)  # optical thickness at the 90th percentile of distance, at severity 1
+SEEN_OPACITY = (0.45, 0.75)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
+SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
-SHINE = Shine(local=0.4, colour=0.35, albedo=1.0)
+SHINE = Shine(local=0.4, colour=0.35, albedo=1.15)
 
 APERTURE_MM = 2.5  # of the lens, focused on the distance: the blur of a near drop
 NARROWEST = 1 / 420  # of the width: what lens, motion and stored size leave of a hairline

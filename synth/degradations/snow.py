@@ -26,7 +26,7 @@ from synth.pixels import Bytes, Floats
 from synth.scene import View
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
-BEND = 1.5  # of the severity: the first flakes are seen at once
+BEND = 1.0  # of the severity: the first flakes are seen at once
 WETTEST = 10.0  # mm/h of the snow that the tile holds
 SMALLEST_MM = 1.0  # melted diameter; smaller flakes are seen as a veil alone
 LARGEST_MM = 5.0
@@ -35,15 +35,15 @@ FLUFF = 3.5  # diameter of a flake over that of the drop it melts to: a density 
 FALL_M_S = 1.0  # of flakes of any size (Gunn and Marshall, 1958: 0.9 to 1.2 m/s for aggregates)
 FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
-SEEN_VEIL = (1.2, 2.4)  # optical thickness at the 90th percentile of distance, at severity 1
+SEEN_VEIL = (0.6, 2.0)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-SHINE = Shine(local=0.3, colour=0.15, albedo=1.3)  # flakes scatter the light of the whole sky
+SHINE = Shine(local=0.3, colour=0.15, albedo=1.4)  # flakes scatter the light of the whole sky
 OPACITY = 0.9  # of a typical flake in focus that stands still
 
-APERTURE_MM = 8.0  # of the lens: the blur of a near flake
-FOCUS_M = 10.0
-FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
+APERTURE_MM = 6.0  # of the lens: the blur of a near flake
+FOCUS_M = 4.0
+FADING = 0.3  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
 NARROWEST = 1 / 330  # of the width: what lens and stored size leave of a far flake
 SLANT_JITTER = math.radians(6)  # standard deviation between layers; gusts
 
@@ -64,7 +64,7 @@ class _Layer:
     soft: bool = False
 
 
-LAYERS = (_Layer(0.5, 0.05, soft=True), _Layer(1.6, 0.12), _Layer(5.0, 0.3))
+LAYERS = (_Layer(0.5, 0.04, soft=True), _Layer(1.6, 0.1), _Layer(5.0, 0.2))
 
 
 @dataclass(frozen=True)
