@@ -36,18 +36,3 @@ def test_jpeg_loses_as_much_as_pillows_at_the_same_quality(quality, subsampling,
     Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=pillow)
     theirs = np.asarray(Image.open(buffer))
     assert psnr(ours, image) == pytest.approx(psnr(theirs, image), abs=0.3)
-
-
-def test_imgaug_works_under_this_numpy_and_leaves_numpy_alone():
-    from synth.degradations.external import load_imgaug
-
-    before = set(dir(np))
-    imgaug = load_imgaug()
-    assert set(dir(np)) == before
-    image = photograph(64, 64)
-    rain = imgaug.augmenters.Rain(speed=0.2)
-    rain.seed_(3)
-    out = rain(image=image)
-    assert out.shape == image.shape
-    assert out.mean() > image.mean()
-    assert imgaug.parameters.SimplexNoise().draw_samples((8, 8)).shape == (8, 8)

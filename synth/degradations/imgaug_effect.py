@@ -1,0 +1,113 @@
+"""imgaug's augmenters as effects, for those who want them: by name and arguments, from an allow-list.
+
+They follow none of the contract but for the seed: no physics, no severity, uint8 alone. So `Imgaug` is no entry of the
+registry; a recipe's parser asks `check_augmenter` first and then builds its parameters.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from synth.degradations.base import Domain, Stage
+from synth.degradations.external import load_imgaug
+from synth.errors import hint
+from synth.pixels import Bytes, in_colour
+
+Value: TypeAlias = bool | float | tuple[float, float]
+
+# What touches no file, moves no pixel, keeps the size and calls nobody's code. JpegCompression writes a temporary file
+# and KMeansColorQuantization draws from OpenCV's global generator.
+_ANY = """
+    Add AddElementwise AdditiveGaussianNoise AdditiveLaplaceNoise AdditivePoissonNoise AllChannelsCLAHE
+    AllChannelsHistogramEqualization AverageBlur AveragePooling CLAHE Clouds CoarseDropout CoarsePepper CoarseSalt
+    CoarseSaltAndPepper Dropout Emboss Fog GammaContrast GaussianBlur HistogramEqualization ImpulseNoise Invert
+    LinearContrast LogContrast MedianBlur MotionBlur Multiply MultiplyElementwise Pepper Posterize Rain Salt
+    SaltAndPepper Sharpen SigmoidContrast Snowflakes Solarize UniformColorQuantization"""
+_COLOUR_ALONE = """
+    AddToBrightness AddToHue AddToHueAndSaturation AddToSaturation BilateralBlur ChangeColorTemperature
+    Grayscale MultiplyBrightness MultiplyHue MultiplyHueAndSaturation MultiplySaturation
+    RemoveSaturation"""
+_OURS = "deterministic from_colorspace interpolation keep_size max_size name random_state seed to_colorspace"
+COLOUR = frozenset(_COLOUR_ALONE.split())  # these want three channels
+ALLOWED = COLOUR | frozenset(_ANY.split())
+NOT_FOR_RECIPES = frozenset(_OURS.split())  # arguments
+LARGEST: Mapping[str, float] = {
+    "k": 99,
+    "d": 25,
+    "kernel_size": 64,
+    "nb_iterations": 8,
+    "drop_size": 1,
+    "flake_size": 1,
+}
+LARGEST_OF_ALL = 100_000  # of any other argument: a colour temperature is one of the largest that make sense
+TRIAL = (48, 64, 3)  # pixels of the picture on which arguments are tried
+
+
+@dataclass(frozen=True)
+class ImgaugParams:
+    """name: of the augmenter. arguments: numbers, or (low, high), from which imgaug draws. seed: 31 bits."""
+
+    name: str
+    arguments: dict[str, Value]
+    seed: int
+
+
+class Imgaug:
+    """One of imgaug's augmenters on sRGB bytes (Jung et al., https://github.com/aleju/imgaug, MIT)."""
+
+    name: ClassVar[str] = "imgaug"
+    stage: ClassVar[Stage] = Stage.PROCESSING
+    domain: ClassVar[Domain] = Domain.BYTES
+
+    def draw(self, name: str, arguments: Mapping[str, Value], rng: Generator) -> ImgaugParams:
+        return ImgaugParams(name, dict(arguments), int(rng.integers(2**31)))
+
+    def apply(self, image: Bytes, params: ImgaugParams) -> Bytes:
+        augmenter = getattr(load_imgaug().augmenters, params.name)(**params.arguments)
+        augmenter.seed_(params.seed)  # the argument `seed` does not reach all that an augmenter holds
+        if image.ndim == 2 and params.name in COLOUR:
+            return cv2.cvtColor(augmenter(image=in_colour(image)), cv2.COLOR_RGB2GRAY)
+        return np.ascontiguousarray(augmenter(image=image.copy()))
+
+
+def check_augmenter(name: str, arguments: Mapping[str, Any]) -> dict[str, Value]:
+    """The arguments as imgaug takes them: [low, high] becomes a range. Raises ValueError with one line."""
+    if name not in ALLOWED:
+        raise ValueError(
+            f"imgaug.name: {name!r} is not on the list of augmenters that keep every pixel in its place and touch no "
+            f"file{hint(str(name), ALLOWED)}"
+        )
+    taken = inspect.signature(getattr(load_imgaug().augmenters, name).__init__).parameters
+    known = [key for key in taken if key != "self" and key not in NOT_FOR_RECIPES]
+    unknown = [key for key in arguments if key not in known]
+    if unknown:
+        raise ValueError(f"imgaug.args.{unknown[0]}: {name} has no such argument{hint(str(unknown[0]), known)}")
+    checked = {key: _value(key, value) for key, value in arguments.items()}
+    trial = np.random.default_rng(0).integers(0, 256, TRIAL, dtype=np.uint8)
+    try:
+        out = Imgaug().apply(trial, ImgaugParams(name, checked, 0))
+    except Exception as error:  # imgaug raises what it likes, from assertions to OpenCV's errors
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ValueError(f"imgaug.args: {name} refuses {dict(arguments)!r}: {reason}") from None
+    if out.shape != trial.shape or out.dtype != np.uint8:
+        raise ValueError(f"imgaug.args: {name} with {dict(arguments)!r} changes the size or the type of a picture")
+    return checked
+
+
+def _value(key: str, value: Any) -> Value:
+    if isinstance(value, bool):
+        return value
+    numbers = value if isinstance(value, list | tuple) else [value]
+    largest = LARGEST.get(key, LARGEST_OF_ALL)
+    plain = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers)
+    if not plain or len(numbers) != (2 if numbers is value else 1):
+        raise ValueError(f"imgaug.args.{key}: {value!r} must be a number, true or false, or [low, high]")
+    if max(abs(x) for x in numbers) > largest or (numbers is value and numbers[0] > numbers[1]):
+        raise ValueError(f"imgaug.args.{key}: {value!r} must lie in [-{largest:g}, {largest:g}], low first")
+    return (numbers[0], numbers[1]) if numbers is value else numbers[0]

@@ -1,0 +1,106 @@
+"""imgaug under this numpy, and the list of its augmenters that a recipe may name."""
+
+import numpy as np
+import pytest
+
+from synth.degradations import effects
+from synth.degradations.external import load_imgaug
+from synth.degradations.imgaug_effect import ALLOWED, COLOUR, Imgaug, ImgaugParams, check_augmenter
+from synth.pixels import luma
+from tests.synth.helpers import photograph
+
+MOVING = "Affine Fliplr Crop Resize PadToSquare ElasticTransformation PerspectiveTransform Rot90 Jigsaw"
+OTHERS = "Lambda AssertLambda SaveDebugImageEveryNBatches JpegCompression Sequential Sometimes WithChannels RandAugment"
+
+
+def alike(x, y):
+    """How far the edges of one picture tell those of the other."""
+    x, y = (np.hypot(*np.gradient(luma(picture).astype(float))) for picture in (x, y))
+    return np.corrcoef(x.ravel(), y.ravel())[0, 1]
+
+
+def test_it_loads_and_leaves_numpy_alone():
+    before = set(dir(np))
+    imgaug = load_imgaug()
+    assert set(dir(np)) == before
+    assert imgaug.parameters.SimplexNoise().draw_samples((8, 8)).shape == (8, 8)
+
+
+def test_every_allowed_augmenter_keeps_size_and_place_and_is_a_function_of_its_seed():
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    image = photograph(64, 80)
+    before = image.copy()
+    for name in sorted(ALLOWED):
+        for picture in (image, image[:, :, 1]):
+            once, again = (Imgaug().apply(picture, ImgaugParams(name, {}, 7)) for _ in range(2))
+            assert np.array_equal(once, again), name
+            assert once.shape == picture.shape, name
+            assert once.dtype == np.uint8, name
+            assert not np.shares_memory(once, picture), name
+        out = Imgaug().apply(image, ImgaugParams(name, {}, 7))
+        moved = [np.roll(image, 5, axis) for axis in (0, 1)] + [image[:, ::-1], image[::-1]]
+        assert alike(out, image) > 2 * max(alike(out, np.ascontiguousarray(other)) for other in moved), name
+    assert np.array_equal(image, before)
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+def test_another_seed_gives_another_picture():
+    image = photograph(64, 80)
+    for name in ("Rain", "AdditiveGaussianNoise", "Fog"):
+        arguments = {"scale": 20.0} if name == "AdditiveGaussianNoise" else {}
+        first, second = (Imgaug().apply(image, ImgaugParams(name, arguments, seed)) for seed in (1, 2))
+        assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", [*MOVING.split(), *OTHERS.split(), "imread", "__init__"])
+def test_what_moves_pixels_touches_files_or_calls_code_is_refused(name):
+    with pytest.raises(ValueError, match="not on the list") as caught:
+        check_augmenter(name, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_near_miss_is_told():
+    with pytest.raises(ValueError, match="did you mean 'Rain'"):
+        check_augmenter("rain", {})
+    with pytest.raises(ValueError, match=r"imgaug.args.sped: Rain has no such argument; did you mean 'speed'"):
+        check_augmenter("Rain", {"sped": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Rain", {"speed": "fast"}),
+        ("Rain", {"speed": [0.3, 0.1]}),
+        ("Rain", {"speed": [0.1, 0.2, 0.3]}),
+        ("Rain", {"speed": float("nan")}),
+        ("Rain", {"nb_iterations": 1000}),
+        ("Rain", {"seed": 3}),
+        ("MotionBlur", {"k": 100_000}),
+        ("AveragePooling", {"keep_size": False}),
+        ("GaussianBlur", {"sigma": -3.0}),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_in_one_line(name, arguments):
+    with pytest.raises(ValueError, match="imgaug") as caught:
+        check_augmenter(name, arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_of_two_is_a_range_from_which_imgaug_draws():
+    assert check_augmenter("Rain", {"speed": [0.1, 0.3]}) == {"speed": (0.1, 0.3)}
+    image = np.full((32, 32, 3), 100, np.uint8)
+    arguments = check_augmenter("Add", {"value": [-50, 50]})
+    levels = {int(Imgaug().apply(image, ImgaugParams("Add", arguments, seed))[0, 0, 0]) for seed in range(12)}
+    assert len(levels) > 6
+    assert 50 <= min(levels) <= max(levels) <= 150
+
+
+def test_the_seed_is_drawn_from_the_sample():
+    drawn = Imgaug().draw("Rain", {"speed": (0.1, 0.3)}, np.random.default_rng(5))
+    assert drawn == Imgaug().draw("Rain", {"speed": (0.1, 0.3)}, np.random.default_rng(5))
+    assert 0 <= drawn.seed < 2**31
+
+
+def test_it_is_no_entry_of_the_registry_whose_contract_it_does_not_keep():
+    assert "imgaug" not in effects()
+    assert COLOUR < ALLOWED
