@@ -27,6 +27,7 @@ LIGHT_GRID = 48  # points a side at which the surrounding light is looked at
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width
 GLOW = 0.03  # and of the glow that a veil leaves around lamps and sky
 LEAST_WIDTH = 1.5  # pixels at which a particle may be sampled before it is enlarged
+GLARE = 2.0  # radiance up to which light spreads in a veil: a bracket may hold the sun, a thousand times its white
 TINY = 1e-6
 
 
@@ -131,14 +132,15 @@ def behind_particles(image: Floats, shine: Shine, extinction: float, particles: 
 def _light(image: Floats, shine: Shine, view: View) -> tuple[Floats, Floats]:
     """The light of particles and the image blurred a little, times the gain, on a coarse grid of the image."""
     step = max(1, view.size[1] // LIGHT_GRID)
-    grid = np.maximum(image[::step, ::step], 0)
+    grid = np.clip(image[::step, ::step], 0, GLARE * view.gain)
     side = max(2, view.size[1] // step)
-    wide = cv2.GaussianBlur(grid, (0, 0), SURROUNDINGS * side, borderType=cv2.BORDER_REPLICATE)
+    wide = cv2.GaussianBlur(np.minimum(grid, view.gain), (0, 0), SURROUNDINGS * side, borderType=cv2.BORDER_REPLICATE)
     glow = cv2.GaussianBlur(grid, (0, 0), GLOW * side, borderType=cv2.BORDER_REPLICATE)
     grey = luma(wide)
     airlight = np.float32(view.gain) * np.asarray(view.scene.airlight, np.float32)
     level = float(airlight.mean())
-    light = np.maximum(shine.albedo * level ** (1 - shine.local) * grey**shine.local, grey)
+    mixed = shine.albedo * level ** (1 - shine.local) * grey**shine.local
+    light = np.maximum(np.minimum(mixed, level), grey)
     if image.ndim == 3:
         tint = np.power((wide + TINY) / (grey[:, :, None] + TINY), shine.colour)
         light = light[:, :, None] * tint * (airlight / max(level, TINY))

@@ -32,11 +32,11 @@ SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
 LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
 SHORTEST_EXPOSURE_S = 1 / 160  # rain is photographed in dim light; faster shutters freeze it into dust
-SEEN_OPACITY = (0.45, 0.75)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
+SEEN_OPACITY = (0.4, 0.7)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
 SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
-SHINE = Shine(local=0.4, colour=0.35, albedo=1.15)
+SHINE = Shine(local=0.4, colour=0.15, albedo=1.15)
 
 APERTURE_MM = 2.5  # of the lens, focused on the distance: the blur of a near drop
 NARROWEST = 1 / 420  # of the width: what lens, motion and stored size leave of a hairline
@@ -46,7 +46,7 @@ STREAK_LENGTH = 40.0  # pixels of the tile, of a typical drop
 STREAK_WIDTH = 2.8  # full width at half maximum, pixels of the tile
 FINEST_STEPS = (1.3, 2.5)  # pixels of the tile that one of the image may step over, across and along a streak
 LEAN = 0.045  # standard deviation of a streak's own slant in the tile
-DEPTH_SPREAD = 0.45  # of the logarithm of distance within a layer
+DEPTH_SPREAD = 0.55  # of the logarithm of distance within a layer
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,14 @@ LARGEST_MM = 5.0
 TYPICAL_MM = 1.5
 FLUFF = 3.5  # diameter of a flake over that of the drop it melts to: a density of about 25 kg/m³
 FALL_M_S = 1.0  # of flakes of any size (Gunn and Marshall, 1958: 0.9 to 1.2 m/s for aggregates)
+SHELTER = 0.6  # of the wind: flakes drift with the slower air near the ground, where drops bring their speed with them
+LONGEST_EXPOSURE_S = 1 / 90  # photographs that show flakes were taken with shutters that leave them flakes
 FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.6, 2.0)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-SHINE = Shine(local=0.3, colour=0.15, albedo=1.4)  # flakes scatter the light of the whole sky
+SHINE = Shine(local=0.3, colour=0.1, albedo=1.4)  # flakes scatter the light of the whole sky
 OPACITY = 0.9  # of a typical flake in focus that stands still
 
 APERTURE_MM = 6.0  # of the lens: the blur of a near flake
@@ -64,7 +66,7 @@ class _Layer:
     soft: bool = False
 
 
-LAYERS = (_Layer(0.5, 0.04, soft=True), _Layer(1.6, 0.1), _Layer(5.0, 0.2))
+LAYERS = (_Layer(0.5, 0.04, soft=True), _Layer(1.6, 0.07), _Layer(5.0, 0.13))
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,14 @@ class Snow(Degradation[SnowParams]):
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SnowParams:
         share, thickness = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_VEIL))
         scene = view.scene
-        speed = math.hypot(scene.wind[0], FALL_M_S)
+        wind = SHELTER * scene.wind[0]
+        speed = math.hypot(wind, FALL_M_S)
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
             veil_gain=thickness / (extinction(HEAVIEST) * float(np.percentile(scene.depth, FAR_PERCENTILE))),
             thickness_share=share if view.modality == "infrared" else 1.0,
-            slant=math.degrees(math.atan2(scene.wind[0], FALL_M_S)),
-            dash_px=scene.focal_px * speed * scene.exposure_s,
+            slant=math.degrees(math.atan2(wind, FALL_M_S)),
+            dash_px=scene.focal_px * speed * min(scene.exposure_s, LONGEST_EXPOSURE_S),
             flutter=(FLUTTER_M_S + GUSTS * math.hypot(*scene.wind)) / speed,
             seed=view.field_seed(rng),
         )
@@ -196,7 +199,7 @@ def _tile(layer: _Layer, dash: float, spread: float, across: int, along: int) ->
     shapes = [_shape(rng, dash, spread, layer.soft) for _ in range(SHAPES)]
     reach = max(max(shape.shape) for shape in shapes)
     tile = np.zeros((TILE + reach, TILE + reach), np.float32)
-    count = round(layer.covered * TILE * TILE / FLAKE**2)
+    count = round(layer.covered * TILE * TILE / FLAKE**2 / math.sqrt(1 + dash))
     melted = np.minimum(SMALLEST_MM + rng.exponential(1 / _decay(WETTEST), count), LARGEST_MM)
     places = rng.integers(0, TILE, (count, 2))
     which = rng.integers(0, SHAPES, count)
