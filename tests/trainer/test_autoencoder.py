@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import picture
 from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
 
+from tests.trainer.helpers import picture
 from trainer import load_autoencoder
 from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import to_tensor
-from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.autoencoder import Autoencoder, hash_of
 
 CPU = torch.device("cpu")
 
@@ -75,6 +75,13 @@ def test_a_saved_autoencoder_loads_bit_for_bit(tmp_path: Path) -> None:
     assert torch.equal(again.latent_std, autoencoder.latent_std)
     other = Autoencoder(KLTAutoencoder.fit([*list(x), -x[0]], 32))
     assert other.hash != autoencoder.hash
+
+
+def test_weights_of_any_shape_are_hashed_by_their_bytes() -> None:
+    norm, other = torch.nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)  # holds a tensor without dimensions
+    assert hash_of(norm) == hash_of(other)
+    other.num_batches_tracked += 1
+    assert hash_of(norm) != hash_of(other)
 
 
 FOREIGN = {

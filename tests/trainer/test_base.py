@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import picture
 from scipy.fft import dctn
 
+from tests.trainer.helpers import picture
 from trainer.data.images import to_images, to_tensor
 from trainer.model.base import LAMBDA, _dct, blur, exposure_fusion, fuse_base, gradients, screened_poisson
 

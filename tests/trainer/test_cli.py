@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Command, write_shard
+
+from tests.trainer.helpers import Command, write_shard
 
 HEAVY = ("torch", "diffusers", "sentence_transformers", "transformers", "cv2", "pyarrow", "webdataset")
 

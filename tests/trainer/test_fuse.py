@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import Command, picture, png
 
+from tests.trainer.helpers import Command, picture, png
 from trainer import Fuser
 from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import load_config

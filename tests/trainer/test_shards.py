@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
-from conftest import INSTRUCTIONS, picture, write_shard
 
+from tests.trainer.helpers import INSTRUCTIONS, picture, write_shard
 from trainer.data.images import as_rgb, decode_member, read_image
 from trainer.data.shards import IndexedShards, StreamedShards, open_shards
 from trainer.data.urls import Ranges, expand

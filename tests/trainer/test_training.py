@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Command, write_shard
 from safetensors.torch import load_file
 
+from tests.trainer.helpers import Command, write_shard
 from trainer.config import load_config
 from trainer.data.encode import Batch, Inputs
 from trainer.errors import UserError
@@ -113,6 +113,18 @@ def test_samples_of_different_sizes_are_refused(tmp_path: Path, config_file: Con
     write_shard(tmp_path / "1.tar", range(4, 8), size=64)
     with pytest.raises(UserError, match="different sizes"):
         train(load_config(config_file()), [f"{tmp_path}/{{0,1}}.tar"], tmp_path / "run", device="cpu")
+
+
+def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(config_file())
+    train(config, [str(dataset)], tmp_path / "run", device="cpu", stop_after=40)
+    loss = Regression.loss
+    monkeypatch.setattr(Regression, "loss", lambda *arguments: loss(*arguments) * math.nan)
+    with pytest.raises(UserError, match=r"not finite after 80 samples.*lower training\.lr"):
+        train(config, [str(dataset)], tmp_path / "run", device="cpu")
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["000000000040"]
 
 
 def test_a_poor_autoencoder_is_warned_of(

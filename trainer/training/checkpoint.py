@@ -44,7 +44,15 @@ def claim_folder(out: Path, config: Config) -> None:
 def save_checkpoint(
     out: Path, seen: int, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, identity: dict[str, str]
 ) -> None:
-    """Writes OUT/checkpoints/<samples seen>/, then drops all but the newest two."""
+    """Writes OUT/checkpoints/<samples seen>/, then drops all but the newest two.
+
+    Raises UserError, and writes nothing, where a weight is not finite.
+    """
+    broken = next((name for name, tensor in model.named_parameters() if not bool(tensor.isfinite().all())), None)
+    if broken is not None:
+        raise UserError(
+            f"--out {out}: {broken} is not finite after {seen} samples; lower training.lr, name another folder"
+        )
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -13,7 +13,6 @@ from trainer.config import Config, TrainingConfig
 from trainer.data.encode import Batches
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import IndexedShards, Sample, Shards, open_shards
-from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder, load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.fuse import Fuser, choose_device
@@ -83,12 +82,7 @@ def train(
                 if crossed(before, seen, config.run.log_every) or seen == total:
                     log.write(seen, float(loss_sum) / loss_count, lr, float(norm))
                     loss_sum, loss_count = torch.zeros_like(loss_sum), 0
-                if crossed(before, seen, config.run.checkpoint_every) or seen == total:
-                    if not math.isfinite(float(norm)):
-                        raise UserError(
-                            f"--out {out}: the gradient is {float(norm)} at sample {seen}; it must be finite: "
-                            f"lower training.lr ({config.training.lr}) and name another folder"
-                        )
+                if crossed(before, seen, config.run.checkpoint_every):
                     save_checkpoint(out, seen, model, ema.model, optimizer, identity)
                     saved = seen
     finally:

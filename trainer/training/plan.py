@@ -6,14 +6,15 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainer.autoencoder.klt import FACTOR
 from trainer.config import Config
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.frozen.autoencoder import load_autoencoder
 from trainer.training.loop import build_model
 
 TEXT_DIM = 384
+"""Of the default text encoder; another's width hardly changes the sums."""
 ASSUMED_SIZE = (256, 256)
-KLT_FACTOR = 8
 
 
 def describe(config: Config, urls: list[str]) -> str:
@@ -31,7 +32,7 @@ def describe(config: Config, urls: list[str]) -> str:
         height, width = ASSUMED_SIZE
         data = f"{len(shards.tars)} tars without sidecars: streamed, not counted; {width}x{height} px assumed"
         cycles = ""
-    channels, factor = config.autoencoder.channels, KLT_FACTOR
+    channels, factor = config.autoencoder.channels, FACTOR
     if config.autoencoder.path != "klt":
         autoencoder = load_autoencoder(config.autoencoder.path)
         channels, factor = autoencoder.channels, autoencoder.factor

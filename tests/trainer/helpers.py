@@ -1,0 +1,79 @@
+"""Small shards written straight from shards/FORMAT.md with tarfile and pyarrow, so that no test needs synth."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+MEMBERS = ("a", "b", "json", "target")
+PARTS = ("name", "offset", "size", "sha256")
+INSTRUCTIONS = ("remove the haze", "clear the noise in both pictures", "fuse the two")
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def picture(seed: int, size: int = 32, channels: int = 3) -> np.ndarray:
+    """A smooth random picture, (H, W, C) or (H, W) uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (size // 8, size // 8, channels), dtype=np.uint8)
+    image = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    return image.reshape(size, size, channels) if channels > 1 else image.reshape(size, size)
+
+
+def png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def write_shard(
+    tar_path: Path,
+    indices: range,
+    *,
+    size: int = 32,
+    failed: tuple[int, ...] = (),
+    sidecar: bool = True,
+    version: str = "1",
+    kind: str = "images",
+    grey_b: bool = False,
+) -> None:
+    """One tar and its sidecar. Sample i: target is `picture(i)`, a is darker, b brighter (or grey)."""
+    rows = []
+    with tarfile.open(tar_path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for index in indices:
+            key = f"{index:09d}"
+            instruction = INSTRUCTIONS[index % len(INSTRUCTIONS)]
+            record = {"version": 1, "key": key, "index": index, "task": "mef", "instruction": instruction}
+            row: dict[str, Any] = {"key": key, "index": index, "status": "ok", "height": size, "width": size}
+            if index in failed:
+                row |= {"status": "failed", "reason": "unreadable"}
+                row |= {f"{member}_{part}": None for member in MEMBERS for part in PARTS}
+                rows.append(row)
+                continue
+            target = picture(index, size)
+            b = (target // 2 + 127).astype(np.uint8)
+            members = {
+                "a": ("png", png(target // 2)),
+                "b": ("png", png(b[:, :, 0] if grey_b else b)),
+                "json": ("json", json.dumps(record).encode()),
+                "target": ("png", png(target)),
+            }
+            for member, (suffix, data) in members.items():
+                info = tarfile.TarInfo(f"{key}.json" if member == "json" else f"{key}.{member}.{suffix}")
+                info.size = len(data)
+                row |= {f"{member}_name": info.name, f"{member}_offset": tar.offset + 512, f"{member}_size": len(data)}
+                row[f"{member}_sha256"] = hashlib.sha256(data).hexdigest()
+                tar.addfile(info, io.BytesIO(data))
+            rows.append(row)
+    if sidecar:
+        table = pa.Table.from_pylist(rows).replace_schema_metadata({"mmaif.version": version, "mmaif.kind": kind})
+        pq.write_table(table, tar_path.with_suffix(".parquet"))
