@@ -12,7 +12,7 @@ from synth.pixels import Bytes
 from synth.scene import View
 
 LOWEST_GAIN = 0.12  # at severity 1, flat: 30 of 256 levels are left
-HIGHEST_GAIN = 4.0  # at severity 1, hard
+HIGHEST_GAIN = 3.0  # at severity 1, hard
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.degradations.filters import convolve, double_size, half_size, in_pixels, on_pixels
+from synth.degradations.filters import LAMPS, convolve, double_size, half_size, in_pixels, on_pixels, with_lamps
 from synth.pixels import Floats
 from synth.scene import View
 
@@ -22,9 +22,10 @@ FEWEST = 64  # samples across the disc
 
 @dataclass(frozen=True)
 class DefocusParams:
-    """radius: of the circle of confusion, in pixels."""
+    """radius: of the circle of confusion, in pixels. lamps: how many times white small saturated spots are."""
 
     radius: float
+    lamps: float = 1.0
 
 
 class Defocus(Degradation[DefocusParams]):
@@ -38,21 +39,24 @@ class Defocus(Degradation[DefocusParams]):
     name = "defocus"
     stage = Stage.OPTICS
     order = 0
-    quantities = {"radius": Quantity(0.1, 60, "px", strength=True)}
+    quantities = {
+        "radius": Quantity(0.1, 60, "px", strength=True),
+        "lamps": Quantity(1, 100, "times white"),
+    }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> DefocusParams:
-        if severity is None:
-            return DefocusParams(fixed["radius"])
-        return DefocusParams(in_pixels(WIDEST, view.size[1]) * severity**BEND)
+        lamps = fixed.get("lamps", math.exp(rng.uniform(0, math.log(LAMPS))))
+        radius = fixed["radius"] if severity is None else in_pixels(WIDEST, view.size[1]) * severity**BEND
+        return DefocusParams(radius, lamps)
 
     def apply(self, image: Floats, params: DefocusParams, view: View) -> Floats:
-        return spread_disc(image, params.radius)
+        if params.radius == 0:
+            return image.copy()
+        return spread_disc(with_lamps(image, params.lamps), params.radius)
 
 
 def spread_disc(image: Floats, radius: float, halve: float = HALVE) -> Floats:
     """The image convolved with a disc. From a radius of `halve` on, at half size: 0.2 to 0.4 of a grey level off."""
-    if radius == 0:
-        return image.copy()
     height, width = image.shape[:2]
     if radius < halve or min(height, width) < 2 * halve:
         return convolve(image, disc(radius))

@@ -7,11 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.pixels import Floats
+from synth.pixels import Floats, luma
 
 DIRECT = 128  # elements: from 130 on filter2D takes a Fourier transform, several times slower than sums of products
 FOURIER = 400  # elements: from here on that transform is the faster way
 FAINT = 0.01  # of the kernel's sum: the faintest elements that together weigh less are dropped; each costs the same
+LAMPS = 30.0  # times white, at most where an effect draws how bright lamps are
+SATURATED = (0.9, 0.99)  # luma in linear light from which a spot may be a lamp, and where it surely is one
+SURROUNDINGS = 0.1  # of the width: the side of the square around a spot
+DARK = 0.3  # mean luma of the surroundings from which on a spot is not a lamp but white paint, or a part of the sky
 USUAL_WIDTH = 256  # pixels, where a length is what the severity says
 GROWTH = 0.65  # lengths grow by width ** GROWTH: a larger picture of the same scene has finer detail to lose as well
 
@@ -84,6 +88,24 @@ def without_faint(kernel: Floats) -> Floats:
     least = sizes[int(np.searchsorted(share, FAINT))]
     kept = np.where(np.abs(kernel) >= least, kernel, 0)
     return (kept / kept.sum()).astype(np.float32)
+
+
+def with_lamps(image: Floats, brightness: float) -> Floats:
+    """Small saturated spots made as many times as bright, since white is where the file ended, not the lamp.
+
+    Spread light of a lamp stays white along its path in photographs; one that is no brighter than paper would fade.
+    A spot counts as far as its surroundings are dark, so that sky, paint and paper stay what they are.
+    """
+    if brightness == 1:
+        return image
+    grey = luma(image)
+    saturated = np.clip((grey - SATURATED[0]) / (SATURATED[1] - SATURATED[0]), 0, 1)
+    if not saturated.any():
+        return image
+    side = 2 * round(SURROUNDINGS * image.shape[1] / 2) + 1
+    around = cv2.blur(grey, (side, side), borderType=cv2.BORDER_REFLECT_101)
+    gain = 1 + (brightness - 1) * saturated * np.maximum(0, 1 - around / DARK)
+    return cv2.multiply(image, gain if image.ndim == 2 else cv2.merge([gain] * 3))
 
 
 def half_size(image: Floats) -> Floats:

@@ -9,7 +9,7 @@ from numpy.random import SFC64, Generator
 from numpy.typing import NDArray
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.degradations.filters import convolve, in_pixels, without_faint
+from synth.degradations.filters import LAMPS, convolve, in_pixels, with_lamps, without_faint
 from synth.pixels import Floats
 from synth.scene import View
 from synth.streams import field_seed
@@ -29,13 +29,14 @@ SAMPLES = 8  # of the path a pixel
 @dataclass(frozen=True)
 class MotionParams:
     """length: of the path in pixels. shake: 1 for a shaken path, 0 for a straight one. angle: direction at the start,
-    degrees from the right, counterclockwise. seed: of the shake.
+    degrees from the right, counterclockwise. seed: of the shake. lamps: how many times white small saturated spots are.
     """
 
     length: float
     shake: int
     angle: float
     seed: int
+    lamps: float = 1.0
 
 
 class Motion(Degradation[MotionParams]):
@@ -44,7 +45,7 @@ class Motion(Degradation[MotionParams]):
     The path is straight, or shaken as by a hand: a walk with inertia, turns and sudden jerks, its brightness at a
     place the time spent there (Boracchi and Foi, "Modeling the performance of image restoration from motion blur",
     IEEE Trans. Image Processing 21(8), 2012). Its centre of gravity stands still, so that the pair stays aligned. In
-    linear light saturated lamps keep their brightness along it. The severity sets its length.
+    linear light lamps, far brighter than white, keep their brightness along it. The severity sets its length.
     """
 
     name = "motion"
@@ -54,19 +55,21 @@ class Motion(Degradation[MotionParams]):
         "length": Quantity(0.1, 200, "px", strength=True),
         "shake": Quantity(0, 1, "straight or shaken", choices=(0, 1)),
         "angle": Quantity(0, 360, "degrees"),
+        "lamps": Quantity(1, 100, "times white"),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> MotionParams:
         shake = int(rng.random() < SHAKE_CHANCE)
         angle = rng.uniform(0, 360)
         seed = field_seed(rng)
+        lamps = fixed.get("lamps", math.exp(rng.uniform(0, math.log(LAMPS))))
         length = fixed["length"] if severity is None else in_pixels(LONGEST, view.size[1]) * severity
-        return MotionParams(length, int(fixed.get("shake", shake)), float(fixed.get("angle", angle)), seed)
+        return MotionParams(length, int(fixed.get("shake", shake)), float(fixed.get("angle", angle)), seed, lamps)
 
     def apply(self, image: Floats, params: MotionParams, view: View) -> Floats:
         if params.length == 0:
             return image.copy()
-        return convolve(image, without_faint(kernel(path(params))))
+        return convolve(with_lamps(image, params.lamps), without_faint(kernel(path(params))))
 
 
 def path(params: MotionParams) -> NDArray[np.complex128]:

@@ -15,6 +15,8 @@ from synth.streams import field_seed
 
 FEWEST = 60.0  # electrons at white at severity 1: a full-frame sensor (60,000 at ISO 100) at ISO 100,000
 READ_NOISE = (1.5, 4.0)  # electrons: of the sensors of the last decade
+CORRELATION = (0.3, 0.9)  # between channels, as after demosaicing in photographs
+GRAIN = (0.0, 0.7)  # pixels: from a raw file seen as it is to a small camera's JPEG
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ class SensorNoise(Degradation[SensorNoiseParams]):
             electrons: float | None = fixed["electrons"]
         else:
             electrons = FEWEST / severity**2 if severity else None
-        options = fixed.get("correlation", 0.0), fixed.get("grain", 0.0)
-        return SensorNoiseParams(electrons, float(read_noise), *options, field_seed(rng))
+        correlation = fixed.get("correlation", rng.uniform(*CORRELATION))
+        grain = fixed.get("grain", rng.uniform(*GRAIN))
+        return SensorNoiseParams(electrons, float(read_noise), correlation, grain, field_seed(rng))
 
     def apply(self, image: Floats, params: SensorNoiseParams, view: View) -> Floats:
         if params.electrons is None:

@@ -12,7 +12,7 @@ from synth.pixels import Floats
 from synth.scene import View
 from synth.streams import field_seed
 
-STRONGEST = 40.0  # grey levels at severity 1
+STRONGEST = 25.0  # grey levels at severity 1
 GAIN_SHARE = (0.0, 0.6)  # of a bright pixel's stripe that is the columns' gain, not their offset
 DRIFT = (0.0, 0.6)
 BANDS = 0.5  # share of the offset's variance in bands a few columns wide, as several share an amplifier
