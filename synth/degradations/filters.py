@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.pixels import Floats, luma
+from synth.pixels import Floats, luma, shrink
 
 DIRECT = 128  # elements: from 130 on filter2D takes a Fourier transform, several times slower than sums of products
 FOURIER = 400  # elements: from here on that transform is the faster way
-FAINT = 0.01  # of the kernel's sum: the faintest elements that together weigh less are dropped; each costs the same
+FAINT = 0.02  # of the kernel's sum: the faintest elements that together weigh less are dropped; each costs the same
 LAMPS = 30.0  # times white, at most where an effect draws how bright lamps are
 SATURATED = (0.9, 0.99)  # luma in linear light from which a spot may be a lamp, and where it surely is one
 SURROUNDINGS = 0.1  # of the width: the side of the square around a spot
@@ -99,13 +99,20 @@ def with_lamps(image: Floats, brightness: float) -> Floats:
     if brightness == 1:
         return image
     grey = luma(image)
-    saturated = np.clip((grey - SATURATED[0]) / (SATURATED[1] - SATURATED[0]), 0, 1)
-    if not saturated.any():
+    spots = np.flatnonzero(grey > SATURATED[0])
+    if not spots.size:
         return image
-    side = 2 * round(SURROUNDINGS * image.shape[1] / 2) + 1
-    around = cv2.blur(grey, (side, side), borderType=cv2.BORDER_REFLECT_101)
-    gain = 1 + (brightness - 1) * saturated * np.maximum(0, 1 - around / DARK)
-    return cv2.multiply(image, gain if image.ndim == 2 else cv2.merge([gain] * 3))
+    height, width = grey.shape
+    coarse = shrink(grey, 128)
+    side = 2 * round(SURROUNDINGS * coarse.shape[1] / 2) + 1
+    rows, columns = spots // width * coarse.shape[0] // height, spots % width * coarse.shape[1] // width
+    around = cv2.blur(coarse, (side, side), borderType=cv2.BORDER_REFLECT_101)[rows, columns]
+    spots, around = spots[around < DARK], around[around < DARK]
+    saturated = np.minimum((grey.ravel()[spots] - SATURATED[0]) / (SATURATED[1] - SATURATED[0]), 1)
+    gain = 1 + np.float32(brightness - 1) * saturated * (1 - around / np.float32(DARK))
+    out = image.copy()
+    out.reshape(grey.size, -1)[spots] *= gain[:, None]
+    return out
 
 
 def half_size(image: Floats) -> Floats:

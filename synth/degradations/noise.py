@@ -17,6 +17,7 @@ from synth.streams import field_seed
 
 STRONGEST = 50.0  # grey levels at severity 1
 CHROMA_COARSER = 2.5  # than luma: a Canon 80D at ISO 12800 leaves 0.53 at lag 3 in Cr and nothing there in luma
+GREY_AXES = np.array([[2, 3, 1], [2, -3, 1], [2, 0, -2]]) / np.sqrt([12, 18, 6])  # columns: grey, two colours
 SLICES = 1 << 16  # equally likely ones of the normal distribution, each told by its mean: the outermost is 4.39 σ
 
 
@@ -65,20 +66,21 @@ class Noise(Degradation[NoiseParams]):
 def field(shape: tuple[int, ...], seed: int, sigma: float, correlation: float = 0.0, grain: float = 0.0) -> Floats:
     """Gaussian noise of an image's shape, each value of standard deviation σ.
 
-    Luma and what each channel has besides are blurred apart and brought back to the variance that they had:
-    n_c = √((1 + 2ρ)/3) L + √(1 − ρ) (z_c − z̄), whose correlation between channels is ρ.
+    Correlated channels are mixed from three independent ones: one along grey, of variance σ² (1 + 2ρ), and two across
+    it, of variance σ² (1 - ρ): the axes and the eigenvalues of a covariance of σ² with ρ σ² off the diagonal.
     """
     bits = SFC64(seed)
     if correlation == 0 and grain == 0:
         return _white(shape, bits, sigma)
     if len(shape) == 2:
         return _coarse(shape, bits, sigma, grain)
-    luma = _coarse(shape[:2], bits, sigma * math.sqrt((1 + 2 * correlation) / 3), grain)
-    colours = _coarse(shape, bits, sigma * math.sqrt(1 - correlation), grain * CHROMA_COARSER)
-    mean = cv2.transform(colours, np.full((1, 3), 1 / 3, np.float32))
-    luma -= mean
-    colours += luma[:, :, None]
-    return colours
+    if grain == 0:
+        parts = _white(shape, bits, sigma)
+    else:
+        grey = _coarse(shape[:2], bits, sigma, grain)
+        parts = cv2.merge([grey, _coarse((*shape[:2], 2), bits, sigma, grain * CHROMA_COARSER)])
+    deviations = np.sqrt([1 + 2 * correlation, 1 - correlation, 1 - correlation])
+    return cv2.transform(parts, (GREY_AXES * deviations).astype(np.float32))
 
 
 def _white(shape: tuple[int, ...], bits: SFC64, sigma: float) -> Floats:

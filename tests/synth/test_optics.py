@@ -61,12 +61,12 @@ def test_a_lamp_draws_the_kernel_as_it_stands():
     assert np.allclose(convolve(lamp(), k)[26:35, 26:35], k, atol=1e-6)
 
 
-def test_what_is_faint_is_a_hundredth_of_the_kernel_at_most():
+def test_what_is_faint_is_two_hundredths_of_the_kernel_at_most():
     k = generalised_gaussian(4.0, 2.0, 30.0, 1.0)
     cut = without_faint(k)
     assert cut.sum() == pytest.approx(1, abs=1e-5)
     assert np.count_nonzero(cut) < 0.9 * np.count_nonzero(k)
-    assert np.abs(cut - k).sum() < 0.025
+    assert np.abs(cut - k).sum() < 0.045
 
 
 @pytest.mark.parametrize("radius", [1.5, 3.0, 4.7])
