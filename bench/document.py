@@ -1,0 +1,22 @@
+"""Measured tables in documents: each stands between two marks and is written anew by the command named in the first."""
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def put(document: str, section: str, command: str, text: str) -> None:
+    """Replace a section of docs/DOCUMENT, or append it: `<!-- section: command -->` … `<!-- end section -->`."""
+    path = DOCS / document
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    body = f"<!-- {section}: {command} -->\n{text.strip()}\n<!-- end {section} -->"
+    pattern = re.compile(rf"<!-- {section}: .*?<!-- end {section} -->", re.DOTALL)
+    new = pattern.sub(lambda _: body, old) if pattern.search(old) else f"{old.rstrip()}\n\n{body}\n"
+    path.write_text(new, encoding="utf-8")
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

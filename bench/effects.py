@@ -1,0 +1,106 @@
+"""How fast the effects are, beside imgaug, albumentations and imagecorruptions: `make bench-effects`.
+
+One thread, bytes in and bytes out, the conversions to and from linear light included; the time to draw parameters too.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+from skimage import data
+
+from bench.document import put, table
+from bench.timing import rate
+from synth.degradations import effects
+from synth.degradations.engine import EffectSpec, damage, draw
+from synth.degradations.external import load_imgaug
+from synth.depth import proxy
+from synth.engines.memory import keep_memory
+from synth.light import measure
+from synth.pixels import Bytes, to_linear
+from synth.scene import View, draw_scene
+
+PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
+SIZES = [(256, 256), (512, 512), (1920, 1080)]
+SEVERITY = 0.5
+GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, "noise": 3.0, "jpeg": 2.0}
+
+
+def ours(name: str, image: Bytes) -> Callable[[], object]:
+    """One effect on one visible image: draw and apply."""
+    light = measure("vif", image, image)
+    scene = draw_scene("vif", 0, 0, proxy(image), "proxy", light)
+    height, width = image.shape[:2]
+    view = View(scene, "a", "visible", (height, width), True, float(to_linear(image).mean()))
+    spec = EffectSpec(name, (SEVERITY, SEVERITY), (), "a")
+    return lambda: damage(image, draw(spec, {"a": view}, 0, 0), view, None)
+
+
+def imgaug_effects() -> dict[str, Any]:
+    """By our names; parameters near ours at the severity measured."""
+    load_imgaug()
+    import imgaug.augmenters as iaa  # noqa: TID251
+
+    return {
+        "haze": iaa.Fog(),
+        "rain": iaa.Rain(),
+        "snow": iaa.Snowflakes(),
+        "motion": iaa.MotionBlur(k=15),
+        "blur": iaa.GaussianBlur(3.0),
+        "noise": iaa.AdditiveGaussianNoise(scale=25, per_channel=True),
+        "exposure": iaa.MultiplyBrightness(0.5),
+        "contrast": iaa.LinearContrast(0.6),
+        "jpeg": iaa.JpegCompression(60),
+    }
+
+
+def main() -> None:
+    """Measure twice in turn with the peers, keep the better of the two, print the tables and document them."""
+    cv2.setNumThreads(1)
+    keep_memory()
+    photograph = data.astronaut()
+    found: dict[str, dict[str, dict[str, float]]] = {"ours": {}, "imgaug": {}}
+    for _ in range(2):
+        for width, height in SIZES:
+            image = cv2.resize(photograph, (width, height), interpolation=cv2.INTER_AREA)
+            key, pixels = f"{width}x{height}", width * height
+            for name in effects():
+                _keep(found["ours"], name, key, rate(ours(name, image), pixels))
+            for name, augmenter in imgaug_effects().items():
+                _keep(found["imgaug"], name, key, rate(lambda a=augmenter, x=image: a(image=x), pixels))
+        command = [str(PEERS), str(Path(__file__).with_name("peers.py")), "time"]
+        done = subprocess.run([*command, *(f"{w}x{h}" for w, h in SIZES)], check=True, capture_output=True, text=True)
+        for library, by_name in json.loads(done.stdout).items():
+            for name, by_size in by_name.items():
+                for key, value in by_size.items():
+                    _keep(found.setdefault(library, {}), name, key, value)
+    text = "\n\n".join(_table(found, f"{w}x{h}") for w, h in SIZES)
+    print(text)
+    put("effects.md", "speed", "make bench-effects", text)
+
+
+def _keep(found: dict[str, dict[str, float]], name: str, key: str, value: float) -> None:
+    best = found.setdefault(name, {})
+    best[key] = max(value, best.get(key, 0.0))
+
+
+def _table(found: dict[str, dict[str, dict[str, float]]], key: str) -> str:
+    rows = []
+    for name in effects():
+        mine = found["ours"][name][key]
+        row = [name, f"{mine:.0f}"]
+        for library in ("imgaug", "albumentations", "imagecorruptions"):
+            other = found[library].get(name, {}).get(key)
+            row.append("–" if other is None else f"{other:.0f} ({mine / other:.1f}×)")
+        row.append(f"{GOALS[name]:.0f}×" if name in GOALS else "")
+        rows.append(row)
+    head = [f"{key}, MP/s", "synth", "imgaug", "albumentations", "imagecorruptions", "goal against imgaug"]
+    return table(head, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

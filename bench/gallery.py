@@ -1,0 +1,135 @@
+"""Pictures of the effects: `make gallery` writes docs/gallery.png, `--pairs ROOT` sheets of real pairs into out/."""
+
+import argparse
+import subprocess
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from skimage import data
+
+from bench.effects import PEERS
+from synth import codecs
+from synth.apply import fall, look
+from synth.degradations import effects
+from synth.degradations.base import Stage
+from synth.degradations.engine import EffectSpec
+from synth.degradations.external import load_imgaug
+from synth.pairs.base import CleanPair
+from synth.pairs.folder import list_folder
+from synth.pixels import Bytes, in_colour
+from synth.scene import Task, draw_scene
+
+DOCS = Path(__file__).parents[1] / "docs"
+SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
+CELL = 152  # pixels
+LABEL = 96
+WEATHER_PX = 256
+IMGAUG = {"haze": "Fog", "rain": "Rain", "snow": "Snowflakes"}
+REAL_PAIRS: dict[Task, int] = {"vif": 10, "mef": 6, "mff": 4}
+REAL_HEIGHT = 300
+
+
+def text(words: str, width: int, height: int) -> Bytes:
+    """A white field with a few words on it."""
+    field = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(field).multiline_text((4, 4), words, fill="black", font=ImageFont.load_default(13))
+    return np.asarray(field)
+
+
+def photographs() -> list[Bytes]:
+    """Built-in photographs, square."""
+    rocket, cat, coffee = data.rocket()[:, 60:487], data.chelsea()[:, 70:370], data.coffee()[:, 120:520]
+    left = data.stereo_motorcycle()[0][:, 120:620]
+    return [data.astronaut(), left, rocket, coffee, cat]
+
+
+def damaged(image: Bytes, effect: str, severity: float, seed: int) -> Bytes:
+    """One effect on one photograph as a visible image."""
+    backdrop = look("vif", image, image, None, "distance")
+    scene = draw_scene("vif", seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
+    return fall("vif", image, image, scene, [EffectSpec(effect, (severity, severity), (), "a")], seed, 0)[0]
+
+
+def effect_rows() -> Bytes:
+    """Each effect at five severities, each on the photograph that shows it."""
+    rows = [np.hstack([text("", LABEL, 22), *(text(f"{s:g}", CELL, 22) for s in (0.0, *SEVERITIES))])]
+    pictures = photographs()
+    for number, (name, effect) in enumerate(effects().items()):
+        picture = pictures[1] if effect.stage is Stage.SCENE else pictures[number % len(pictures)]
+        image = cv2.resize(picture, (CELL, CELL), interpolation=cv2.INTER_AREA)
+        cells = [image, *(damaged(image, name, severity, 3 + number) for severity in SEVERITIES)]
+        rows.append(np.hstack([text(name.replace("_", "\n"), LABEL, CELL), *cells]))
+    return np.vstack(rows)
+
+
+def weather_rows() -> Bytes:
+    """Rain, snow and fog beside imgaug's and albumentations', at their default strength."""
+    load_imgaug()
+    import imgaug.augmenters as iaa  # noqa: TID251
+
+    image = cv2.resize(photographs()[1], (WEATHER_PX, WEATHER_PX), interpolation=cv2.INTER_AREA)
+    columns = ["", "synth 0.4", "synth 0.8", "imgaug", "albumentations"]
+    rows = [np.hstack([text(c, LABEL if not c else WEATHER_PX, 22) for c in columns])]
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in.png"
+        source.write_bytes(codecs.encode_png(image))
+        subprocess.run([PEERS, Path(__file__).with_name("peers.py"), "draw", source, folder], check=True)
+        for name, theirs in IMGAUG.items():
+            augmenter = getattr(iaa, theirs)()
+            augmenter.seed_(7)
+            albumentations = codecs.read(Path(folder) / f"albumentations-{name}.png")[0]
+            ours = [damaged(image, name, severity, 4) for severity in (0.4, 0.8)]
+            rows.append(np.hstack([text(name, LABEL, WEATHER_PX), *ours, augmenter(image=image), albumentations]))
+    return np.vstack(rows)
+
+
+def stacked(parts: list[Bytes]) -> Bytes:
+    """Parts of different widths below each other, on white."""
+    width = max(part.shape[1] for part in parts)
+    padded = [np.pad(p, ((0, 6), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
+    return np.vstack(padded)
+
+
+def real_sheet(root: Path, out: Path, effect: str) -> None:
+    """One effect on twenty real pairs: a clean, a at three severities, b clean, b at the last of them."""
+    strips = []
+    for task, count in REAL_PAIRS.items():
+        refs = [item for item in list_folder(root / task, task, "research", "distance") if not isinstance(item, tuple)]
+        for number in np.linspace(0, len(refs) - 1, count).round().astype(int):
+            pair = refs[number].load()
+            strips.append(_pair_strip(task, pair, effect, int(number)))
+    out.write_bytes(codecs.encode_png(stacked(strips)))
+
+
+def _pair_strip(task: Task, pair: CleanPair, effect: str, seed: int) -> Bytes:
+    backdrop = look(task, pair.a, pair.b, pair.depth, pair.depth_kind)
+    scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
+    cells, b = [pair.a], pair.b
+    for severity in (0.3, 0.6, 0.9):
+        a, b, _ = fall(task, pair.a, pair.b, scene, [EffectSpec(effect, (severity, severity))], seed, 0)
+        cells.append(a)
+    width = round(pair.a.shape[1] * REAL_HEIGHT / pair.a.shape[0])
+    fitted = [cv2.resize(in_colour(x), (width, REAL_HEIGHT), interpolation=cv2.INTER_AREA) for x in [*cells, pair.b, b]]
+    return np.hstack(fitted)
+
+
+def main() -> None:
+    """Write the gallery, or with `--pairs` a sheet of real pairs for each effect."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=Path, help="a folder with vif/, mef/ and mff/")
+    parser.add_argument("--only", nargs="*", help="these effects alone, with --pairs")
+    arguments = parser.parse_args()
+    if arguments.pairs is None:
+        (DOCS / "gallery.png").write_bytes(codecs.encode_png(stacked([effect_rows(), weather_rows()])))
+        return
+    folder = Path("out/gallery")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only or effects():
+        real_sheet(arguments.pairs, folder / f"{name}.png", name)
+
+
+if __name__ == "__main__":
+    main()
