@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import io
 import json
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -208,13 +207,14 @@ def _read_sidecar(tar: str) -> Any:
     columns = ["key", "status", "height", "width"]
     columns += [f"{member}_{part}" for member in MEMBERS for part in ("name", "offset", "size", "sha256")]
     try:
-        file = pq.ParquetFile(io.BytesIO(read(url)))
+        file = pq.ParquetFile(pa.BufferReader(read(url)))
         metadata = file.schema_arrow.metadata or {}
         check_format(metadata.get(b"mmaif.version", b"").decode(), metadata.get(b"mmaif.kind", b"").decode(), url)
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise UserError(f"{url}: no column '{missing[0]}'; not a sidecar as shards/FORMAT.md has it")
-        return file.read(columns=columns).replace_schema_metadata()
+        # one thread, no Python file object: Arrow's pool may abort the interpreter at its exit (apache/arrow#50482)
+        return file.read(columns=columns, use_threads=False).replace_schema_metadata()
     except pa.ArrowException as error:
         raise UserError(f"{url}: cannot be read as parquet ({str(error).splitlines()[0]}); copy it again") from None
 
