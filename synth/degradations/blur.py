@@ -18,9 +18,9 @@ WIDEST = 0.014  # standard deviation at severity 1, as a share of the width at 2
 REACH = 4.0  # standard deviations that the isotropic kernel extends to
 FAINTEST = 0.003  # of its peak, where a generalised one ends
 SAMPLES, FEWEST = 4, 64  # of it: across a pixel, and at least
-HALVE = 2.5  # pixels: from this deviation on, blur at half size
+HALVE = 2.0  # pixels: from this deviation on, blur at half size
 HALVE_RINGS = 4.0  # the same where there are rings, which halving would blunt
-HALVING_VARIANCE = 1.55  # px² along an axis that halving and doubling add, taken off the kernel's
+HALVING_VARIANCE = 1.5  # px² along an axis that halving and doubling add, taken off the kernel's
 HALF_POWER = math.sqrt(2 * math.log(2))  # / σ: the frequency at which a Gaussian lets half of the amplitude through
 LOBES = 7.0156  # second zero of the Bessel function J1: how far the rings go
 
