@@ -22,11 +22,12 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
-POOLING = 4.5  # power mean by which a tile is halved: it keeps the energy of opacity, which grows with size^1.5
-LIGHT_GRID = 48  # points a side at which the surrounding light is looked at
+POOLING = 5.0  # power mean by which a tile is halved: it keeps the energy of opacity, which grows with size^1.5
+LIGHT_GRID = 32  # points a side at which the surrounding light is looked at
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width
 GLOW = 0.03  # and of the glow that a veil leaves around lamps and sky
 LEAST_WIDTH = 1.5  # pixels at which a particle may be sampled before it is enlarged
+GLOW_GREYING = 0.5  # of its colour, what a glow loses: veiled, a blue sky is greyer
 GLARE = 2.0  # radiance up to which light spreads in a veil: a bracket may hold the sun, a thousand times its white
 TINY = 1e-6
 
@@ -144,6 +145,7 @@ def _light(image: Floats, shine: Shine, view: View) -> tuple[Floats, Floats]:
     if image.ndim == 3:
         tint = np.power((wide + TINY) / (grey[:, :, None] + TINY), shine.colour)
         light = light[:, :, None] * tint * (airlight / max(level, TINY))
+        glow = glow + np.float32(GLOW_GREYING) * (luma(glow)[:, :, None] - glow)
     return light.astype(np.float32), glow
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import ClassVar
 
 import cv2
@@ -31,12 +31,12 @@ WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
 LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
-SHORTEST_EXPOSURE_S = 1 / 160  # rain is photographed in dim light; faster shutters freeze it into dust
-SEEN_OPACITY = (0.4, 0.7)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
+EXPOSURE_S = (1 / 160, 1 / 50)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
+SEEN_OPACITY = (0.5, 0.85)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
 SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
-SHINE = Shine(local=0.4, colour=0.15, albedo=1.15)
+SHINE = Shine(local=0.4, colour=0.15, albedo=1.4)
 
 APERTURE_MM = 2.5  # of the lens, focused on the distance: the blur of a near drop
 NARROWEST = 1 / 420  # of the width: what lens, motion and stored size leave of a hairline
@@ -46,7 +46,7 @@ STREAK_LENGTH = 40.0  # pixels of the tile, of a typical drop
 STREAK_WIDTH = 2.8  # full width at half maximum, pixels of the tile
 FINEST_STEPS = (1.3, 2.5)  # pixels of the tile that one of the image may step over, across and along a streak
 LEAN = 0.045  # standard deviation of a streak's own slant in the tile
-DEPTH_SPREAD = 0.55  # of the logarithm of distance within a layer
+DEPTH_SPREAD = 0.5  # of the logarithm of distance within a layer
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Rain(Degradation[RainParams]):
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
         share, seen, veil = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_OPACITY, SEEN_VEIL))
         scene = view.scene
-        speed, exposure = float(fall_speed(TYPICAL_MM)), max(scene.exposure_s, SHORTEST_EXPOSURE_S)
+        speed, exposure = float(fall_speed(TYPICAL_MM)), float(np.clip(scene.exposure_s, *EXPOSURE_S))
         return RainParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
             visibility_gain=seen / _opacity(TYPICAL_MM, speed * exposure),
@@ -161,11 +161,13 @@ def _streaks(params: RainParams, view: View) -> Floats:
     return total
 
 
+@lru_cache(maxsize=16)
 def _table(rate: float, peak: float) -> Table:
     """From the diameters that the tile holds to the logarithm of transmission, at a rate.
 
-    peak: opacity of a typical drop. The tile holds the drops of the wettest rain. Those that fall at a lower rate are
-    its largest, as many as Marshall and Palmer count, each taken for the drop of the same rank in the lesser rain.
+    peak: optical thickness of a typical drop. The tile holds the drops of the wettest rain. Those that fall at a lower
+    rate are its largest, as many as Marshall and Palmer count, each taken for the drop of the same rank in the lesser
+    rain.
     """
     wettest, here = _decay(WETTEST), _decay(rate)
     fewer = math.log(here / wettest) + (here - wettest) * SMALLEST_MM  # logarithm of the ratio of their numbers
@@ -173,7 +175,7 @@ def _table(rate: float, peak: float) -> Table:
     above = held - SMALLEST_MM - fewer / wettest
     diameter = np.where(above > 0, SMALLEST_MM + above * wettest / here, np.maximum(SMALLEST_MM + above, 0))
     relative = (diameter / TYPICAL_MM) ** 2 * fall_speed(TYPICAL_MM) / fall_speed(diameter)
-    return np.log1p(-np.minimum(peak * relative, 0.9)).astype(np.float32)
+    return (-peak * relative).astype(np.float32)
 
 
 @lru_cache(maxsize=24)
@@ -181,7 +183,7 @@ def _repeated(covered: float, across: int, along: int, columns: int, rows: int) 
     return np.tile(_tile(covered, across, along), (rows, columns))
 
 
-@lru_cache(maxsize=64)
+@cache
 def _tile(covered: float, across: int, along: int) -> Bytes:
     """Streaks of the wettest rain, by halvings; entries are diameters, 255 the largest."""
     if across or along:
@@ -203,7 +205,7 @@ def _tile(covered: float, across: int, along: int) -> Bytes:
     along_it = step / length[owner]
     # Soft ends, and a body that is not even: a falling drop oscillates (Garg and Nayar, 2006).
     ends = np.clip(np.minimum(along_it, 1 - along_it) * 5, 0, 1) ** 0.5
-    body = 1 + 0.15 * np.sin(rhythm[owner] * step + phase[owner])
+    body = 1 + 0.1 * np.sin(rhythm[owner] * step + phase[owner])
     centre = x[owner] + lean[owner] * (step - length[owner] / 2)
     row = np.floor(y[owner] + step).astype(int) % TILE
     tile = np.zeros((TILE, TILE), np.float32)

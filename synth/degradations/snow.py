@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import ClassVar
 
 import cv2
@@ -41,7 +41,8 @@ SEEN_VEIL = (0.6, 2.0)  # optical thickness at the 90th percentile of distance, 
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
 SHINE = Shine(local=0.3, colour=0.1, albedo=1.4)  # flakes scatter the light of the whole sky
-OPACITY = 0.9  # of a typical flake in focus that stands still
+THICKNESS = 1.2  # optical, of a typical flake in focus that stands still
+THICKENING = 1.5  # exponent by which it grows with the melted diameter
 
 APERTURE_MM = 6.0  # of the lens: the blur of a near flake
 FOCUS_M = 4.0
@@ -51,8 +52,8 @@ SLANT_JITTER = math.radians(6)  # standard deviation between layers; gusts
 
 FLAKE = 6.0  # pixels of the tile: diameter of a typical flake
 FINEST_STEPS = (2.2, 2.2)  # pixels of the tile that one of the image may step over
-DASHES = (0.5, 1.0, 2.0, 4.0, 8.0)  # lengths of motion that tiles are drawn for, in diameters of a typical flake
-SPREADS = (0.15, 0.35, 0.8)  # and flutter against the common motion
+DASHES = (0.5, 1.2, 2.8, 6.4)  # lengths of motion that tiles are drawn for, in diameters of a typical flake
+SPREADS = (0.25, 0.6)  # and flutter against the common motion
 DEPTH_SPREAD = 0.4  # of the logarithm of distance within a layer
 SHAPES = 96  # flakes drawn for a tile; each is used many times, mirrored and in its own brightness
 
@@ -66,7 +67,7 @@ class _Layer:
     soft: bool = False
 
 
-LAYERS = (_Layer(0.5, 0.04, soft=True), _Layer(1.6, 0.07), _Layer(5.0, 0.13))
+LAYERS = (_Layer(0.5, 0.04, soft=True), _Layer(1.6, 0.1), _Layer(5.0, 0.19))
 
 
 @dataclass(frozen=True)
@@ -166,23 +167,24 @@ def _flakes(params: SnowParams, view: View) -> Floats:
         if nearest < distance:
             field = hide_behind(field, scene.depth, distance)
         # Out of focus, a flake spreads what it covers over a disc; below a pixel it keeps its energy.
-        peak = OPACITY * (sharp / blurred) ** 2 * math.sqrt(blurred / width) / (1 + dash) ** FADING
+        peak = THICKNESS * (sharp / blurred) ** 2 * math.sqrt(blurred / width) / (1 + dash) ** FADING
         cv2.add(total, cv2.LUT(field, _table(params.rate, peak)), dst=total)
     return total
 
 
+@lru_cache(maxsize=16)
 def _table(rate: float, peak: float) -> Table:
     """From the melted diameters that the tile holds to the logarithm of transmission, at a rate.
 
-    peak: opacity of a typical flake. The tile holds the flakes of the wettest snow. Those that fall at a lower rate are
-    its largest, as many as Gunn and Marshall count, each taken for the flake of the same rank in the lesser snow.
+    peak: optical thickness of a typical flake. The tile holds the flakes of the wettest snow. Those that fall at a
+    lower rate are its largest, as many as Gunn and Marshall count, each taken for the flake of the same rank in the
+    lesser snow.
     """
     wettest, here = _decay(WETTEST), _decay(rate)
     held = np.arange(256) * (LARGEST_MM / 255)
     above = held - SMALLEST_MM - math.log(_number(WETTEST) / _number(rate)) / wettest
     diameter = np.where(above > 0, SMALLEST_MM + above * wettest / here, np.maximum(SMALLEST_MM + above, 0))
-    opacity = peak * np.minimum(diameter / TYPICAL_MM, 1.6)
-    return np.log1p(-np.minimum(opacity, 0.93)).astype(np.float32)
+    return (-peak * (diameter / TYPICAL_MM) ** THICKENING).astype(np.float32)
 
 
 @lru_cache(maxsize=24)
@@ -190,7 +192,7 @@ def _repeated(layer: _Layer, dash: float, spread: float, across: int, along: int
     return np.tile(_tile(layer, dash, spread, across, along), (rows, columns))
 
 
-@lru_cache(maxsize=64)
+@cache  # of at most a tile a layer, dash and spread: some 30 MB
 def _tile(layer: _Layer, dash: float, spread: float, across: int, along: int) -> Bytes:
     """Flakes of the wettest snow, by halvings; entries are melted diameters, 255 the largest."""
     if across or along:
@@ -217,18 +219,20 @@ def _shape(rng: Generator, dash: float, spread: float, soft: bool) -> Floats:
     diameter = FLAKE * math.exp(rng.normal(0, DEPTH_SPREAD))
     lumps = int(rng.integers(3, 7))
     offsets = rng.normal(0, 0.24 * diameter, (lumps, 2))
-    sigmas = diameter * rng.uniform(0.14, 0.3, lumps)
+    sigmas = np.maximum(diameter * rng.uniform(0.14, 0.3, lumps), 0.9)
     weights = rng.uniform(0.5, 1.0, lumps)
     way = FLAKE * dash * (np.array([0.0, 1.0]) + spread * rng.standard_normal(2))
-    reach = math.ceil(1.1 * diameter + np.abs(way).max() / 2) + 2
-    grid = np.arange(-reach, reach + 1, dtype=np.float32)
+    reach = math.ceil(1.2 * diameter + np.abs(way).max() / 2) + 2
+    grid = np.arange(-reach, reach + 1)
     shape = np.zeros((grid.size, grid.size), np.float32)
-    instants = np.linspace(-0.5, 0.5, 2 + math.ceil(float(np.hypot(*way)) / 1.5))
-    for (dx, dy), sigma, weight in zip(offsets, sigmas, weights, strict=True):
-        for instant in instants:
-            column = np.exp(-0.5 * ((grid - dx - way[0] * instant) / sigma) ** 2)
-            row = np.exp(-0.5 * ((grid - dy - way[1] * instant) / sigma) ** 2)
-            shape += np.float32(weight) * row[:, None] * column
+    for (x, y), sigma, weight in zip(offsets, sigmas, weights, strict=True):
+        column, row = np.exp(-0.5 * ((grid - x) / sigma) ** 2), np.exp(-0.5 * ((grid - y) / sigma) ** 2)
+        shape += (weight * row[:, None] * column).astype(np.float32)
     if soft:
         shape = cv2.GaussianBlur(shape, (0, 0), 0.25 * diameter)
+    path = np.zeros_like(shape)
+    for instant in np.linspace(-0.5, 0.5, 1 + 2 * math.ceil(float(np.hypot(*way)))):
+        x, y = np.rint(reach + instant * way).astype(int)
+        path[y, x] += 1
+    shape = cv2.filter2D(shape, -1, path, borderType=cv2.BORDER_CONSTANT)
     return shape / shape.max()
