@@ -31,8 +31,8 @@ WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
 LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
-EXPOSURE_S = (1 / 160, 1 / 50)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_OPACITY = (0.5, 0.85)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
+EXPOSURE_S = (1 / 200, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
+SEEN_OPACITY = (0.45, 0.8)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
 SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
@@ -57,7 +57,7 @@ class _Layer:
     covered: float
 
 
-LAYERS = (_Layer(0.7, 0.15), _Layer(1.9, 0.5), _Layer(5.0, 0.9))
+LAYERS = (_Layer(0.7, 0.1), _Layer(1.9, 0.3), _Layer(5.0, 0.8))
 
 
 @dataclass(frozen=True)
