@@ -14,6 +14,7 @@ from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_orde
 from synth.degradations.settings import parse_effect
 from synth.depth import distance_share, proxy
 from synth.errors import UnreadableError, UserError
+from synth.network import depth_of
 from synth.pixels import Bytes, Floats, to_linear
 from synth.scene import MODALITIES, DepthKind, ImageName, Light, Scene, Task, View, draw_scene, scene_record
 from synth.targets.exposure import mertens
@@ -31,12 +32,23 @@ class Backdrop:
     depth_kind: DepthKind
 
 
-def look(task: Task, a: Bytes, b: Bytes, depth: Floats | None, depth_kind: DepthKind) -> Backdrop:
-    """Measure the light of a clean pair and find its depth: the map that it came with, or the proxy."""
+def look(
+    task: Task,
+    a: Bytes,
+    b: Bytes,
+    depth: Floats | None,
+    depth_kind: DepthKind,
+    network: tuple[Path, DepthKind] | None = None,
+) -> Backdrop:
+    """Measure the light of a clean pair and find its depth: the map that it came with, a network's, or the proxy."""
     measured = light.measure(task, a, b)
     if depth is not None:
         return Backdrop(measured, depth, depth_kind)
-    return Backdrop(measured, proxy(mertens(a, b) if task == "mef" else a), "proxy")
+    seen = mertens(a, b) if task == "mef" else a
+    if network is None:
+        return Backdrop(measured, proxy(seen), "proxy")
+    path, kind = network
+    return Backdrop(measured, distance_share(depth_of(seen, path), kind), "network")
 
 
 def fall(

@@ -14,6 +14,7 @@ from synth.degradations.engine import EffectSpec
 from synth.degradations.settings import as_written, parse_effect
 from synth.errors import UserError, hint, listed
 from synth.instructions.grammar import MOST_NAMED, PHRASED
+from synth.network import hash_of
 from synth.pairs.builtin import BUILTINS
 from synth.scene import Task
 
@@ -152,6 +153,15 @@ class TaskRecipe(_Part):
     degradations: Degradations = Degradations()
 
 
+class DepthNetwork(_Part):
+    """A depth network of the user's own, for pairs without a depth map."""
+
+    onnx: Path
+    """The file; its hash takes its place in the dataset's record."""
+    kind: Literal["distance", "inverse"] = "inverse"
+    """What its values stand for; most networks give the inverse of the distance."""
+
+
 class Recipe(_Part):
     """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
 
@@ -160,6 +170,7 @@ class Recipe(_Part):
     samples: int = Field(ge=1, le=MOST_SAMPLES)
     samples_per_shard: int = Field(256, ge=1, le=100_000)
     tasks: dict[Task, TaskRecipe] = Field(min_length=1)
+    depth_network: DepthNetwork | None = None
     crop: Crop = Field(default_factory=Crop)
     instructions: Instructions = Instructions()
     store: tuple[Literal["clean"], ...] = ()
@@ -214,6 +225,8 @@ class Recipe(_Part):
     def resolved(self) -> dict[str, Any]:
         """The recipe with all defaults, as plain data for JSON, the folders of its sources left out."""
         data = self.model_dump(mode="json")
+        if self.depth_network is not None:
+            data["depth_network"]["onnx"] = hash_of(self.depth_network.onnx)
         for task, part in self.tasks.items():
             data["tasks"][task]["sources"] = [
                 {key: value for key, value in source.model_dump(mode="json").items() if key != "folder"}
@@ -282,6 +295,7 @@ _TOP = ("task", "sources", "target", "degradations")
 _MODELS: dict[str, type[BaseModel]] = {
     "sources": Source,
     "crop": Crop,
+    "depth_network": DepthNetwork,
     "some": Some,
     "degradations": Degradations,
     "instructions": Instructions,

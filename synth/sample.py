@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from synth.apply import Backdrop, fall, look
@@ -13,7 +14,7 @@ from synth.pairs.base import CleanPair, PairRef
 from synth.pixels import Bytes
 from synth.plan import Plan
 from synth.record import make_record
-from synth.scene import draw_scene
+from synth.scene import DepthKind, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
@@ -38,7 +39,8 @@ class Sample:
 def render(plan: Plan, index: int) -> Sample:
     """The sample of an index: the same bytes in any process, in any order. Raises UnreadableError."""
     recipe, drawn = plan.recipe, draft(plan, index)
-    whole, backdrop = _load(drawn.pair)
+    network = recipe.depth_network
+    whole, backdrop = _load(drawn.pair, None if network is None else (network.onnx, network.kind))
     size, seed, group = recipe.crop.size, recipe.seed, drawn.group
     height, width = whole.a.shape[:2]
     window = draw_window(height, width, size, recipe.crop.scale, recipe.crop.flip, stream(seed, group, "crop"))
@@ -59,9 +61,9 @@ def render(plan: Plan, index: int) -> Sample:
 
 
 @lru_cache(maxsize=CACHED_PAIRS)
-def _load(ref: PairRef) -> tuple[CleanPair, Backdrop]:
+def _load(ref: PairRef, network: tuple[Path, DepthKind] | None) -> tuple[CleanPair, Backdrop]:
     pair = ref.load()
-    return pair, look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind)
+    return pair, look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind, network)
 
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:

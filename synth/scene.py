@@ -13,7 +13,7 @@ from synth.streams import field_seed, stream
 Task: TypeAlias = Literal["vif", "mef", "mff"]
 ImageName: TypeAlias = Literal["a", "b"]
 Modality: TypeAlias = Literal["visible", "infrared", "under", "over", "near", "far"]
-DepthKind: TypeAlias = Literal["distance", "inverse", "proxy"]
+DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 IMAGES: tuple[ImageName, ImageName] = ("a", "b")
@@ -37,7 +37,8 @@ class Scene:
     """The scene in front of both cameras. Radiance 1 is the white of the brighter image of the pair.
 
     depth: (H, W) float32, metres along the line of sight, the same for both images.
-    depth_kind: what the depth was made from: a map that the user gave (`distance`, `inverse`) or the `proxy`.
+    depth_kind: what the depth was made from: a map beside the pair (`distance`, `inverse`), a user's `network`, or the
+        `proxy`.
     depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
     airlight: radiance of the light scattered into the path, per channel (red, green, blue).
     wind: metres a second, to the right and away from the camera.

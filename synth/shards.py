@@ -131,9 +131,10 @@ def sidecar(rows: list[dict[str, Any]], metadata: dict[str, str]) -> bytes:
         fields += [pa.field(f"{name}_name", text), pa.field(f"{name}_offset", whole)]
         fields += [pa.field(f"{name}_size", whole), pa.field(f"{name}_sha256", text)]
     schema = pa.schema(fields, metadata={f"mmaif.{key}": value for key, value in metadata.items()})
-    buffer = io.BytesIO()
+    buffer = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
-    return buffer.getvalue()
+    data: bytes = buffer.getvalue().to_pybytes()
+    return data
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -152,5 +153,5 @@ def read_rows(path: Path, columns: list[str] | None = None) -> list[dict[str, An
     """The rows of a sidecar."""
     import pyarrow.parquet as pq
 
-    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, use_threads=False).to_pylist()
     return rows
