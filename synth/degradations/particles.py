@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.pixels import Bytes, Floats, luma
+from synth.pixels import Bytes, Floats, luma, shrink
 from synth.scene import View
 
 Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to the logarithm of transmission
@@ -23,7 +23,8 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
 POOLING = 5.0  # power mean by which a tile is halved: it keeps the energy of opacity, which grows with size^1.5
-LIGHT_GRID = 32  # points a side at which the surrounding light is looked at
+LOOKED_AT = 128  # points across at which the surrounding light is looked at: a lamp is seldom smaller
+LIGHT_GRID = 48  # and on the longer side on which it is spread
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width
 GLOW = 0.03  # and of the glow that a veil leaves around lamps and sky
 LEAST_WIDTH = 1.5  # pixels at which a particle may be sampled before it is enlarged
@@ -132,11 +133,11 @@ def behind_particles(image: Floats, shine: Shine, extinction: float, particles: 
 
 def _light(image: Floats, shine: Shine, view: View) -> tuple[Floats, Floats]:
     """The light of particles and the image blurred a little, times the gain, on a coarse grid of the image."""
-    step = max(1, view.size[1] // LIGHT_GRID)
-    grid = np.clip(image[::step, ::step], 0, GLARE * view.gain)
-    side = max(2, view.size[1] // step)
-    wide = cv2.GaussianBlur(np.minimum(grid, view.gain), (0, 0), SURROUNDINGS * side, borderType=cv2.BORDER_REPLICATE)
-    glow = cv2.GaussianBlur(grid, (0, 0), GLOW * side, borderType=cv2.BORDER_REPLICATE)
+    step = max(1, view.size[1] // LOOKED_AT)
+    grid = shrink(np.clip(image[::step, ::step], 0, GLARE * view.gain), LIGHT_GRID)
+    across = grid.shape[1]
+    wide = cv2.GaussianBlur(np.minimum(grid, view.gain), (0, 0), SURROUNDINGS * across, borderType=cv2.BORDER_REPLICATE)
+    glow = cv2.GaussianBlur(grid, (0, 0), GLOW * across, borderType=cv2.BORDER_REPLICATE)
     grey = luma(wide)
     airlight = np.float32(view.gain) * np.asarray(view.scene.airlight, np.float32)
     level = float(airlight.mean())
