@@ -14,6 +14,7 @@ from synth.scene import IMAGES, ImageName, View
 from synth.streams import stream
 
 Asked = Literal["remove", "keep"]
+LEAST_SEVERITY = 1e-4  # under it no byte would show a thing: it counts as 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, 
         scope = f"{effect}.{'shared' if images == 'shared' else name}"
         rng = stream(seed, group, f"{scope}.strength")
         severity = None if spec.severity is None else float(rng.uniform(*spec.severity))
+        if severity is not None and severity < LEAST_SEVERITY:
+            severity = 0.0
         fixed = {
             key: _draw_quantity(spec.degradation.quantities[key], values, seed, group, f"{scope}.{key}")
             for key, values in spec.quantities
