@@ -22,7 +22,7 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
-POOLING = 5.0  # power mean by which a tile is halved: it keeps the energy of opacity, which grows with size^1.5
+POOLING = 5.0  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
 LOOKED_AT = 128  # points across at which the surrounding light is looked at: a lamp is seldom smaller
 LIGHT_GRID = 48  # and on the longer side on which it is spread
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width

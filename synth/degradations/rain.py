@@ -32,11 +32,11 @@ SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
 LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 200, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_OPACITY = (0.45, 0.8)  # of a typical drop nearby: what photographs that show rain show (see `visibility_gain`)
+SEEN_THICKNESS = (0.45, 0.8)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
-SHINE = Shine(local=0.4, colour=0.15, albedo=1.4)
+SHINE = Shine(local=0.4, colour=0.15, albedo=1.4)  # a drop shows more of the sky than of what stands behind it
 
 APERTURE_MM = 2.5  # of the lens, focused on the distance: the blur of a near drop
 NARROWEST = 1 / 420  # of the width: what lens, motion and stored size leave of a hairline
@@ -95,7 +95,7 @@ class Rain(Degradation[RainParams]):
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
-        share, seen, veil = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_OPACITY, SEEN_VEIL))
+        share, seen, veil = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_THICKNESS, SEEN_VEIL))
         scene = view.scene
         speed, exposure = float(fall_speed(TYPICAL_MM)), float(np.clip(scene.exposure_s, *EXPOSURE_S))
         return RainParams(
@@ -142,7 +142,7 @@ def _streaks(params: RainParams, view: View) -> Floats:
     scene = view.scene
     rng = Generator(Philox(key=params.seed))
     nearest = float(scene.depth.min())
-    path = params.streak_px / scene.focal_px  # metres that a typical drop falls while the shutter is open
+    path = params.streak_px / scene.focal_px  # metres that a typical drop covers while the shutter is open
     total = np.zeros(view.size, np.float32)
     for layer in LAYERS:
         x, y, mirror, gust = rng.random(4)
@@ -150,7 +150,7 @@ def _streaks(params: RainParams, view: View) -> Floats:
         drop = scene.focal_px * TYPICAL_MM / 1000 / distance
         width = math.hypot(drop + scene.focal_px * APERTURE_MM / 1000 / distance, NARROWEST * view.size[1])
         length = max(params.streak_px / distance, 1.5 * width)
-        slant = math.radians(params.slant) + SLANT_JITTER * 3.46 * (gust - 0.5)
+        slant = math.radians(params.slant) + SLANT_JITTER * math.sqrt(12) * (gust - 0.5)
         steps = (math.copysign(STREAK_WIDTH / width, mirror - 0.5), STREAK_LENGTH / length)
         lie = Placement(slant, width, steps, (x, y))
         field = sample(partial(_repeated, layer.covered), view.size, lie, FINEST_STEPS)

@@ -136,9 +136,9 @@ def _decay(rate: float) -> float:
     return 2.55 * rate**-0.48
 
 
-def _number(rate: float) -> float:
-    """Of flakes beyond the smallest seen, per m³."""
-    return 3800 * rate**-0.87 / _decay(rate) * math.exp(-_decay(rate) * SMALLEST_MM)
+def _log_number(rate: float) -> float:
+    """Logarithm of the number of flakes beyond the smallest seen, per m³."""
+    return math.log(3800 * rate**-0.87 / _decay(rate)) - _decay(rate) * SMALLEST_MM
 
 
 def _nearest(values: tuple[float, ...], wanted: float) -> float:
@@ -160,7 +160,7 @@ def _flakes(params: SnowParams, view: View) -> Floats:
         blurred = math.hypot(sharp, scene.focal_px * APERTURE_MM / 1000 * (1 / distance - 1 / FOCUS_M))
         width = math.hypot(blurred, NARROWEST * view.size[1])
         dash = _nearest(DASHES, params.dash_px / distance / width)
-        slant = math.radians(params.slant) + SLANT_JITTER * 3.46 * (gust - 0.5)
+        slant = math.radians(params.slant) + SLANT_JITTER * math.sqrt(12) * (gust - 0.5)
         steps = (math.copysign(FLAKE / width, mirror - 0.5), FLAKE / width)
         lie = Placement(slant, width, steps, (x, y))
         field = sample(partial(_repeated, layer, dash, spread), view.size, lie, FINEST_STEPS)
@@ -182,7 +182,7 @@ def _table(rate: float, peak: float) -> Table:
     """
     wettest, here = _decay(WETTEST), _decay(rate)
     held = np.arange(256) * (LARGEST_MM / 255)
-    above = held - SMALLEST_MM - math.log(_number(WETTEST) / _number(rate)) / wettest
+    above = held - SMALLEST_MM - (_log_number(WETTEST) - _log_number(rate)) / wettest
     diameter = np.where(above > 0, SMALLEST_MM + above * wettest / here, np.maximum(SMALLEST_MM + above, 0))
     return (-peak * (diameter / TYPICAL_MM) ** THICKENING).astype(np.float32)
 
