@@ -15,7 +15,7 @@ from synth.pixels import Floats
 from synth.scene import View
 
 WIDEST = 0.014  # standard deviation at severity 1, as a share of the width at 256 px: 3.6 px there
-REACH = 4.0  # standard deviations that the isotropic kernel extends to
+REACH = 3.3  # standard deviations that the isotropic kernel extends to
 FAINTEST = 0.003  # of its peak, where a generalised one ends
 SAMPLES, FEWEST = 4, 64  # of it: across a pixel, and at least
 HALVE = 2.0  # pixels: from this deviation on, blur at half size
@@ -49,6 +49,7 @@ class Blur(Degradation[BlurParams]):
 
     name = "blur"
     stage = Stage.OPTICS
+    version = 2
     order = 1
     quantities = {
         "sigma": Quantity(0.1, 20, "px", strength=True),

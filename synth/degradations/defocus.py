@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.degradations.filters import LAMPS, convolve, double_size, half_size, in_pixels, on_pixels, with_lamps
+from synth.degradations.filters import convolve, double_size, draw_lamps, half_size, in_pixels, on_pixels, with_lamps
 from synth.pixels import Floats
 from synth.scene import View
 
@@ -45,7 +45,7 @@ class Defocus(Degradation[DefocusParams]):
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> DefocusParams:
-        lamps = fixed.get("lamps", math.exp(rng.uniform(0, math.log(LAMPS))))
+        lamps = fixed.get("lamps", draw_lamps(rng, view))
         radius = fixed["radius"] if severity is None else in_pixels(WIDEST, view.size[1]) * severity**BEND
         return DefocusParams(radius, lamps)
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from synth.pixels import Floats, luma, shrink
+from synth.scene import View
 
 DIRECT = 128  # elements: from 130 on filter2D takes a Fourier transform, several times slower than sums of products
 FOURIER = 400  # elements: from here on that transform is the faster way
@@ -88,6 +90,12 @@ def without_faint(kernel: Floats) -> Floats:
     least = sizes[int(np.searchsorted(share, FAINT))]
     kept = np.where(np.abs(kernel) >= least, kernel, 0)
     return (kept / kept.sum()).astype(np.float32)
+
+
+def draw_lamps(rng: Generator, view: View) -> float:
+    """How many times white lamps are. Infrared has none: what is white there is warm, not beyond the range."""
+    drawn = math.exp(rng.uniform(0, math.log(LAMPS)))
+    return 1.0 if view.modality == "infrared" else drawn
 
 
 def with_lamps(image: Floats, brightness: float) -> Floats:

@@ -9,7 +9,7 @@ from numpy.random import SFC64, Generator
 from numpy.typing import NDArray
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.degradations.filters import LAMPS, convolve, in_pixels, with_lamps, without_faint
+from synth.degradations.filters import convolve, draw_lamps, in_pixels, with_lamps, without_faint
 from synth.pixels import Floats
 from synth.scene import View
 from synth.streams import field_seed
@@ -62,7 +62,7 @@ class Motion(Degradation[MotionParams]):
         shake = int(rng.random() < SHAKE_CHANCE)
         angle = rng.uniform(0, 360)
         seed = field_seed(rng)
-        lamps = fixed.get("lamps", math.exp(rng.uniform(0, math.log(LAMPS))))
+        lamps = fixed.get("lamps", draw_lamps(rng, view))
         length = fixed["length"] if severity is None else in_pixels(LONGEST, view.size[1]) * severity
         return MotionParams(length, int(fixed.get("shake", shake)), float(fixed.get("angle", angle)), seed, lamps)
 

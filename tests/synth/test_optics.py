@@ -199,6 +199,16 @@ def test_a_lamp_in_the_dark_is_brighter_than_white_and_paper_is_not(colour):
     assert (faint[31] == 255).sum() == 0 < (strong[31] == 255).sum(), "its path is white"
 
 
+@pytest.mark.parametrize("name", ["motion", "defocus"])
+def test_infrared_has_no_lamps(name):
+    image = photograph(colour=False)
+    visible, infrared = (
+        effects()[name].draw(0.5, view(image, "b", modality), stream(1, 0, "draw"), {})
+        for modality in ("visible", "infrared")
+    )
+    assert infrared.lamps == 1 < visible.lamps
+
+
 @pytest.mark.parametrize(("name", "fixed"), OPTICS)
 def test_damage_is_alike_at_every_size(name, fixed):
     pictures = [data.astronaut(), cv2.cvtColor(data.camera(), cv2.COLOR_GRAY2RGB), data.immunohistochemistry()]
