@@ -31,7 +31,7 @@ WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
 LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
-EXPOSURE_S = (1 / 200, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
+EXPOSURE_S = (1 / 150, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
 SEEN_THICKNESS = (0.45, 0.8)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
@@ -44,8 +44,8 @@ SLANT_JITTER = math.radians(1.2)  # standard deviation between layers; gusts
 
 STREAK_LENGTH = 40.0  # pixels of the tile, of a typical drop
 STREAK_WIDTH = 2.8  # full width at half maximum, pixels of the tile
-FINEST_STEPS = (1.3, 2.5)  # pixels of the tile that one of the image may step over, across and along a streak
-LEAN = 0.045  # standard deviation of a streak's own slant in the tile
+FINEST_STEPS = (1.3, 1.3)  # pixels of the tile that one of the image may step over, across and along a streak
+LEAN = 0.03  # standard deviation of a streak's own slant in the tile
 DEPTH_SPREAD = 0.5  # of the logarithm of distance within a layer
 
 

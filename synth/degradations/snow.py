@@ -41,7 +41,7 @@ SEEN_VEIL = (0.6, 2.0)  # optical thickness at the 90th percentile of distance, 
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
 SHINE = Shine(local=0.3, colour=0.1, albedo=1.4)  # flakes scatter the light of the whole sky
-THICKNESS = 1.2  # optical, of a typical flake in focus that stands still
+THICKNESS = 1.3  # optical, of a typical flake in focus that stands still
 THICKENING = 1.5  # exponent by which it grows with the melted diameter
 
 APERTURE_MM = 6.0  # of the lens: the blur of a near flake
@@ -53,7 +53,7 @@ SLANT_JITTER = math.radians(6)  # standard deviation between layers; gusts
 FLAKE = 6.0  # pixels of the tile: diameter of a typical flake
 FINEST_STEPS = (2.2, 2.2)  # pixels of the tile that one of the image may step over
 DASHES = (0.5, 1.2, 2.8, 6.4)  # lengths of motion that tiles are drawn for, in diameters of a typical flake
-SPREADS = (0.25, 0.6)  # and flutter against the common motion
+SPREADS = (0.2, 0.4, 0.7)  # and flutter against the common motion
 DEPTH_SPREAD = 0.4  # of the logarithm of distance within a layer
 SHAPES = 96  # flakes drawn for a tile; each is used many times, mirrored and in its own brightness
 
@@ -192,7 +192,7 @@ def _repeated(layer: _Layer, dash: float, spread: float, across: int, along: int
     return np.tile(_tile(layer, dash, spread, across, along), (rows, columns))
 
 
-@cache  # of at most a tile a layer, dash and spread: some 30 MB
+@cache  # of at most a tile a layer, dash and spread: some 50 MB
 def _tile(layer: _Layer, dash: float, spread: float, across: int, along: int) -> Bytes:
     """Flakes of the wettest snow, by halvings; entries are melted diameters, 255 the largest."""
     if across or along:
