@@ -59,7 +59,7 @@ def fall(
     turns: dict[str, int] = {}
     applied: list[Applied] = []
     for spec in specs:
-        turns[spec.effect] = turn = turns.get(spec.effect, -1) + 1
+        turns[spec.label] = turn = turns.get(spec.label, -1) + 1
         applied += draw(spec, views, seed, group, turn)
     if task != "mef":
         return damage(a, applied, views["a"], None), damage(b, applied, views["b"], None), applied

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from synth.degradations.engine import EffectSpec
@@ -27,9 +36,7 @@ SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
 }
 
 
-Effects = tuple[
-    Annotated[EffectSpec, BeforeValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...
-]
+Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
 
 
 class _Part(BaseModel):
@@ -111,7 +118,7 @@ class Degradations(_Part):
 
     @model_validator(mode="after")
     def _each_once(self) -> "Degradations":
-        names = [spec.effect for spec in (*self.always, *(self.some.of if self.some else ()))]
+        names = [spec.label for spec in (*self.always, *(self.some.of if self.some else ()))]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{twice[0]} is listed twice; an effect falls on a sample once")
@@ -211,7 +218,7 @@ class Recipe(_Part):
                     f"degradations of {task}: up to {most} effects on a sample, and a sentence names {MOST_NAMED}; "
                     "ask for fewer, or for kinds {general: 1}"
                 )
-            mute = [s.effect for s in part.degradations.specs if s.degradation.said_as not in PHRASED]
+            mute = [s.label for s in part.degradations.specs if s.degradation.said_as not in PHRASED]
             if mute and self.instructions.kinds.get("full", 0) > 0:
                 raise ValueError(f"no phrase names {mute[0]}; add some to phrases.yaml or ask for kinds {{general: 1}}")
         return self

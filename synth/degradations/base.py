@@ -54,20 +54,24 @@ class Degradation(ABC, Generic[Params]):
 
     name: as in recipes and records. version: raised whenever the same parameters give other pixels.
     order: place within the stage. images: which images it falls on where the recipe does not say.
+    infrared_first: where the recipe does not say, it falls on the infrared image of a pair that has one.
     quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
     """
 
     name: ClassVar[str]
-    stage: ClassVar[Stage]
+    stage: Stage
     version: ClassVar[int] = 1
     order: ClassVar[int] = 0
     images: ClassVar[Images] = "both"
+    infrared_first: ClassVar[bool] = False
     quantities: ClassVar[Mapping[str, Quantity]] = {}
-    said_as: ClassVar[str]
+    said_as: str
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, register: bool = True) -> None:
         if not hasattr(cls, "said_as"):
             cls.said_as = cls.name
+        if not register:
+            return
         if cls.name in REGISTRY:
             raise TypeError(f"two effects are called {cls.name!r}")
         REGISTRY[cls.name] = cls()

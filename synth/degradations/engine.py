@@ -29,10 +29,16 @@ class EffectSpec:
     severity: tuple[float, float] | None
     quantities: tuple[tuple[str, tuple[float, ...]], ...] = ()
     images: Images | None = None
+    own: Degradation[Any] | None = None  # in place of the registry's: an imgaug augmenter with its arguments
 
     @property
     def degradation(self) -> Degradation[Any]:
-        return REGISTRY[self.effect]
+        return self.own or REGISTRY[self.effect]
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other effects of a recipe: its name, and an augmenter's."""
+        return str(self.own) if self.own else self.effect
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,11 @@ class Applied:
     severity: float | None
     params: Any
     asked: Asked = "remove"
+    own: Degradation[Any] | None = None
 
     @property
     def degradation(self) -> Degradation[Any]:
-        return REGISTRY[self.effect]
+        return self.own or REGISTRY[self.effect]
 
     def to_record(self) -> dict[str, Any]:
         """The entry in the record (shards/FORMAT.md)."""
@@ -66,7 +73,7 @@ class Applied:
 
 def in_order(specs: Sequence[EffectSpec]) -> list[EffectSpec]:
     """The specs in the order of physics: stage, place within the stage, name."""
-    return sorted(specs, key=lambda spec: (spec.degradation.stage, spec.degradation.order, spec.effect))
+    return sorted(specs, key=lambda spec: (spec.degradation.stage, spec.degradation.order, spec.label))
 
 
 def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, turn: int = 0) -> list[Applied]:
@@ -75,8 +82,9 @@ def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, 
     Each image has streams of its own, so that what one of them is drawn does not move the other; `shared` gives both
     the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
     """
-    effect = f"{spec.effect}{turn + 1}" if turn else spec.effect
-    images = spec.images or spec.degradation.images
+    effect = f"{spec.label}{turn + 1}" if turn else spec.label
+    infrared = spec.degradation.infrared_first and views["b"].modality == "infrared"
+    images = spec.images or ("b" if infrared else spec.degradation.images)
     if images == "any":
         which = int(stream(seed, group, f"{effect}.which").integers(2))
         names: tuple[ImageName, ...] = (IMAGES[which],)
@@ -96,7 +104,7 @@ def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, 
             for key, values in spec.quantities
         }
         params = spec.degradation.draw(severity, views[name], stream(seed, group, f"{scope}.draw"), fixed)
-        applied.append(Applied(spec.effect, name, severity, params))
+        applied.append(Applied(spec.effect, name, severity, params, own=spec.own))
     return applied
 
 

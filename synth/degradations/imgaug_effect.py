@@ -1,23 +1,24 @@
 """imgaug's augmenters as effects, for those who want them: by name and arguments, from an allow-list.
 
-They follow none of the contract but for the seed: no physics, no severity, uint8 alone. So `Imgaug` is no entry of the
-registry; a recipe's parser asks `check_augmenter` first and then builds its parameters.
+They follow little of the contract: no physics, no severity, uint8 alone. So `Imgaug` is no entry of the registry; a
+recipe's parser asks `check_augmenter` first, and each mention in a recipe is an effect of its own.
 """
 
 import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from synth.degradations.base import Domain, Stage
+from synth.degradations.base import Degradation, Domain, Stage
 from synth.degradations.external import load_imgaug
 from synth.errors import hint
 from synth.pixels import Bytes, in_colour
+from synth.scene import View
 
 Value: TypeAlias = bool | float | tuple[float, float]
 
@@ -58,22 +59,41 @@ class ImgaugParams:
     seed: int
 
 
-class Imgaug:
-    """One of imgaug's augmenters on sRGB bytes (Jung et al., https://github.com/aleju/imgaug, MIT)."""
+@dataclass(frozen=True)
+class Imgaug(Degradation[ImgaugParams], register=False):
+    """One of imgaug's augmenters on sRGB bytes (Jung et al., https://github.com/aleju/imgaug, MIT).
 
-    name: ClassVar[str] = "imgaug"
-    stage: ClassVar[Stage] = Stage.PROCESSING
-    domain: ClassVar[Domain] = Domain.BYTES
+    augmenter, arguments: as `check_augmenter` passed them. said_as: the effect whose phrases name it, if not `imgaug`.
+    """
 
-    def draw(self, name: str, arguments: Mapping[str, Value], rng: Generator) -> ImgaugParams:
-        return ImgaugParams(name, dict(arguments), int(rng.integers(2**31)))
+    name = "imgaug"
 
-    def apply(self, image: Bytes, params: ImgaugParams) -> Bytes:
-        augmenter = getattr(load_imgaug().augmenters, params.name)(**params.arguments)
-        augmenter.seed_(params.seed)  # the argument `seed` does not reach all that an augmenter holds
-        if image.ndim == 2 and params.name in COLOUR:
-            return cv2.cvtColor(augmenter(image=in_colour(image)), cv2.COLOR_RGB2GRAY)
-        return np.ascontiguousarray(augmenter(image=image.copy()))
+    augmenter: str
+    arguments: dict[str, Value]
+    stage: Stage = Stage.PROCESSING
+    said_as: str = name
+
+    @property
+    def domain(self) -> Domain:
+        return Domain.BYTES
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.augmenter}"
+
+    def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> ImgaugParams:
+        return ImgaugParams(self.augmenter, dict(self.arguments), int(rng.integers(2**31)))
+
+    def apply(self, image: Bytes, params: ImgaugParams, view: View) -> Bytes:
+        return augment(image, params)
+
+
+def augment(image: Bytes, params: ImgaugParams) -> Bytes:
+    """An image through an augmenter, a function of the parameters' seed."""
+    augmenter = getattr(load_imgaug().augmenters, params.name)(**params.arguments)
+    augmenter.seed_(params.seed)  # the argument `seed` does not reach all that an augmenter holds
+    if image.ndim == 2 and params.name in COLOUR:
+        return cv2.cvtColor(augmenter(image=in_colour(image)), cv2.COLOR_RGB2GRAY)
+    return np.ascontiguousarray(augmenter(image=image.copy()))
 
 
 def check_augmenter(name: str, arguments: Mapping[str, Any]) -> dict[str, Value]:
@@ -91,7 +111,7 @@ def check_augmenter(name: str, arguments: Mapping[str, Any]) -> dict[str, Value]
     checked = {key: _value(key, value) for key, value in arguments.items()}
     trial = np.random.default_rng(0).integers(0, 256, TRIAL, dtype=np.uint8)
     try:
-        out = Imgaug().apply(trial, ImgaugParams(name, checked, 0))
+        out = augment(trial, ImgaugParams(name, checked, 0))
     except Exception as error:  # imgaug raises what it likes, from assertions to OpenCV's errors
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ValueError(f"imgaug.args: {name} refuses {dict(arguments)!r}: {reason}") from None

@@ -33,7 +33,7 @@ LARGEST_MM = 6.0  # beyond it drops break up
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 150, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
 SEEN_THICKNESS = (0.45, 0.8)  # optical, of a typical drop nearby in photographs that show rain
-SEEN_VEIL = (0.3, 0.9)  # optical thickness at the 90th percentile of distance, at severity 1
+SEEN_VEIL = (0.4, 1.2)  # optical thickness at the 90th percentile of distance, at severity 1
 FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 SHINE = Shine(local=0.4, colour=0.15, albedo=1.4)  # a drop shows more of the sky than of what stands behind it

@@ -42,6 +42,7 @@ class SensorNoise(Degradation[SensorNoiseParams]):
     """
 
     name = "sensor_noise"
+    said_as = "noise"
     stage = Stage.SENSOR
     order = 1
     quantities = {

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from synth.degradations.base import Images, Quantity, effects
+from synth.degradations.base import Images, Quantity, Stage, effects
 from synth.degradations.engine import EffectSpec
+from synth.degradations.imgaug_effect import Imgaug, check_augmenter
 from synth.errors import hint, listed
 
 DEFAULT_SEVERITY = (0.1, 1.0)
@@ -16,6 +17,8 @@ def parse_effect(value: Any) -> EffectSpec:
     if not isinstance(value, dict) or len(value) != 1:
         raise ValueError("an effect is its name, or its name with its settings: `haze: {severity: [0.2, 0.9]}`")
     [(name, settings)] = value.items()
+    if name == Imgaug.name:
+        return _parse_imgaug(settings)
     known = effects()
     if name not in known:
         raise ValueError(f"unknown effect {name!r}{hint(name, known)}; `synth effects` lists them")
@@ -35,11 +38,35 @@ def parse_effect(value: Any) -> EffectSpec:
     severity = None
     if not strengths:
         severity = _range(f"{name}.severity", settings.get("severity", DEFAULT_SEVERITY), 0, 1, "")
+    return EffectSpec(name, severity, tuple(given.items()), _images(name, settings))
+
+
+def _images(name: str, settings: dict[str, Any]) -> Images | None:
     images = settings.get("images")
     if images not in (None, "a", "b", "any", "both", "shared"):
         raise ValueError(f"{name}.images: {images!r} must be one of a, b, any, both, shared")
     chosen: Images | None = images
-    return EffectSpec(name, severity, tuple(given.items()), chosen)
+    return chosen
+
+
+def _parse_imgaug(settings: Any) -> EffectSpec:
+    """`imgaug: {name: Rain, args: {speed: [0.1, 0.3]}, as: rain, stage: scene, images: both}`."""
+    keys = ("name", "args", "as", "stage", "images")
+    if not isinstance(settings, dict) or "name" not in settings:
+        raise ValueError("imgaug.name: missing; `imgaug: {name: Rain, args: {speed: [0.1, 0.3]}}`")
+    unknown = [str(key) for key in settings if key not in keys]
+    if unknown:
+        raise ValueError(f"imgaug.{unknown[0]}: unknown key{hint(unknown[0], keys)}")
+    arguments = settings.get("args") or {}
+    if not isinstance(arguments, dict):
+        raise ValueError(f"imgaug.args: {arguments!r} must be `argument: value`")
+    stages = {stage.name.lower(): stage for stage in Stage}
+    stage = settings.get("stage", "processing")
+    if stage not in stages:
+        raise ValueError(f"imgaug.stage: {stage!r} must be one of {listed(stages)}")
+    name, said_as = str(settings["name"]), str(settings.get("as", Imgaug.name))
+    own = Imgaug(name, check_augmenter(name, arguments), stages[stage], said_as)
+    return EffectSpec(Imgaug.name, None, (), _images(Imgaug.name, settings), own)
 
 
 def _quantity(effect: str, key: str, value: Any, quantity: Quantity) -> tuple[float, ...]:
@@ -65,6 +92,9 @@ def _range(where: str, value: Any, low: float, high: float, unit: str) -> tuple[
 def as_written(spec: EffectSpec) -> dict[str, Any]:
     """The same again as plain data, so that a resolved recipe is a recipe."""
     settings: dict[str, Any] = {key: list(values) for key, values in spec.quantities}
+    if isinstance(spec.own, Imgaug):
+        settings |= {"name": spec.own.augmenter, "args": spec.own.arguments, "stage": spec.own.stage.name.lower()}
+        settings |= {} if spec.own.said_as == Imgaug.name else {"as": spec.own.said_as}
     if spec.severity is not None:
         settings["severity"] = list(spec.severity)
     if spec.images is not None:

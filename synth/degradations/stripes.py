@@ -45,6 +45,7 @@ class Stripes(Degradation[StripesParams]):
 
     name = "stripes"
     stage = Stage.SENSOR
+    infrared_first = True
     order = 2
     quantities = {
         "sigma": Quantity(0.1, 80, "grey levels", strength=True),

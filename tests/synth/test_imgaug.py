@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from synth.degradations import effects
 from synth.degradations.external import load_imgaug
-from synth.degradations.imgaug_effect import ALLOWED, COLOUR, Imgaug, ImgaugParams, check_augmenter
+from synth.degradations.imgaug_effect import ALLOWED, ImgaugParams, augment, check_augmenter
 from synth.pixels import luma
+from synth.plan import make_plan
+from synth.recipe import Recipe
+from synth.sample import render
 from tests.synth.helpers import photograph
 
 MOVING = "Affine Fliplr Crop Resize PadToSquare ElasticTransformation PerspectiveTransform Rot90 Jigsaw"
@@ -32,12 +34,12 @@ def test_every_allowed_augmenter_keeps_size_and_place_and_is_a_function_of_its_s
     before = image.copy()
     for name in sorted(ALLOWED):
         for picture in (image, image[:, :, 1]):
-            once, again = (Imgaug().apply(picture, ImgaugParams(name, {}, 7)) for _ in range(2))
+            once, again = (augment(picture, ImgaugParams(name, {}, 7)) for _ in range(2))
             assert np.array_equal(once, again), name
             assert once.shape == picture.shape, name
             assert once.dtype == np.uint8, name
             assert not np.shares_memory(once, picture), name
-        out = Imgaug().apply(image, ImgaugParams(name, {}, 7))
+        out = augment(image, ImgaugParams(name, {}, 7))
         moved = [np.roll(image, 5, axis) for axis in (0, 1)] + [image[:, ::-1], image[::-1]]
         assert alike(out, image) > 2 * max(alike(out, np.ascontiguousarray(other)) for other in moved), name
     assert np.array_equal(image, before)
@@ -48,7 +50,7 @@ def test_another_seed_gives_another_picture():
     image = photograph(64, 80)
     for name in ("Rain", "AdditiveGaussianNoise", "Fog"):
         arguments = {"scale": 20.0} if name == "AdditiveGaussianNoise" else {}
-        first, second = (Imgaug().apply(image, ImgaugParams(name, arguments, seed)) for seed in (1, 2))
+        first, second = (augment(image, ImgaugParams(name, arguments, seed)) for seed in (1, 2))
         assert not np.array_equal(first, second)
 
 
@@ -90,17 +92,65 @@ def test_a_list_of_two_is_a_range_from_which_imgaug_draws():
     assert check_augmenter("Rain", {"speed": [0.1, 0.3]}) == {"speed": (0.1, 0.3)}
     image = np.full((32, 32, 3), 100, np.uint8)
     arguments = check_augmenter("Add", {"value": [-50, 50]})
-    levels = {int(Imgaug().apply(image, ImgaugParams("Add", arguments, seed))[0, 0, 0]) for seed in range(12)}
+    levels = {int(augment(image, ImgaugParams("Add", arguments, seed))[0, 0, 0]) for seed in range(12)}
     assert len(levels) > 6
     assert 50 <= min(levels) <= max(levels) <= 150
 
 
-def test_the_seed_is_drawn_from_the_sample():
-    drawn = Imgaug().draw("Rain", {"speed": (0.1, 0.3)}, np.random.default_rng(5))
-    assert drawn == Imgaug().draw("Rain", {"speed": (0.1, 0.3)}, np.random.default_rng(5))
-    assert 0 <= drawn.seed < 2**31
+def recipe(*imgaug: dict, **kinds: float) -> Recipe:
+    data = {
+        "name": "t",
+        "task": "mef",
+        "samples": 6,
+        "sources": [{"builtin": "bracketed"}],
+        "crop": {"size": 48},
+        "degradations": {"always": ["haze", *({"imgaug": entry} for entry in imgaug)]},
+        "instructions": {"kinds": kinds or {"general": 1}},
+    }
+    return Recipe.model_validate(data)
 
 
-def test_it_is_no_entry_of_the_registry_whose_contract_it_does_not_keep():
-    assert "imgaug" not in effects()
-    assert COLOUR < ALLOWED
+RAIN = {"name": "Rain", "args": {"speed": [0.1, 0.3]}, "as": "rain", "stage": "scene"}
+
+
+def test_a_recipe_names_augmenters_and_the_record_says_what_they_were_given():
+    plan = make_plan(recipe(RAIN, {"name": "Add", "args": {"value": [-20, 20]}, "images": "a"}))
+    record = render(plan, 0).record
+    fell = [(entry["effect"], entry["image"], entry["params"].get("name")) for entry in record["degradations"]]
+    both = [("haze", "a", None), ("haze", "b", None), ("imgaug", "a", "Rain"), ("imgaug", "b", "Rain")]
+    assert fell == [*both, ("imgaug", "a", "Add")]
+    seeds = [entry["params"]["seed"] for entry in record["degradations"] if entry["params"].get("name") == "Rain"]
+    assert seeds[0] != seeds[1], "a draw each"
+    assert render(plan, 0).record == record
+
+
+def test_as_names_an_augmenter_for_the_instructions():
+    from tests.synth.test_instructions import read
+
+    plan = make_plan(recipe(RAIN, full=1))
+    assert all(read(render(plan, index).record["instruction"]) == {"haze", "rain"} for index in range(6))
+    with pytest.raises(ValueError, match=r"no phrase names imgaug.Rain"):
+        recipe({"name": "Rain"}, full=1)
+
+
+def test_the_resolved_recipe_holds_the_augmenter():
+    data = recipe(RAIN).resolved()
+    for part in data["tasks"].values():
+        for source in part["sources"]:
+            del source["kind"]
+    assert Recipe.model_validate(data) == recipe(RAIN)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({}, "imgaug.name: missing"),
+        ({"name": "Rain", "arguments": {}}, "imgaug.arguments: unknown key; did you mean 'args'"),
+        ({"name": "Rain", "stage": "sky"}, "imgaug.stage: 'sky' must be one of codec, optics"),
+        ({"name": "Rain", "args": [1]}, "imgaug.args: \\[1\\] must be"),
+        ({"name": "Affine"}, "imgaug.name: 'Affine' is not on the list"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_named(entry, message):
+    with pytest.raises(ValueError, match=message):
+        recipe(entry)
