@@ -216,7 +216,8 @@ def test_same_field_in_another_process(effect):
 
 
 @EACH
-def test_a_picture_loses_the_same_at_every_size(effect):
+@pytest.mark.parametrize("severity", [0.1, 0.5])
+def test_a_picture_loses_the_same_at_every_size(effect, severity):
     large = photograph(384, 384)
     losses = []
     for side in (384, 192, 96):
@@ -224,7 +225,7 @@ def test_a_picture_loses_the_same_at_every_size(effect):
         errors = []
         for seed in range(4):
             seen = view(image)
-            params = effect.draw(0.5, seen, stream(seed, 0, "draw"), {})
+            params = effect.draw(severity, seen, stream(seed, 0, "draw"), {})
             out = to_bytes(effect.apply(to_linear(image), params, seen))
             errors.append(np.mean((out.astype(float) - image) ** 2))
         losses.append(10 * np.log10(np.mean(errors)))
@@ -244,15 +245,21 @@ def test_moderate_snow_covers_a_little_in_several_sizes():
     assert np.percentile(length, 99) > 3 * np.percentile(length, 50)
 
 
+def direction_spread(effect, **changed) -> float:
+    """Interquartile range of the directions of what is longer than wide, in degrees."""
+    seen = seen_by(wall(), before(wind=(0.3, 0.0), exposure_s=1 / 60))
+    params = replace(effect.draw(0.6, seen, stream(1, 0, "draw"), {}), veil_gain=0.0, **changed)
+    field = (effect.apply(wall(), params, seen) - wall()).mean(axis=2)
+    length, width, direction = shapes(field, 0.05)
+    low, high = np.percentile(direction[length > 2 * width], (25, 75))
+    return high - low
+
+
 def test_flakes_go_their_own_ways_and_drops_do_not():
-    spreads = {}
-    for effect in (RAIN, SNOW):
-        field = particles(effect, wall(), seen_by(wall(), before(wind=(0.3, 0.0), exposure_s=1 / 60)))
-        length, width, direction = shapes(field, 0.05)
-        low, high = np.percentile(direction[length > 2 * width], (25, 75))
-        spreads[effect.name] = high - low
-    assert spreads["rain"] < 14
-    assert 15 < spreads["snow"] < 110
+    assert direction_spread(RAIN) < 14
+    assert 15 < direction_spread(SNOW) < 110
+    dashes = {"dash_px": 20.0}  # long enough to point somewhere
+    assert direction_spread(SNOW, flutter=0.7, **dashes) > 1.5 * direction_spread(SNOW, flutter=0.2, **dashes)
 
 
 def test_larger_flakes_are_fainter():
