@@ -13,7 +13,7 @@ from synth.pixels import Floats
 from synth.scene import View
 
 WIDEST = 0.02  # radius at severity 1, as a share of the width at 256 px: 5 px there
-BEND = 1.5  # of the severity: the first pixel of blur costs most
+BEND = 0.85  # of the severity: a disc of less than a pixel costs little
 HALVE = 5.0  # pixels: from this radius on the disc is laid at half size, at a sixteenth of the cost
 HALVING_SPREAD = 1.1  # px²: variance along an axis that halving and doubling add, taken off the disc
 SAMPLES = 8  # of the disc across a pixel
