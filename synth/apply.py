@@ -55,20 +55,37 @@ def fall(
     task: Task, a: Bytes, b: Bytes, scene: Scene, specs: Sequence[EffectSpec], seed: int, group: int
 ) -> tuple[Bytes, Bytes, list[Applied]]:
     """Draw effects for a clean pair and apply them, in the order given. Returns both images and what fell on them."""
-    views: dict[ImageName, View] = {"a": _view(task, "a", a, scene), "b": _view(task, "b", b, scene)}
+    views = views_of(task, a, b, scene)
+    applied = draw_all(specs, views, seed, group)
+    return *damage_pair(task, a, b, views, applied), applied
+
+
+def draw_all(specs: Sequence[EffectSpec], views: dict[ImageName, View], seed: int, group: int) -> list[Applied]:
+    """Draw a list of effects; one that is listed twice falls twice, with draws of its own."""
     turns: dict[str, int] = {}
     applied: list[Applied] = []
     for spec in specs:
         turns[spec.label] = turn = turns.get(spec.label, -1) + 1
         applied += draw(spec, views, seed, group, turn)
+    return applied
+
+
+def damage_pair(
+    task: Task, a: Bytes, b: Bytes, views: dict[ImageName, View], applied: Sequence[Applied]
+) -> tuple[Bytes, Bytes]:
+    """Both images with what was drawn for them."""
     if task != "mef":
-        return damage(a, applied, views["a"], None), damage(b, applied, views["b"], None), applied
-    gain_a, gain_b = scene.gain["a"], scene.gain["b"]
+        return damage(a, applied, views["a"], None), damage(b, applied, views["b"], None)
+    gain_a, gain_b = views["a"].gain, views["b"].gain
     return (
         damage(a, applied, views["a"], lambda: light.unclip(a, b, gain_a, gain_b)),
         damage(b, applied, views["b"], lambda: light.unclip(b, a, gain_b, gain_a)),
-        applied,
     )
+
+
+def views_of(task: Task, a: Bytes, b: Bytes, scene: Scene) -> dict[ImageName, View]:
+    """How each image of a clean pair sees the scene."""
+    return {"a": _view(task, "a", a, scene), "b": _view(task, "b", b, scene)}
 
 
 def _view(task: Task, name: ImageName, image: Bytes, scene: Scene) -> View:

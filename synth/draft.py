@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec, in_order
-from synth.instructions.grammar import Kind
+from synth.instructions.content import Content, draw_content
 from synth.pairs.base import PairRef
 from synth.plan import Plan
 from synth.recipe import Degradations
@@ -20,7 +20,7 @@ class Draft:
     index: int
     group: int
     task: Task
-    kind: Kind
+    content: Content
     pair: PairRef
     effects: tuple[EffectSpec, ...]
 
@@ -30,7 +30,7 @@ class Draft:
 
 
 def draft(plan: Plan, index: int) -> Draft:
-    """Draw the task, the pair, the effects and the kind of instruction of a sample, without reading a picture."""
+    """Draw the task, the pair, the effects and what the instruction asks for, without reading a picture."""
     recipe = plan.recipe
     group = index - index % recipe.instructions.per_pair
     seed = recipe.seed
@@ -38,11 +38,12 @@ def draft(plan: Plan, index: int) -> Draft:
     task = plan.draw_task(stream(seed, group, "task"))
     pair = plan.draw_pair(task, stream(seed, group, "pair"))
     if stream(seed, group, "clean").random() < kinds.get("clean", 0):
-        return Draft(index, group, task, "clean", pair, ())
+        return Draft(index, group, task, Content("clean"), pair, ())
     effects = _draw_effects(recipe.tasks[task].degradations, seed, group)
-    rest = kinds.get("full", 0) + kinds.get("general", 0)
-    full = stream(seed, index, "instruction.kind").random() < kinds.get("full", 0) / rest
-    return Draft(index, group, task, "full" if full else "general", pair, effects)
+    chance = plan.partial_chance(task)
+    first = recipe.instructions.per_pair > 1 and index == group
+    content = draw_content(effects, kinds, chance, first, stream(seed, index, "instruction.kind"))
+    return Draft(index, group, task, content, pair, effects)
 
 
 def _draw_effects(degradations: Degradations, seed: int, group: int) -> tuple[EffectSpec, ...]:

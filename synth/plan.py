@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from synth.crop import MOST_ENLARGED
 from synth.errors import UserError
+from synth.instructions.content import partial_chance
 from synth.pairs.base import PairRef
 from synth.pairs.builtin import list_builtin
 from synth.pairs.folder import list_folder
@@ -73,6 +74,18 @@ class Plan:
             for pair in pool.pairs
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def partial_chance(self, task: Task) -> float:
+        """How likely a sample of a task that allows it is `partial`, so that the recipe's quota holds."""
+        return self._partial_chances[task]
+
+    @cached_property
+    def _partial_chances(self) -> dict[Task, float]:
+        kinds = self.recipe.instructions.kinds
+        return {
+            task: partial_chance(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else 0.0
+            for task, part in self.recipe.tasks.items()
+        }
 
     def draw_task(self, rng: Generator) -> Task:
         """A task by the recipe's weights."""

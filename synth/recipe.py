@@ -22,7 +22,9 @@ from pydantic_core import ErrorDetails
 from synth.degradations.engine import EffectSpec
 from synth.degradations.settings import as_written, parse_effect
 from synth.errors import UserError, hint, listed
-from synth.instructions.grammar import MOST_NAMED, PHRASED
+from synth.instructions.content import partial_chance
+from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind
+from synth.instructions.own import load_sentences
 from synth.network import hash_of
 from synth.pairs.builtin import BUILTINS
 from synth.scene import Task
@@ -129,21 +131,33 @@ class Degradations(_Part):
         """Every effect that may fall."""
         return (*self.always, *(self.some.of if self.some else ()))
 
+    @property
+    def choices(self) -> tuple[tuple[EffectSpec, ...], tuple[EffectSpec, ...], dict[int, float]]:
+        """What always falls, what may besides, and how often how many of it."""
+        return (self.always, self.some.of, self.some.count) if self.some else (self.always, (), {0: 1.0})
+
 
 class Instructions(_Part):
     """What the sentences are like."""
 
-    kinds: dict[Literal["full", "general", "clean"], float] = {"full": 0.8, "general": 0.1, "clean": 0.1}
-    """Shares: `full` names all that is to be removed, `general` asks to clean without naming, `clean`: no damage."""
+    kinds: dict[Kind, float] = {"full": 0.8, "general": 0.1, "clean": 0.1}
+    """Shares: `full` names all that is to be removed, `partial` some of it and the target keeps the rest, `general`
+    asks to clean without naming, `keep` to fuse alone, and the target keeps all, `clean`: nothing is degraded."""
     phrases: Literal["train", "test", "all"] = "train"
     """Which phrases: a fifth of them is held out of `train` and makes up `test`."""
-    per_pair: Literal[1] = 1
-    """Instructions for each degraded pair."""
+    per_pair: int = Field(default=1, ge=1, le=64)
+    """Instructions for each degraded pair; the first of several is `full`, the quotas hold for the others."""
+    file: Path | None = None
+    """The user's own sentences, as JSON lines (synth/instructions/own.py)."""
+    file_share: float = Field(default=0.5, ge=0, le=1)
+    """Where the file has a sentence that fits, how often it is taken instead of one of the grammar's."""
 
     @model_validator(mode="after")
     def _shares(self) -> "Instructions":
         if any(share < 0 for share in self.kinds.values()) or abs(sum(self.kinds.values()) - 1) > 1e-6:
             raise ValueError(f"kinds: shares from 0 that sum to 1, not to {sum(self.kinds.values()):g}")
+        if self.per_pair > 1 and self.kinds.get("clean", 0) > 0:
+            raise ValueError("kinds.clean must be 0 where per_pair is over 1: a group shows one degraded pair")
         return self
 
 
@@ -213,14 +227,23 @@ class Recipe(_Part):
                     "give `always` an effect or `some.count` no 0; undamaged samples come from instructions.kinds.clean"
                 )
             most = len(part.degradations.always) + (max(some.count) if some else 0)
-            if most > MOST_NAMED and self.instructions.kinds.get("full", 0) > 0:
+            names_all = self.instructions.kinds.get("full", 0) > 0 or self.instructions.per_pair > 1
+            names_some = names_all or self.instructions.kinds.get("partial", 0) > 0
+            if most > MOST_NAMED and names_some:
                 raise ValueError(
                     f"degradations of {task}: up to {most} effects on a sample, and a sentence names {MOST_NAMED}; "
                     "ask for fewer, or for kinds {general: 1}"
                 )
+            if not clean_only:
+                partial_chance(*part.degradations.choices, self.instructions.kinds)
             mute = [s.label for s in part.degradations.specs if s.degradation.said_as not in PHRASED]
-            if mute and self.instructions.kinds.get("full", 0) > 0:
+            if mute and names_some:
                 raise ValueError(f"no phrase names {mute[0]}; add some to phrases.yaml or ask for kinds {{general: 1}}")
+        if self.samples_per_shard % self.instructions.per_pair:
+            raise ValueError(
+                f"samples_per_shard {self.samples_per_shard} must be a multiple of per_pair "
+                f"{self.instructions.per_pair}: a group stands in one shard"
+            )
         return self
 
     def hash(self) -> str:
@@ -234,6 +257,8 @@ class Recipe(_Part):
         data = self.model_dump(mode="json")
         if self.depth_network is not None:
             data["depth_network"]["onnx"] = hash_of(self.depth_network.onnx)
+        if self.instructions.file is not None:
+            data["instructions"]["file"] = load_sentences(self.instructions.file).sha256
         for task, part in self.tasks.items():
             data["tasks"][task]["sources"] = [
                 {key: value for key, value in source.model_dump(mode="json").items() if key != "folder"}

@@ -46,6 +46,7 @@ def make_record(
         "kind": instruction.kind,
         "phrases": list(instruction.phrases),
         "phrase_split": plan.recipe.instructions.phrases,
+        "absent": [] if drawn.content.absent is None else [drawn.content.absent],
         "degradations": [item.to_record() for item in applied],
         "scene": scene_record(scene),
         "images": {

@@ -1,15 +1,19 @@
 """One sample: a pure function of a plan (a recipe and its pairs) and an index. The heart of the tool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from synth.apply import Backdrop, fall, look
 from synth.crop import Window, cut, draw_window
-from synth.draft import draft
+from synth.degradations.engine import Applied
+from synth.draft import Draft, draft
 from synth.errors import UnreadableError
-from synth.instructions.grammar import compose
+from synth.instructions.content import mentions
+from synth.instructions.grammar import Instruction, compose
+from synth.instructions.own import load_sentences
+from synth.kept import keep
 from synth.pairs.base import CleanPair, PairRef
 from synth.pixels import Bytes
 from synth.plan import Plan
@@ -48,16 +52,32 @@ def render(plan: Plan, index: int) -> Sample:
     depth = cut(backdrop.depth, window, size)
     scene = draw_scene(drawn.task, seed, group, depth, backdrop.depth_kind, backdrop.light)
     a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
-    names = list(dict.fromkeys(item.degradation.said_as for item in applied))
-    words = stream(seed, index, "instruction.words")
-    instruction = compose(drawn.kind, names, recipe.instructions.phrases, words)
+    kept = drawn.content.kept
+    applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in applied]
+    instruction = _instruction(plan, drawn, applied)
     target_kind = kind_for(recipe.tasks[drawn.task].target, clean.gt is not None)
     if target_kind is None:
         raise UnreadableError("no gt, and the recipe's target is given")
     target, target_record = make_target(target_kind, drawn.task, clean)
-    keep = "clean" in recipe.store
+    if kept:
+        target = keep(drawn, clean, target, target_kind, scene, applied, seed)
+    stored = "clean" in recipe.store
     record = make_record(plan, drawn, instruction, applied, scene, clean, window, target_record)
-    return Sample(a, b, target, clean.a if keep else None, clean.b if keep else None, record)
+    return Sample(a, b, target, clean.a if stored else None, clean.b if stored else None, record)
+
+
+def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instruction:
+    """The sentence for what a sample asks: one of the user's own, where one says just that, or composed."""
+    settings, rng = plan.recipe.instructions, stream(plan.recipe.seed, drawn.index, "instruction.words")
+    remove, kept = mentions(drawn.content, applied, drawn.task)
+    kind = drawn.content.kind
+    if settings.file is not None and rng.random() < settings.file_share:
+        sentences = load_sentences(settings.file)
+        fitting = sentences.fitting(kind, frozenset(m.effect for m in remove), drawn.content.kept)
+        if fitting:
+            number, text = fitting[int(rng.integers(len(fitting)))]
+            return Instruction(text, kind, (f"file.{number}",))
+    return compose(kind, remove, kept, settings.phrases, rng)
 
 
 @lru_cache(maxsize=CACHED_PAIRS)

@@ -35,6 +35,7 @@ class Contrast(Degradation[ContrastParams]):
 
     name = "contrast"
     stage = Stage.PROCESSING
+    kept = "shared"
     quantities = {
         "gain": Quantity(0.02, 10, "gain", strength=True),
         "direction": Quantity(-1, 1, "low or high", choices=(-1, 1)),

@@ -1,4 +1,4 @@
-"""Sentences from phrases: `full` names all that is to be removed, `general` nothing, `clean` asks for fusion alone."""
+"""Sentences from phrases. What a sentence names and keeps is decided before (content.py); here it is put in words."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,29 @@ from typing import Any, Literal, TypeAlias
 import yaml
 from numpy.random import Generator
 
-Kind: TypeAlias = Literal["full", "general", "clean"]
+Kind: TypeAlias = Literal["full", "partial", "keep", "general", "clean"]
 Split: TypeAlias = Literal["train", "test", "all"]
 
 HELD_OUT = 5  # one clause in this many belongs to `test`
 CAPITALISED = 0.5  # share of sentences with a capital and a full stop, as people write or do not
+STYLES = {"order": 0.64, "complaint": 0.2, "keywords": 0.16}  # how a sentence names what is to go
+EXPERT = 0.25  # share of orders in the words of the field
+SAID_SEVERITY = 0.5  # share of clauses with a slot for it that say how strong an effect is
+SAID_ONE, SAID_BOTH = 0.6, 0.2  # likewise where it is, if it is in one image, or in both
+SAID_KEPT = 0.7  # share of partial instructions that say what is to stay; the others just do not name it
+
+
+@dataclass(frozen=True)
+class Mention:
+    """An effect as a sentence may speak of it.
+
+    effect: the name that phrases.yaml knows. strength: where its severity is one word for all images it is in.
+    where: the images it is in, as keys of `where` in phrases.yaml ("infrared", "second"; "both" where it is in both).
+    """
+
+    effect: str
+    strength: Literal["weak", "strong"] | None = None
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,9 +46,7 @@ class Instruction:
 _PHRASES: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("phrases.yaml").read_text(encoding="utf-8"))
 PHRASED: frozenset[str] = frozenset(_PHRASES["effects"])
 """The effects that instructions can name."""
-
-
-MOST_NAMED = 1 + len(_PHRASES["join"])
+MOST_NAMED = 3
 """How many effects one sentence can name."""
 
 
@@ -41,33 +57,88 @@ def split_of(phrase: str) -> Literal["train", "test"]:
 
 
 def clauses(root: str, texts: Mapping[str, str], split: Split) -> dict[str, str]:
-    """The phrases under one root by their full id, those of a split."""
+    """The phrases under one root by their full id, those of a split; all of them where the split has none."""
     named = {f"{root}.{number}": text for number, text in texts.items()}
-    return {name: text for name, text in named.items() if split == "all" or split_of(name) == split}
+    return {name: text for name, text in named.items() if split == "all" or split_of(name) == split} or named
 
 
-def compose(kind: Kind, effects: Sequence[str], split: Split, rng: Generator) -> Instruction:
-    """A sentence of a kind for a record.
+def compose(
+    kind: Kind, remove: Sequence[Mention], keep: Sequence[Mention], split: Split, rng: Generator
+) -> Instruction:
+    """A sentence of a kind.
 
-    effects: the names of the effects to be removed, each once; 1 to `MOST_NAMED` of them for `full`.
-    Raises ValueError where `full` has nothing to name or too much.
+    remove: what `full` and `partial` name to be removed, 1 to `MOST_NAMED` of them. keep: what a `partial` one may say
+    is to stay. Raises ValueError where there is nothing to name or too much.
     """
-    if kind != "full":
-        name, text = _pick(clauses(kind, _PHRASES[kind], split), rng)
+    if kind in ("general", "clean", "keep"):
+        root = "all_kept" if kind == "keep" else kind
+        name, text = _pick(clauses(root, _PHRASES[root], split), rng)
         return Instruction(_as_written(text, rng), kind, (name,))
-    if not 1 <= len(effects) <= MOST_NAMED:
-        raise ValueError(f"a full instruction names 1 to {MOST_NAMED} effects, not {len(effects)}")
-    order = [effects[i] for i in rng.permutation(len(effects))]
-    picked = [_pick(clauses(f"{e}.request", _PHRASES["effects"][e]["request"], split), rng) for e in order]
-    ids = [name for name, _ in picked]
-    work = picked[0][1]
-    if len(picked) > 1:
-        join = _PHRASES["join"][str(len(picked))]
-        name, pattern = _pick({f"join.{len(picked)}.{number}": text for number, text in join.items()}, rng)
-        work = pattern.format(*(text for _, text in picked))
-        ids.append(name)
-    name, pattern = _pick({f"fusion.{number}": text for number, text in _PHRASES["fusion"].items()}, rng)
-    return Instruction(_as_written(pattern.format(work=work), rng), kind, (*ids, name))
+    if not 1 <= len(remove) <= MOST_NAMED:
+        raise ValueError(f"a {kind} instruction names 1 to {MOST_NAMED} effects, not {len(remove)}")
+    style = list(STYLES)[int(rng.choice(len(STYLES), p=list(STYLES.values())))]
+    ids: list[str] = []
+    order = [remove[i] for i in rng.permutation(len(remove))]
+    work = _joined([_clause(mention, style, split, rng, ids) for mention in order], style, rng, ids)
+    wrapped = {"order": "wrap", "complaint": "complain", "keywords": "keywords"}[style]
+    stays = keep[int(rng.integers(len(keep)))] if keep and rng.random() < SAID_KEPT else None
+    if stays is None:
+        text = _fixed(wrapped, rng, ids).format(work=work)
+    elif style == "keywords":
+        text = f"{work}, {_kept(stays, split, rng, ids)}"
+    elif style == "complaint":
+        text = f"{_fixed(wrapped, rng, ids).format(work=work)}, but {_kept(stays, split, rng, ids)}"
+    else:
+        text = _fixed("but", rng, ids).format(work=work, keep=_kept(stays, split, rng, ids))
+    return Instruction(_as_written(text, rng), kind, tuple(ids))
+
+
+def _clause(mention: Mention, style: str, split: Split, rng: Generator, ids: list[str]) -> str:
+    phrases = _PHRASES["effects"][mention.effect]
+    register = {"order": "request", "complaint": "complaint", "keywords": "terse"}[style]
+    if style == "order" and rng.random() < EXPERT:
+        register = "expert"
+    name, text = _pick(clauses(f"{mention.effect}.{register}", phrases[register], split), rng)
+    ids.append(name)
+    return text.format(s=_strength(mention, phrases, rng), w=_where(mention, rng))
+
+
+def _strength(mention: Mention, phrases: Mapping[str, Any], rng: Generator) -> str:
+    said = rng.random() < SAID_SEVERITY
+    words = phrases[mention.strength] if mention.strength else [""]
+    word = words[int(rng.integers(len(words)))]
+    return f"{word} " if said and word else ""
+
+
+def _where(mention: Mention, rng: Generator) -> str:
+    said = rng.random() < (SAID_BOTH if "both" in mention.where else SAID_ONE)
+    words = [word for key in mention.where for word in _PHRASES["where"][key]]
+    word = words[int(rng.integers(len(words)))] if words else ""
+    return f" {word}" if said and word else ""
+
+
+def _kept(mention: Mention, split: Split, rng: Generator, ids: list[str]) -> str:
+    name, text = _pick(clauses("keep", _PHRASES["keep"], split), rng)
+    ids.append(name)
+    nouns = _PHRASES["effects"][mention.effect]["nouns"]
+    return text.format(n=nouns[int(rng.integers(len(nouns)))])
+
+
+def _joined(parts: list[str], style: str, rng: Generator, ids: list[str]) -> str:
+    if len(parts) == 1 or style == "keywords":
+        return ", ".join(parts)
+    root = str(len(parts)) if style == "order" else "statements"
+    fitting = {k: v for k, v in _PHRASES["join"][root].items() if v.count("{") == len(parts)}
+    name, text = _pick({f"join.{root}.{number}": text for number, text in fitting.items()}, rng)
+    ids.append(name)
+    return text.format(*parts)
+
+
+def _fixed(root: str, rng: Generator, ids: list[str]) -> str:
+    """A pattern that belongs to no split."""
+    name, text = _pick({f"{root}.{number}": text for number, text in _PHRASES[root].items()}, rng)
+    ids.append(name)
+    return text
 
 
 def _pick(named: Mapping[str, str], rng: Generator) -> tuple[str, str]:

@@ -45,3 +45,12 @@ def bracket_folder(root: Path, count: int = 3) -> Path:
         linear = to_linear(image)
         write_pair(root / f"shots-{number}", to_bytes(linear / 8), to_bytes(linear * 4))
     return root
+
+
+def drawn_for(drawn, seed: int):
+    """What falls on a sample, drawn for a small scene that stands in for its pair: with the same severities."""
+    from synth.apply import draw_all, views_of
+
+    a = photograph(32, 32)
+    b = photograph(32, 32, colour=drawn.task != "vif")
+    return draw_all(drawn.effects, views_of(drawn.task, a, b, scene(32, 32)), seed, drawn.group)

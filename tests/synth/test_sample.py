@@ -75,11 +75,11 @@ def test_an_effect_added_to_the_recipe_moves_no_draw_of_the_others():
 
 def test_kinds_counts_and_effects_come_out_as_asked():
     drafts = [draft(plan(instructions={"kinds": {"full": 0.6, "general": 0.3, "clean": 0.1}}), n) for n in range(4000)]
-    kinds = Counter(d.kind for d in drafts)
+    kinds = Counter(d.content.kind for d in drafts)
     assert {k: n / 4000 for k, n in kinds.items()} == pytest.approx(
         {"full": 0.6, "general": 0.3, "clean": 0.1}, abs=0.02
     )
-    damaged = [d for d in drafts if d.kind != "clean"]
+    damaged = [d for d in drafts if d.content.kind != "clean"]
     counts = Counter(len(d.effects) for d in damaged)
     assert counts[1] / len(damaged) == pytest.approx(0.5, abs=0.02)
     assert counts[3] / len(damaged) == pytest.approx(0.5, abs=0.02)

@@ -1,0 +1,88 @@
+"""A user's own sentences: paraphrases of a language model, another language. A JSON-lines file, each line
+
+    {"text": "entferne den Regen", "kind": "full", "remove": ["rain"], "keep": [], "source": "translated by hand"}
+
+`remove` and `keep` are what the sentence names; a sentence is used where exactly that is to be named, and where what it
+keeps is all that is kept, or goes unsaid. `kind` may be left out: partial where it keeps something, else full.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from synth.errors import UserError, hint
+from synth.instructions.grammar import PHRASED, Kind
+
+LONGEST, MOST_LINES = 500, 1_000_000
+KINDS: tuple[Kind, ...] = ("full", "partial", "keep", "general", "clean")
+Key = tuple[Kind, frozenset[str], frozenset[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Sentences:
+    """Sentences by what they name: (line number, text), in the order of the file."""
+
+    by_content: dict[Key, list[tuple[int, str]]]
+    sha256: str
+
+    def fitting(self, kind: Kind, remove: frozenset[str], kept: frozenset[str]) -> list[tuple[int, str]]:
+        """The sentences that say just this; of partial ones also those that leave unsaid what stays."""
+        if kind in ("keep", "general", "clean"):
+            remove = kept = frozenset()
+        found = list(self.by_content.get((kind, remove, kept), []))
+        if kind == "partial" and kept:
+            found += self.by_content.get((kind, remove, frozenset()), [])
+        return found
+
+
+@lru_cache(maxsize=4)
+def load_sentences(path: Path) -> Sentences:
+    """Read and check a file. Raises UserError with its line."""
+    try:
+        data = path.read_bytes()
+        lines = data.decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    if len(lines) > MOST_LINES:
+        raise UserError(f"{path}: {len(lines)} lines; {MOST_LINES} at most")
+    by_content: dict[Key, list[tuple[int, str]]] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            key, text = _checked(line, f"{path.name}:{number}")
+            by_content.setdefault(key, []).append((number, text))
+    if not by_content:
+        raise UserError(f"{path}: no sentence in it")
+    return Sentences(by_content, hashlib.sha256(data).hexdigest())
+
+
+def _checked(line: str, where: str) -> tuple[Key, str]:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        raise UserError(f"{where}: not JSON") from None
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+        raise UserError(f'{where}: an object with "text" is needed')
+    unknown = sorted(set(entry) - {"text", "kind", "remove", "keep", "source", "language"})
+    if unknown:
+        raise UserError(f"{where}: {unknown[0]}: unknown key{hint(unknown[0], ['text', 'kind', 'remove', 'keep'])}")
+    if not 0 < len(entry["text"].strip()) <= LONGEST:
+        raise UserError(f"{where}: text: 1 to {LONGEST} characters")
+    named: dict[str, frozenset[str]] = {}
+    for key in ("remove", "keep"):
+        names = entry.get(key, [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{where}: {key}: a list of effects")
+        wrong = [name for name in names if name not in PHRASED]
+        if wrong:
+            raise UserError(f"{where}: {key}: unknown effect {wrong[0]!r}{hint(wrong[0], PHRASED)}")
+        named[key] = frozenset(names)
+    kind = entry.get("kind", "partial" if named["keep"] else "full")
+    if kind not in KINDS:
+        raise UserError(f"{where}: kind: {kind!r}{hint(str(kind), KINDS)}")
+    names_something = kind in ("full", "partial")
+    if names_something != bool(named["remove"]) or (named["keep"] and kind != "partial"):
+        raise UserError(f"{where}: a {kind} sentence names {'what it removes' if names_something else 'nothing'}")
+    return (kind, named["remove"], named["keep"]), entry["text"].strip()
