@@ -128,7 +128,9 @@ def degrade(
         raise ValueError(f"a is {a.shape[1]}×{a.shape[0]}, b is {b.shape[1]}×{b.shape[0]}; a pair has one size")
     if depth is not None and depth.shape != a.shape[:2]:
         raise ValueError(f"depth has shape {depth.shape}, the images are {a.shape[1]}×{a.shape[0]}")
-    specs = in_order([parse_effect({name: _settings(value)}) for name, value in effects.items()])
+    specs = in_order(
+        [parse_effect({name: dict(value) if isinstance(value, Mapping) else value}) for name, value in effects.items()]
+    )
     share = None if depth is None else distance_share(np.asarray(depth, np.float32), depth_kind)
     backdrop = look(task, a, b, share, depth_kind)
     scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
@@ -140,10 +142,6 @@ def degrade(
         "seed": seed,
     }
     return Degraded(out_a, out_b, record)
-
-
-def _settings(value: float | Mapping[str, Any]) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {"severity": value}
 
 
 def degrade_files(

@@ -1,4 +1,4 @@
-"""An effect as a recipe writes it: `haze`, `haze: {severity: [0.2, 0.9]}`, `noise: {sigma: [5, 40], images: any}`."""
+"""An effect as a recipe writes it: `haze`, `haze: 0.6`, `haze: {severity: [0.2, 0.9]}`, `noise: {sigma: [5, 40]}`."""
 
 from typing import Any
 
@@ -22,9 +22,12 @@ def parse_effect(value: Any) -> EffectSpec:
     known = effects()
     if name not in known:
         raise ValueError(f"unknown effect {name!r}{hint(name, known)}; `synth effects` lists them")
-    settings = {} if settings is None else settings
+    if settings is None:
+        settings = {}
+    elif isinstance(settings, int | float | list):
+        settings = {"severity": settings}
     if not isinstance(settings, dict):
-        raise ValueError(f"{name}: settings are `key: value`, not {settings!r}")
+        raise ValueError(f"{name}: a severity or settings `key: value`, not {settings!r}")
     quantities = known[name].quantities
     unknown = [key for key in settings if key not in {"severity", "images", *quantities}]
     if unknown:
