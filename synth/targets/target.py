@@ -1,12 +1,14 @@
 """From a clean pair to its ground truth, by the recipe's order of preference."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from synth.errors import UserError
 from synth.pairs.base import CleanPair
 from synth.pixels import Bytes
 from synth.scene import Task
-from synth.targets import gradient
+from synth.targets import gradient, network
 from synth.targets.exposure import mertens
 
 
@@ -15,12 +17,25 @@ def kind_for(kinds: Sequence[str], has_gt: bool) -> str | None:
     return next((kind for kind in kinds if kind != "given" or has_gt), None)
 
 
-def make_target(kind: str, task: Task, pair: CleanPair) -> tuple[Bytes, dict[str, Any]]:
-    """The ground truth of a clean pair at the size of its images, and what the record says of it."""
+def make_target(
+    kind: str,
+    task: Task,
+    pair: CleanPair,
+    *,
+    onnx: Path | None = None,
+) -> tuple[Bytes, dict[str, Any]]:
+    """The ground truth of a clean pair at the size of its images, and what the record says of it.
+
+    onnx: the file of a `network` target.
+    """
+    a, b = pair.a, pair.b
     if kind == "given" and pair.gt is not None:
         return pair.gt, {"kind": "given"}
     if kind == "exposure":
-        return mertens(pair.a, pair.b), {"kind": "exposure", "method": "mertens"}
-    choices = gradient.choose(pair.a, pair.b)
-    fused = gradient.fuse(task, pair.a, pair.b, choices)
-    return fused, {"kind": "gradient", "lambda": gradient.LAMBDA, "sigma": gradient.SIGMA}
+        return mertens(a, b), {"kind": "exposure", "method": "mertens"}
+    if kind == "network":
+        if onnx is None:
+            raise UserError("target network: which file? network: {onnx: FILE} names it")
+        return network.fuse(task, a, b, onnx), {"kind": "network", "sha256": network.fingerprint(onnx)}
+    fused = gradient.fuse(task, a, b, gradient.choose(a, b, task))
+    return fused, {"kind": "gradient", "version": gradient.VERSION, "lambda": gradient.LAMBDA[task]}

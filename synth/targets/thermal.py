@@ -1,0 +1,29 @@
+"""What infrared adds to the light of the visible image, so that a night stays a night."""
+
+import cv2
+import numpy as np
+
+from synth.pixels import Floats
+
+AROUND = 0.2  # σ of the surroundings, as a share of √(width × height)
+STEPS = 3  # samples for each σ: the surroundings are found on a small picture
+
+
+def lift(visible: Floats, infrared: Floats) -> Floats:
+    """Luma (H, W) ≥ 0 that infrared adds: its height above its own surroundings, and no more than up to itself.
+
+    At night a warm street is grey in infrared all over, and the brighter of both images would be a grey day. What tells
+    something is how a body stands out from what is around it; that comes on top of the light that there is.
+    """
+    return np.maximum(infrared - np.maximum(visible, surroundings(infrared)), 0)
+
+
+def surroundings(plane: Floats) -> Floats:
+    """The mean around each pixel of (H, W)."""
+    height, width = plane.shape
+    sigma = AROUND * float(np.sqrt(height * width))
+    step = max(1.0, sigma / STEPS)
+    size = (max(1, round(width / step)), max(1, round(height / step)))
+    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / step, borderType=cv2.BORDER_REFLECT)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
