@@ -7,9 +7,12 @@ from synth.pixels import Bytes, Floats, luma
 
 SIGMA = 2.0  # pixels over which energy is gathered, so that one window chooses as one
 DETAIL = 0.7  # pixels of smoothing before energy is taken: noise is finer than what it hides
+SPARSE = 4  # pixels between the places where noise is looked for: neighbours within σ tell the same
 NOISE_QUANTILE = 0.05  # of energy over the picture: what its flattest places have is noise
-NOISE_MARGIN = 2.0  # energy in a window scatters about the noise's mean, and the quantile lies below it
+NOISE_AROUND = 15  # places to a side of a window whose least energy is noise as well: a street that is nowhere even
+NOISE_MARGIN = 2.0  # energy in a window scatters about the noise's mean, and the least of it lies below
 NOISE_MOST = 2 * (6 / 255) ** 2  # energy of noise of 6 grey levels: a picture full of texture has no flat place
+NOISE_MOST_AROUND = 2 * (4 / 255) ** 2  # and a window is full of texture more easily
 
 
 def unit_luma(image: Bytes) -> Floats:
@@ -30,10 +33,23 @@ def energy(plane: Floats) -> Floats:
     return result
 
 
-def signal(plane: Floats) -> tuple[Floats, float]:
-    """Energy above the noise, (H, W) ≥ 0, gathered over σ = 2 px, and the energy of the noise that was taken off."""
+def signal(plane: Floats, thermal: bool = False) -> tuple[Floats, Floats]:
+    """Energy above the noise, (H, W) ≥ 0, gathered over σ = 2 px, and the energy of the noise that was taken off.
+
+    thermal: the noise differs from place to place, as infrared cameras stretch what they see.
+    """
     gathered = blur(energy(blur(plane, DETAIL)), SIGMA)
-    sparse = gathered[::4, ::4].ravel()  # neighbours within σ tell the same
+    sparse = np.ascontiguousarray(gathered[::SPARSE, ::SPARSE])
     rank = int(NOISE_QUANTILE * (sparse.size - 1))
-    noise = NOISE_MARGIN * min(float(np.partition(sparse, rank)[rank]), NOISE_MOST)
-    return np.maximum(gathered - np.float32(noise), 0), noise
+    least = min(float(np.partition(sparse.ravel(), rank)[rank]), NOISE_MOST)
+    noise = np.full_like(gathered, NOISE_MARGIN * least)
+    if thermal:
+        noise = np.maximum(noise, cv2.resize(_around(sparse), noise.shape[1::-1]) * np.float32(NOISE_MARGIN))
+    return np.maximum(gathered - noise, 0), noise
+
+
+def _around(energies: Floats) -> Floats:
+    """The least energy in the window around each place."""
+    window = (NOISE_AROUND, NOISE_AROUND)
+    least = cv2.erode(energies, np.ones(window, np.uint8))
+    return np.minimum(cv2.blur(least, window, borderType=cv2.BORDER_REFLECT), NOISE_MOST_AROUND)

@@ -50,13 +50,13 @@ def choose(a: Bytes, b: Bytes, task: Task = "vif") -> Choices:
         lean = focus(luma_a, luma_b)
         return Choices(_share(lean), _share(-lean), lean)
     signal_a, _ = signal(luma_a)
-    signal_b, noise_b = signal(luma_b)
+    signal_b, noise_b = signal(luma_b, thermal=task == "vif")
     if task == "mef":
         stronger = blur(np.sign(signal_a - signal_b), SEAM)
         return Choices(_share(stronger), _share(-stronger), exposure.choose(a, b))
     visible = blur((signal_a + np.float32(TIE) >= signal_b).astype(np.float32), SEAM)
-    trust = np.minimum(signal_b * np.float32(1 / (noise_b + TIE)), 1)  # 1 from twice the noise on
-    rises = lift(blur(luma_a, SIGMA), blur(luma_b, SIGMA)) > np.float32(np.sqrt(noise_b))
+    trust = np.minimum(signal_b / (noise_b + np.float32(TIE)), 1)  # 1 from twice the noise on
+    rises = lift(blur(luma_a, SIGMA), blur(luma_b, SIGMA)) > np.sqrt(noise_b)
     return Choices(visible, (1 - visible) * trust, np.where(rises, np.float32(-1), np.float32(1)))
 
 

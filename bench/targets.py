@@ -1,0 +1,155 @@
+"""The targets beside plain fusions: `python -m bench.targets --pairs DIR` measures, documents, and draws sheets.
+
+DIR holds vif/, mef/ and mff/ as a folder source does. Written are the table of docs/targets.md and, into out/targets/,
+one sheet for each pair: its sources, its given truth where it has one, and every fusion. One thread.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import cast, get_args
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from skimage import data
+
+from bench import fusion_references
+from bench.document import put, table
+from synth import codecs
+from synth.engines.memory import keep_memory
+from synth.pairs.base import CleanPair
+from synth.pairs.folder import list_folder
+from synth.pixels import Bytes, in_colour
+from synth.scene import Task
+from synth.targets.target import make_target
+from trainer.evaluation import metrics
+
+TARGETS: dict[Task, list[str]] = {"vif": ["gradient"], "mef": ["gradient", "exposure"], "mff": ["gradient"]}
+SIZES = [(640, 480), (256, 256)]
+REPEATS = 15
+CELL_WIDTH = 760  # pixels of a sheet's cell at most
+LABEL_HEIGHT = 18
+COLUMNS = 2
+COMMAND = "make bench-targets"
+
+Fusion = Callable[[CleanPair], Bytes]
+
+
+def fusions(task: Task) -> dict[str, Fusion]:
+    """All that is compared for a task, by name; our targets first."""
+    found: dict[str, Fusion] = {kind: partial(_target, kind, task) for kind in TARGETS[task]}
+    return found | {method: partial(_reference, method, task) for method in fusion_references.METHODS}
+
+
+def _target(kind: str, task: Task, pair: CleanPair) -> Bytes:
+    return make_target(kind, task, pair)[0]
+
+
+def _reference(method: str, task: Task, pair: CleanPair) -> Bytes:
+    return fusion_references.fuse(method, task, pair.a, pair.b)
+
+
+def pairs(root: Path, task: Task) -> Iterator[tuple[str, CleanPair]]:
+    """The pairs of a task by the names of their folders."""
+    for item in list_folder(root / task, task, "research", "distance"):
+        if not isinstance(item, tuple):
+            yield item.scene, item.load()
+
+
+def measure(root: Path, task: Task, out: Path) -> tuple[int, int, dict[str, dict[str, list[float]]]]:
+    """The number of pairs, of those with a truth, and by fusion and metric a value for each pair; draws the sheets."""
+    found: dict[str, dict[str, list[float]]] = {}
+    count = truths = 0
+    for name, pair in pairs(root, task):
+        count += 1
+        truths += pair.gt is not None
+        cells = {"a": pair.a, "b": pair.b} | ({} if pair.gt is None else {"given": pair.gt})
+        for fusion, fuse in fusions(task).items():
+            cells[fusion] = fused = fuse(pair)
+            values = {key: metric(pair.a, pair.b, fused) for key, metric in metrics.AGAINST_SOURCES.items()}
+            if pair.gt is not None:
+                values |= {
+                    "PSNR, given": metrics.psnr(fused, pair.gt),
+                    "SSIM, given": metrics.ssim(fused, pair.gt),
+                }
+            for key, value in values.items():
+                found.setdefault(fusion, {}).setdefault(key, []).append(value)
+        (out / f"{task}-{name}.png").write_bytes(codecs.encode_png(sheet(cells)))
+    return count, truths, found
+
+
+def sheet(cells: dict[str, Bytes]) -> Bytes:
+    """Pictures under their names, two in a row, at their own size where that fits."""
+    labelled = []
+    for name, image in cells.items():
+        scale = min(1.0, CELL_WIDTH / image.shape[1])
+        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        shown = in_colour(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        strip = Image.new("RGB", (size[0], LABEL_HEIGHT), "white")
+        ImageDraw.Draw(strip).text((3, 1), name, fill="black", font=ImageFont.load_default(13))
+        labelled.append(np.vstack([np.asarray(strip), shown]))
+    labelled += [np.full_like(labelled[0], 255)] * (-len(labelled) % COLUMNS)
+    return np.vstack([np.hstack(labelled[i : i + COLUMNS]) for i in range(0, len(labelled), COLUMNS)])
+
+
+def seconds(task: Task) -> dict[str, list[float]]:
+    """By fusion, the median time of a pair in milliseconds at each of `SIZES`, on a built-in photograph."""
+    found: dict[str, list[float]] = {}
+    for width, height in SIZES:
+        image = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
+        other = image[:, :, 0].copy() if task == "vif" else cv2.GaussianBlur(image, (0, 0), 2)
+        pair = CleanPair(image, other, None, None, "distance", (3, 3), (), ())
+        for name, fuse in fusions(task).items():
+            times = []
+            for _ in range(REPEATS):
+                start = time.perf_counter()
+                fuse(pair)
+                times.append(time.perf_counter() - start)
+            found.setdefault(name, []).append(1000 * statistics.median(times))
+    return found
+
+
+def rows_of(
+    values: dict[str, dict[str, list[float]]], times: dict[str, list[float]], keys: list[str]
+) -> list[list[str]]:
+    """A row a fusion: the mean of each metric over all pairs that have it, the best of each in bold, then the times."""
+    means = {name: {key: statistics.fmean(found[key]) for key in keys} for name, found in values.items()}
+    best = {key: max(mean[key] for mean in means.values()) for key in keys}
+    rows = []
+    for name, mean in means.items():
+        shown = [_number(key, mean[key]) for key in keys]
+        bold = [f"**{s}**" if s == _number(k, best[k]) else s for k, s in zip(keys, shown, strict=True)]
+        rows.append([name, *bold, *(f"{ms:.1f}" for ms in times[name])])
+    return rows
+
+
+def _number(key: str, value: float) -> str:
+    return f"{value:.2f}" if key.startswith(("PSNR", "MI")) else f"{value:.3f}"
+
+
+def main() -> None:
+    """Measure, print, document, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
+    parser.add_argument("--out", type=Path, default=Path("out/targets"), help="where the sheets go")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    keep_memory()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for task in get_args(Task):
+        count, truths, values = measure(arguments.pairs, cast(Task, task), arguments.out)
+        keys = list(metrics.AGAINST_SOURCES) + (["PSNR, given", "SSIM, given"] if truths else [])
+        head = [task, *keys, *(f"ms, {w}×{h}" for w, h in SIZES)]
+        known = f", {truths} of them with a given truth" if truths else ""
+        parts.append(f"{count} pairs{known}.\n\n{table(head, rows_of(values, seconds(cast(Task, task)), keys))}")
+        print(parts[-1], flush=True)
+    put("targets.md", "targets", COMMAND, "\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
