@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.errors import UserError
+from trainer.files import one_line, read_yaml
 
 PRESETS = Path(__file__).parent / "configs"
+MOST = 10**12 - 1
+"""Samples that a run can count: checkpoints are named by twelve digits."""
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class AutoencoderConfig(Section):
@@ -24,7 +28,7 @@ class AutoencoderConfig(Section):
     """'klt' (fitted to the shards when the run starts) or the folder of a diffusers autoencoder."""
     channels: int = Field(default=32, ge=1, le=192)
     """Latent channels of the KLT; an autoencoder from a folder has its own number."""
-    fit_samples: int = Field(default=64, ge=1)
+    fit_samples: int = Field(default=64, ge=1, le=10**5)
     """Samples of the shards to which the KLT, or another autoencoder's mean and scale per channel, is fitted."""
 
 
@@ -36,13 +40,13 @@ class TextConfig(Section):
 
 
 class NetworkConfig(Section):
-    width: int = Field(ge=16)
+    width: int = Field(ge=16, le=2**16)
     """Channels of the transformer."""
-    depth: int = Field(ge=1)
+    depth: int = Field(ge=1, le=1000)
     """Number of blocks."""
-    heads: int = Field(ge=1)
+    heads: int = Field(ge=1, le=2**14)
     """Attention heads; width / heads must be a multiple of 4 (two axes of rotary pairs)."""
-    mlp_ratio: float = Field(default=2.0, gt=0)
+    mlp_ratio: float = Field(default=2.0, gt=0, le=64)
     """Hidden channels of a block's gated convolutional MLP, in widths."""
 
     @model_validator(mode="after")
@@ -52,13 +56,18 @@ class NetworkConfig(Section):
                 f"width {self.width} with {self.heads} heads: width must be a multiple of 4 x heads; "
                 f"take width {-(-self.width // (4 * self.heads)) * 4 * self.heads}"
             )
+        if int(self.mlp_ratio * self.width) < 1:
+            raise ValueError(
+                f"mlp_ratio {self.mlp_ratio} of width {self.width} leaves the MLP no channel; "
+                f"take at least {1 / self.width:.4f}, better 1 to 4"
+            )
         return self
 
 
 class TrainingConfig(Section):
-    samples: int = Field(ge=1)
+    samples: int = Field(ge=1, le=MOST)
     """Samples seen in the whole run; the learning rate reaches zero there."""
-    batch_size: int = Field(ge=1)
+    batch_size: int = Field(ge=1, le=2**20)
     """Samples in a step."""
     lr: float = Field(gt=0)
     """Peak learning rate of AdamW."""
@@ -68,7 +77,7 @@ class TrainingConfig(Section):
     """Decoupled weight decay, on matrices and kernels alone."""
     grad_clip: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient of a step."""
-    ema_half_life: int = Field(ge=1)
+    ema_half_life: int = Field(ge=1, le=MOST)
     """Half-life of the averaged weights in samples; shorter near the start (a tenth of the samples seen)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the network's matrix products: auto is bf16 on a GPU and fp32 on a CPU. Weights and loss are fp32 always."""
@@ -77,19 +86,19 @@ class TrainingConfig(Section):
 class RunConfig(Section):
     """How the work is done, not what comes out: may change between a run and its resumption."""
 
-    workers: int = Field(default=1, ge=0)
+    workers: int = Field(default=1, ge=0, le=1024)
     """Threads that read and decode samples; 0 works in the training thread. The order is the same for any number."""
-    checkpoint_every: int = Field(ge=1)
+    checkpoint_every: int = Field(ge=1, le=MOST)
     """Samples between checkpoints."""
-    log_every: int = Field(ge=1)
+    log_every: int = Field(ge=1, le=MOST)
     """Samples between lines of the log."""
-    cache_mb: int = Field(default=1024, ge=0)
+    cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
 
 
 class Config(Section):
-    name: str = Field(pattern=r"^[\w.-]+$")
-    """Names the run's folder."""
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=100)
+    """Names the run's folder: letters, digits, _ . - and neither . nor - first."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the initial weights and of the order of samples."""
     autoencoder: AutoencoderConfig = AutoencoderConfig()
@@ -109,14 +118,7 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     Raises UserError with one line: file, key, value, rule.
     """
     path = _find(name)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise UserError(
-            f"{path}: holds {type(values).__name__}; a config is a mapping of sections, see {PRESETS.name}/"
-        )
+    values = read_yaml(path)
     values.setdefault("name", path.stem)
     for key, value in (overrides or {}).items():
         if value is not None:
@@ -134,8 +136,11 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
 
 def _find(name: str) -> Path:
     for path in (Path(name), PRESETS / f"{name}.yaml"):
-        if path.is_file():
-            return path
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # no file can have such a name
+            continue
     presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     raise UserError(f"--config {name}: no such file or preset; presets are {', '.join(presets)}")
 
@@ -152,16 +157,24 @@ def _explain(error: ValidationError) -> str:
     """The first fault in one line; the nearest name for an unknown key."""
     faults = error.errors(include_url=False)
     fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # the cause comes first
-    where = ".".join(str(part) for part in fault["loc"])
+    where = one_line(".".join(str(part) for part in fault["loc"]))
     if fault["type"] == "extra_forbidden":
         known = _fields_at(fault["loc"][:-1])
-        near = get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
+        near = get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.6)
         return f"{where}: unknown key; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}")
     if fault["type"] == "missing":
         return f"{where}: missing; every config must give it"
     message = fault["msg"].removeprefix("Value error, ")
     value = fault["input"]
-    return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {value!r}"
+    if fault["type"] == "string_pattern_mismatch":
+        message = "letters, digits, _ . - alone, and neither . nor - first"
+    elif fault["type"] in ("model_type", "model_attributes_type"):
+        message = f"a section, with {', '.join(_fields_at(fault['loc']))}, is needed"
+    return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {_short.repr(value)}"
+
+
+_short = Repr()  # of a value of the user's: one line, bounded in length and depth
+_short.maxstring = _short.maxother = _short.maxlong = 80
 
 
 def _fields_at(loc: tuple[Any, ...]) -> list[str]:

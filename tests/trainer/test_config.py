@@ -70,3 +70,62 @@ def test_overrides_replace_one_value_and_no_more() -> None:
 def test_a_config_is_frozen() -> None:
     with pytest.raises(ValidationError):
         load_config("tiny").seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: 2024-13-45", "cannot be read as YAML: month must be in 1..12"),
+        (f"seed: {'9' * 5000}", "cannot be read as YAML"),
+        ("model: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("model: {? [1]: 2}", "cannot be read as YAML"),
+        ("model: [1, 2]", "model: a section, with width, depth, heads, mlp_ratio, is needed, got [1, 2]"),
+        ("- 1", "holds list"),
+        ("1: 2", "1: "),
+        ('"a\\nb": 2', "a b: unknown key"),
+        ("a: &a [lol, lol]\nseed: [*a, *a]", "unknown key"),
+        ("seed: [" + "x, " * 1000 + "]", "seed: "),
+        ("name: ..", "name: letters, digits"),
+        ("name: a/b", "name: letters, digits"),
+        ("name: " + "n" * 300, "name: "),
+        ("model: {width: 64, depth: 1, heads: 2, mlp_ratio: 0.001}", "mlp_ratio 0.001 of width 64"),
+        ("model: {width: 64, depth: 1, heads: 2, weight: 1}", "model.weight: unknown key"),
+        ("training: {samples: 10, batch_size: 1, lr: .inf, ema_half_life: 1}", "training.lr: "),
+        ("training: {samples: 10, batch_size: 1, lr: .nan, ema_half_life: 1}", "training.lr: "),
+        (f"training: {{samples: {10**12}, batch_size: 1, lr: 1, ema_half_life: 1}}", "training.samples: "),
+    ],
+)
+def test_whatever_a_file_holds_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    tiny = yaml.safe_load((PRESETS / "tiny.yaml").read_text())
+    given = text.split(":", 1)[0]
+    rest = (
+        ""
+        if text.startswith("- ")
+        else yaml.safe_dump({key: tiny[key] for key in ("model", "training", "run") if key != given})
+    )
+    path.write_text(f"{text}\n{rest}")
+    with pytest.raises(UserError) as error:
+        load_config(str(path))
+    assert str(error.value).startswith(f"{path}: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 700
+
+
+def test_bytes_that_are_no_text_and_a_name_too_long_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(UserError, match=r"mine\.yaml: cannot be read as YAML"):
+        load_config(str(path))
+    with pytest.raises(UserError, match="no such file or preset"):
+        load_config("x" * 5000)
+
+
+def test_a_far_name_is_no_hint(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("weight: 2")
+    with pytest.raises(UserError) as error:
+        load_config(str(path))
+    assert "did you mean" not in str(error.value)
+    assert "known: name, seed, autoencoder" in str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -123,3 +124,58 @@ def test_weights_of_another_format_are_one_line(
     assert code == 2
     assert said in err
     assert len(err.strip().splitlines()) == 1, err
+
+
+def change_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def drop(*path_parts: str) -> Callable[[Path], None]:
+    return lambda folder: folder.joinpath(*path_parts).unlink()
+
+
+UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "deeper": (lambda f: change_json(f / "dit/config.json", depth=2), "missing weights, such as blocks.1."),
+    "shallower": (lambda f: change_json(f / "dit/config.json", depth=0), "unexpected weights, such as blocks.0."),
+    "wider": (lambda f: change_json(f / "dit/config.json", width=64), "dit: does not load"),
+    "same shapes": (lambda f: change_json(f / "dit/config.json", mlp_ratio=2.001), "dit: not the network"),
+    "no dit": (lambda f: shutil.rmtree(f / "dit"), "no dit/config.json in it"),
+    "no dit config": (drop("dit", "config.json"), "no dit/config.json in it"),
+    "no dit weights": (drop("dit", "diffusion_pytorch_model.safetensors"), "dit: does not load"),
+    "no autoencoder": (lambda f: shutil.rmtree(f / "autoencoder"), "no config.json"),
+    "other channels": (lambda f: change_json(f / "autoencoder/config.json", latent_channels=8), "do not load as"),
+    "no statistics": (drop("autoencoder", "latents.json"), "no autoencoder/latents.json"),
+    "other statistics": (lambda f: change_json(f / "autoencoder/latents.json", mean=[0.5] * 192), "are not those"),
+    "short": (lambda f: change_json(f / "autoencoder/latents.json", std=[1.0] * 3), "std: 3 numbers"),
+    "zero": (lambda f: change_json(f / "autoencoder/latents.json", std=[0.0] * 192), "std: holds 0.0"),
+    "text": (lambda f: change_json(f / "autoencoder/latents.json", mean=["x"] * 192), "mean: holds 'x'"),
+    "none": (lambda f: change_json(f / "autoencoder/latents.json", mean=None), "mean: NoneType"),
+    "list": (lambda f: (f / "autoencoder/latents.json").write_text("[1]"), "latents.json: holds a list"),
+    "broken": (lambda f: (f / "autoencoder/latents.json").write_text('{"mean": ['), "latents.json: not JSON"),
+    "manifest list": (lambda f: (f / "fuser.json").write_text("[1]"), "fuser.json: holds a list"),
+    "manifest bytes": (lambda f: (f / "fuser.json").write_bytes(b"\xff\x00"), "fuser.json: not JSON"),
+    "manifest text": (lambda f: change_json(f / "fuser.json", text=3), "fuser.json: text: "),
+    "manifest tokens": (lambda f: change_json(f / "fuser.json", text={"encoder": "x", "hash": "x"}), "text.max_tokens"),
+    "manifest dit": (lambda f: change_json(f / "fuser.json", dit={"hash": 4}), "fuser.json: dit.hash: "),
+    "hub": (
+        lambda f: change_json(f / "fuser.json", text={"encoder": "./gone", "hash": "x", "max_tokens": 9}),
+        "no such folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_files_that_do_not_belong_together_are_refused(
+    weights: Path, tmp_path: Path, case: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(weights, folder)
+    change, said = UNFIT[case]
+    change(folder)
+    with pytest.raises(UserError) as error:
+        Fuser.from_pretrained(folder, device="cpu")
+    assert said in str(error.value)
+    assert str(tmp_path) in str(error.value) or case == "hub"
+    assert "\n" not in str(error.value)
+    assert "huggingface.co" not in str(error.value)
+    assert capfd.readouterr().err == "", "nothing but the one line"

@@ -10,6 +10,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from trainer.errors import UserError
+
 FACTOR = 8
 DIM = 3 * FACTOR * FACTOR
 
@@ -51,7 +53,7 @@ class KLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
 
     @classmethod
     def fit(cls, images: Iterable[Tensor], latent_channels: int = 32) -> KLTAutoencoder:
-        """Fits to all blocks of the images, each (3, H, W) in [-1, 1], H and W at least 8; sums in float64.
+        """Fits to all blocks of the images, each (3, H, W) in [-1, 1], H and W at least 8; sums in float64. Raises UserError.
 
         Each eigenvector's largest entry is positive, so that equal images give equal latents.
         """
@@ -59,6 +61,11 @@ class KLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
         products = torch.zeros(DIM, DIM, dtype=torch.float64)
         for image in images:
             height, width = (size // FACTOR * FACTOR for size in image.shape[-2:])
+            if not height or not width:
+                raise UserError(
+                    f"--shards: a sample of {image.shape[-1]}x{image.shape[-2]} px, and the KLT cuts pictures into "
+                    f"blocks of {FACTOR}x{FACTOR}; make shards of a larger crop"
+                )
             blocks = F.pixel_unshuffle(image[:, :height, :width].cpu().double(), FACTOR).flatten(1)  # (192, N)
             count += blocks.shape[1]
             total += blocks.sum(1)

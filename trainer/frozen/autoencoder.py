@@ -12,9 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.errors import UserError
+from trainer.files import one_line, read_json
+from trainer.model.folder import load_model
 
 STATISTICS = "latents.json"
 """Beside an autoencoder's own files: mean and standard deviation of each latent channel."""
+BOUND = 1e30
+"""No mean or standard deviation of float32 latents reaches it."""
 
 
 class Autoencoder:
@@ -69,6 +73,12 @@ class Autoencoder:
         self.latent_std = latents.std(1).clamp(min=1e-4).float()
         self.measured = True
 
+    @property
+    def statistics_hash(self) -> str:
+        """sha256 of mean and standard deviation per channel: what `normalise` does, besides the weights."""
+        both = torch.stack([self.latent_mean, self.latent_std]).cpu().float()
+        return hashlib.sha256(both.numpy().tobytes()).hexdigest()
+
     def save(self, folder: Path) -> None:
         """A folder that `load_autoencoder` reads back bit for bit; diffusers reads it too."""
         self.model.save_pretrained(folder)
@@ -97,28 +107,40 @@ def load_autoencoder(path: str | Path, device: str | torch.device = "cpu") -> Au
     >>> z = autoencoder.encode(x)  # x: (B, 3, H, W) in [-1, 1]
     """
     folder = Path(path)
+    where = f"autoencoder {folder}/config.json"
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        name = config.get("_class_name") if isinstance(config, dict) else None
+        name = read_json(folder / "config.json", where, "copy the folder again").get("_class_name")
     except FileNotFoundError:
         raise UserError(f"autoencoder {folder}: no config.json; give the folder of a diffusers autoencoder") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"autoencoder {folder}/config.json: cannot be read ({error})") from None
     known = _class_of(name, folder)
     if not any(folder.glob("*.safetensors")):
         raise UserError(f"autoencoder {folder}: no .safetensors beside its config.json; copy the folder again")
     try:
-        model = known.from_pretrained(folder, low_cpu_mem_usage=False, use_safetensors=True)
-        autoencoder = Autoencoder(model.to(device))
-    except Exception as error:  # diffusers and safetensors raise many kinds; all mean that these weights do not fit
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"autoencoder {folder}: its weights do not load as {name} of images ({reason})") from None
+        autoencoder = Autoencoder(load_model(known, folder).to(device))
+    except Exception as error:  # a model of something else than images fails in its own ways
+        raise UserError(
+            f"autoencoder {folder}: its weights do not load as {name} of images ({one_line(error)})"
+        ) from None
     if (folder / STATISTICS).is_file():
-        statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
-        autoencoder.latent_mean = torch.tensor(statistics["mean"], device=device)
-        autoencoder.latent_std = torch.tensor(statistics["std"], device=device)
+        mean, std = _read_statistics(folder / STATISTICS, autoencoder.channels)
+        autoencoder.latent_mean, autoencoder.latent_std = mean.to(device), std.to(device)
         autoencoder.measured = True
     return autoencoder
+
+
+def _read_statistics(path: Path, channels: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (C,) each. Raises UserError."""
+    where, way_out = f"autoencoder {path}", "copy the folder again, or remove the file to have it measured anew"
+    values = read_json(path, where, way_out)
+    for key, low in (("mean", -BOUND), ("std", 0.0)):
+        numbers = values.get(key)
+        if not isinstance(numbers, list) or len(numbers) != channels:
+            there = f"{len(numbers)} numbers" if isinstance(numbers, list) else type(numbers).__name__
+            raise UserError(f"{where}: {key}: {there}, and the autoencoder has {channels} channels; {way_out}")
+        for number in numbers:
+            if not isinstance(number, (int, float)) or not low < number < BOUND:
+                raise UserError(f"{where}: {key}: holds {number!r}, not a number that it can have; {way_out}")
+    return torch.tensor(values["mean"], dtype=torch.float32), torch.tensor(values["std"], dtype=torch.float32)
 
 
 def hash_of(model: nn.Module) -> str:

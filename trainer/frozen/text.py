@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer.errors import UserError
+from trainer.files import one_line
 
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -70,6 +71,10 @@ def _folder_of(name: str) -> Path:
         return Path(get_model_path())
     if Path(name).is_dir():
         return Path(name)
+    if Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:  # a hub name is OWNER/NAME
+        raise UserError(
+            f"text encoder {name}: no such folder; give that of a sentence-transformers model, or {PACKAGED}"
+        )
     from huggingface_hub import snapshot_download
 
     try:
@@ -104,7 +109,7 @@ def _load(folder: Path, max_tokens: int, device: torch.device) -> Any:
     logging.disable_progress_bar()
     try:
         model = SentenceTransformer(str(folder), device=str(device), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"text encoder {folder}: cannot be loaded ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # of many libraries; all mean that this folder holds no such model
+        raise UserError(f"text encoder {folder}: cannot be loaded ({one_line(error)}); take {PACKAGED}") from None
     model.max_seq_length = max_tokens
     return model.eval()

@@ -1,0 +1,96 @@
+"""Files that others may have touched: mappings read from JSON and YAML, and writing that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import UserError
+
+
+def read_json(path: Path, where: str, way_out: str) -> dict[str, Any]:
+    """The mapping in a JSON file. Raises FileNotFoundError, UserError that begins with `where`."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"{where}: cannot be read ({error.strerror or error}); {way_out}") from None
+    return parse_json(data, where, way_out)
+
+
+def parse_json(data: bytes, where: str, way_out: str) -> dict[str, Any]:
+    """The mapping that the bytes hold as JSON. Raises UserError that begins with `where`."""
+    try:
+        values = json.loads(data)
+    except RecursionError:
+        raise UserError(f"{where}: nested too deeply; {way_out}") from None
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON ({one_line(error)}); {way_out}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: holds a {type(values).__name__}, a mapping is needed; {way_out}")
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises UserError."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UserError(f"{path}: cannot be read as YAML: nested too deeply; see trainer/configs/") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date or a number that none can be
+        raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}; see trainer/configs/") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds {type(values).__name__}; a config is a mapping of sections, see configs/")
+    return values
+
+
+def atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Lets `write` make a file or folder under a temporary name beside `path`, then puts it in place of it.
+
+    What stood there stays until the new is whole and on the disk; a folder is renamed aside, then removed.
+    """
+    temporary, aside = (path.with_name(f".{path.name}.{end}") for end in ("part", "old"))
+    if aside.exists() and not path.exists():  # an earlier call was killed between its two renames
+        aside.rename(path)
+    remove(temporary)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    write(temporary)
+    for written in [*temporary.rglob("*"), temporary]:
+        _sync(written)
+    if path.is_dir():
+        remove(aside)
+        path.rename(aside)
+    temporary.replace(path)
+    _sync(path.parent)
+    remove(aside)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def one_line(error: object) -> str:
+    """What an error says, or its kind where it says nothing, in one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,32 @@
+"""A diffusers model from a folder, with exactly the weights that its config asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trainer.files import one_line
+
+
+def load_model(kind: Any, folder: Path) -> Any:
+    """`kind.from_pretrained`, from this disk alone. Raises ValueError with one line where the weights do not fit.
+
+    diffusers itself fills weights that are missing with random numbers, and passes over those that are left.
+    """
+    from diffusers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)  # what it warns of is refused here
+    try:
+        model, info = kind.from_pretrained(
+            folder, low_cpu_mem_usage=False, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    except Exception as error:  # diffusers and safetensors raise many kinds; all mean that these weights do not fit
+        raise ValueError(one_line(error)) from None
+    finally:
+        logging.set_verbosity(before)
+    for what in ("missing", "unexpected", "mismatched"):
+        names = sorted(str(name) for name in info[f"{what}_keys"])
+        if names:
+            raise ValueError(f"{len(names)} {what} weights, such as {names[0]}: config.json and weights do not fit")
+    return model
