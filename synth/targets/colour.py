@@ -7,7 +7,7 @@ from synth.pixels import Bytes, Floats, luma, round_to_bytes
 
 TINY = 1e-6
 DARK = 0.1  # luma below which colour is mostly noise, and is not made stronger by the full ratio
-GAIN = (0.5, 1.6)  # of colour differences at most: what is lit by infrared keeps its paint, but noise no neon
+GAIN = (0.5, 1.25)  # of colour differences at most: what is lit by infrared keeps its paint, but noise no neon
 
 
 def recolour(fused: Floats, picture: Floats) -> Bytes:

@@ -13,9 +13,11 @@ def lift(visible: Floats, infrared: Floats) -> Floats:
     """Luma (H, W) ≥ 0 that infrared adds: its height above its own surroundings, and no more than up to itself.
 
     At night a warm street is grey in infrared all over, and the brighter of both images would be a grey day. What tells
-    something is how a body stands out from what is around it; that comes on top of the light that there is.
+    something is how a body stands out from what is around it; that comes on top of the light that there is, as a second
+    projector's would (screen: 1 − (1 − v)(1 − x)), so that what is bright enough to be seen keeps its colour.
     """
-    return np.maximum(infrared - np.maximum(visible, surroundings(infrared)), 0)
+    above = np.maximum(infrared - np.maximum(visible, surroundings(infrared)), 0)
+    return above * (1 - visible)
 
 
 def surroundings(plane: Floats) -> Floats:
