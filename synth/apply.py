@@ -1,6 +1,7 @@
 """Effects on a pair: what is known of its scene, and its way through them. `degrade` needs no recipe."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from synth import codecs, light
 from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_order
 from synth.degradations.settings import parse_effect
 from synth.depth import distance_share, proxy
-from synth.errors import UnreadableError, UserError
+from synth.errors import UnreadableError, UserError, listed
 from synth.network import depth_of
 from synth.pixels import Bytes, Floats, to_linear
 from synth.scene import MODALITIES, DepthKind, ImageName, Light, Scene, Task, View, draw_scene, scene_record
@@ -122,16 +123,24 @@ def degrade(
     """
     a, b = np.asarray(a), np.asarray(b)
     for name, image in (("a", a), ("b", b)):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        wrong_shape = image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0
+        if image.dtype != np.uint8 or wrong_shape:
             raise ValueError(f"{name}: {image.dtype} of shape {image.shape}; (H, W) or (H, W, 3) of uint8 is needed")
     if a.shape[:2] != b.shape[:2]:
         raise ValueError(f"a is {a.shape[1]}×{a.shape[0]}, b is {b.shape[1]}×{b.shape[0]}; a pair has one size")
+    if task not in MODALITIES:
+        raise ValueError(f"task: {task!r} must be one of {listed(MODALITIES)}")
+    if depth_kind not in ("distance", "inverse"):
+        raise ValueError(f"depth_kind: {depth_kind!r} must be distance or inverse")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed: {seed!r} must be an integer from 0")
+    depth = None if depth is None else np.asarray(depth, np.float32)
     if depth is not None and depth.shape != a.shape[:2]:
         raise ValueError(f"depth has shape {depth.shape}, the images are {a.shape[1]}×{a.shape[0]}")
     specs = in_order(
         [parse_effect({name: dict(value) if isinstance(value, Mapping) else value}) for name, value in effects.items()]
     )
-    share = None if depth is None else distance_share(np.asarray(depth, np.float32), depth_kind)
+    share = None if depth is None else distance_share(depth, depth_kind)
     backdrop = look(task, a, b, share, depth_kind)
     scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
     out_a, out_b, applied = fall(task, a, b, scene, specs, seed, 0)
@@ -163,7 +172,7 @@ def degrade_files(
         done = degrade(
             codecs.read(a)[0],
             codecs.read(b)[0],
-            dict(map(_effect_option, effects)),
+            _effect_options(effects),
             task=task,
             seed=seed,
             depth=None if depth is None else codecs.read_depth(depth)[0],
@@ -177,12 +186,22 @@ def degrade_files(
     (out / "record.json").write_text(json.dumps(done.record, indent=1) + "\n", encoding="utf-8")
 
 
+def _effect_options(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    options = [_effect_option(text) for text in texts]
+    names = [name for name, _ in options]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UserError(f"--effect {twice[0]}: given twice")
+    return dict(options)
+
+
 def _effect_option(text: str) -> tuple[str, dict[str, Any]]:
     """`haze=0.6` or `noise=sigma:25,images:a` as the settings of a recipe; values are read as YAML reads them."""
     name, _, value = text.partition("=")
-    if not value:
-        return name, {}
-    if ":" not in value:
-        return name, {"severity": yaml.safe_load(value)}
-    pairs = [part.partition(":") for part in value.split(",")]
-    return name, {key: yaml.safe_load(number) for key, _, number in pairs}
+    try:
+        if ":" not in value:
+            return name, {"severity": yaml.safe_load(value)} if value else {}
+        pairs = [part.partition(":") for part in re.split(r",(?![^\[]*\])", value)]
+        return name, {key.strip(): yaml.safe_load(number) for key, _, number in pairs}
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"--effect {text}: a severity, or key:value with commas between, is needed after =") from None

@@ -46,7 +46,7 @@ def generate(
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
     from synth.engines import local
-    from synth.generate import finish, missing_shards
+    from synth.generate import check_folder, claimed, finish, missing_shards
     from synth.plan import make_plan
     from synth.recipe import find_recipe, load_recipe
 
@@ -54,15 +54,25 @@ def generate(
     loaded = load_recipe(find_recipe(recipe), {key: value for key, value in overrides.items() if value is not None})
     plan = make_plan(loaded, data)
     out = out or Path("shards") / loaded.name
-    _say_plan(plan)
+    _say_plan(plan, listed=len(plan.left_out) if dry_run else LISTED)
     if dry_run:
         return
-    missing = missing_shards(plan, out, overwrite)
-    if missing:
-        samples = sum(shard.stop - shard.start for shard in missing)
-        with _progress(loaded.name, samples) as advance:
-            local.run(plan, missing, out, workers or local.default_workers(), advance)
-    _say_summary(finish(plan, out, made=len(missing)), out)
+    check_folder(out)
+    with claimed(out):
+        missing = missing_shards(plan, out, overwrite)
+        try:
+            if missing:
+                samples = sum(shard.stop - shard.start for shard in missing)
+                with _progress(loaded.name, samples) as advance:
+                    local.run(plan, missing, out, workers or local.default_workers(), advance)
+            summary = finish(plan, out, made=len(missing))
+        except KeyboardInterrupt:
+            typer.echo("synth: interrupted; finished shards stay: run the same command to go on", err=True)
+            raise typer.Exit(130) from None
+        except OSError as error:
+            typer.echo(f"synth: {error}; finished shards stay: mend it and run the same command to go on", err=True)
+            raise typer.Exit(1) from None
+    _say_summary(summary, out)
 
 
 @app.command()
@@ -119,15 +129,15 @@ def _task(name: str) -> "Task":
     return tasks[name]
 
 
-def _say_plan(plan: "Plan") -> None:
+def _say_plan(plan: "Plan", listed: int) -> None:
     recipe = plan.recipe
     typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {len(plan.shards)} shards")
     for pool in plan.pools:
         typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
-    for item in plan.left_out[:LISTED]:
+    for item in plan.left_out[:listed]:
         typer.echo(f"  left out: {item.scene}: {item.reason}")
-    if len(plan.left_out) > LISTED:
-        typer.echo(f"  left out: {len(plan.left_out) - LISTED} more")
+    if len(plan.left_out) > listed:
+        typer.echo(f"  left out: {len(plan.left_out) - listed} more; --dry-run lists them all")
 
 
 def _say_summary(summary: "Summary", out: Path) -> None:
@@ -172,15 +182,12 @@ class _progress:
 
 
 def main() -> None:
-    """The console script: a user's mistake is one line and exit code 2, a failing disk 1, an interruption 130."""
+    """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise."""
     try:
         app()
     except UserError as error:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(2)
     except OSError as error:
-        typer.echo(f"synth: {error}; finished shards stay: mend it and run the same command to go on", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("synth: interrupted; finished shards stay: run the same command to go on", err=True)
-        sys.exit(130)
+        typer.echo(f"synth: {error.filename or ''}: {error.strerror or error}; name another path", err=True)
+        sys.exit(2)

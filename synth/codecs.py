@@ -1,8 +1,8 @@
 """Image files: bytes to arrays and back. One codec for each format, since two codecs would be two sets of bytes."""
 
 import hashlib
-import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from synth.pixels import Bytes, Floats
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 SUBSAMPLING = ("420", "422", "444")
+MOST_PIXELS = 1 << 30  # OpenCV's own limit: a file that claims more is not decoded
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -26,9 +27,7 @@ def decode(data: bytes) -> Bytes:
         raise UnreadableError("the file is empty")
     if data.startswith(JPEG_MAGIC):
         return decode_jpeg(data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise UnreadableError("no image that can be decoded")
+    image = _decoded(data)
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype != np.uint8:
@@ -40,10 +39,22 @@ def decode(data: bytes) -> Bytes:
     return cv2.cvtColor(image[:, :, :3], cv2.COLOR_BGR2RGB)
 
 
+def _decoded(data: bytes) -> Any:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    except cv2.error:
+        raise UnreadableError(f"an image that cannot be decoded, or of more than {MOST_PIXELS >> 20} Mpx") from None
+    if image is None:
+        raise UnreadableError("no image that can be decoded")
+    return image
+
+
 def decode_jpeg(data: bytes) -> Bytes:
     """A JPEG file's bytes as (H, W) or (H, W, 3). Raises UnreadableError."""
     try:
-        space = simplejpeg.decode_jpeg_header(data, strict=True)[2]
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=True)
+        if height * width > MOST_PIXELS:
+            raise UnreadableError(f"a JPEG of {width}×{height}; {MOST_PIXELS >> 20} Mpx at most")
         if space == "Gray":
             return simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)[:, :, 0]
         return simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
@@ -82,7 +93,7 @@ def read(path: Path) -> tuple[Bytes, str]:
 def size_of(path: Path) -> tuple[int, int] | None:
     """(height, width) from the file's header alone, None where it has none that can be read."""
     try:
-        with PillowImage.open(io.BufferedReader(path.open("rb", buffering=0))) as image:
+        with PillowImage.open(path) as image:
             return image.height, image.width
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError):
         return None
@@ -94,8 +105,9 @@ def read_depth(path: Path) -> tuple[Floats, str]:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableError(f"{path.name}: {error.strerror}") from None
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if image is None:
-        raise UnreadableError(f"{path.name}: no image that can be decoded")
+    try:
+        image = _decoded(data)
+    except UnreadableError as error:
+        raise UnreadableError(f"{path.name}: {error}") from None
     values = image if image.ndim == 2 else image[:, :, 0]
     return values.astype(np.float32), hashlib.sha256(data).hexdigest()

@@ -18,12 +18,14 @@ GUIDE_EPS = 1e-3  # variance of luma in [0, 1] below which the filter smooths
 def distance_share(values: Floats, kind: DepthKind) -> Floats:
     """A depth map's values (any unit) as distances in (0, 1] of the farthest; `inverse` maps hold 1 / distance.
 
-    Pixels without a value (0 in a map of distances, NaN) count as the farthest. Raises ValueError on an empty map.
+    Pixels without a value (0 in a map of distances, NaN, infinity) count as the farthest. Raises ValueError where no
+    pixel has one.
     """
-    top = float(np.nanmax(values)) if values.size else 0.0
+    values = np.where(np.isfinite(values), values, np.float32(0))
+    top = float(values.max()) if values.size else 0.0
     if not top > 0:
-        raise ValueError("the depth map is empty: no value above 0")
-    share = np.nan_to_num(values / np.float32(top), nan=0.0)
+        raise ValueError("the depth map is empty: no finite value above 0")
+    share = values / np.float32(top)
     if kind == "inverse":
         share = np.float32(NEAREST) / np.maximum(share, np.float32(NEAREST))
     else:

@@ -1,9 +1,12 @@
 """From a plan to a dataset on disk: what is there already, what is missing, and the end of a run."""
 
+import fcntl
 import hashlib
 import json
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +22,7 @@ from synth.shards import PART, ShardWriter, atomic, read_metadata, read_rows, si
 
 LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg")  # those that decide pixels
 DATASET = "dataset.json"
+SIX_DIGITS = "[0-9]" * 6  # what a shard is called
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def write_shard(plan: Plan, shard: Shard, out: Path, progress: Callable[[int], N
 
     progress: called with the number of samples done, after each.
     """
-    with atomic(out / f"{shard.stem}.tar") as file, ShardWriter(file) as writer:
+    tar = out / f"{shard.stem}.tar"
+    with atomic(tar) as file, ShardWriter(file) as writer:
         for done, index in enumerate(range(shard.start, shard.stop), 1):
             try:
                 writer.add(draft(plan, index), render(plan, index))
@@ -61,32 +66,48 @@ def write_shard(plan: Plan, shard: Shard, out: Path, progress: Callable[[int], N
                 writer.fail(draft(plan, index), str(error))
             progress(done)
     with atomic(out / f"{shard.stem}.parquet") as file:
-        file.write(sidecar(writer.rows, metadata(plan)))
+        file.write(
+            sidecar(writer.rows, metadata(plan) | {"tar_bytes": str(tar.stat().st_size), "tar_sha256": _sha256(tar)})
+        )
 
 
 def missing_shards(plan: Plan, out: Path, overwrite: bool = False) -> list[Shard]:
     """The shards that a run has to make, once the folder is known to hold this dataset or nothing.
 
-    Writes `dataset.json` with `complete: false`, and sweeps away unfinished files. Where the folder holds another
-    dataset, its files are removed (overwrite), or UserError names what differs.
+    Writes `dataset.json` with `complete: false`, and sweeps away unfinished files. A shard whose tar has not the size
+    that its sidecar names, or whose sidecar cannot be read, is not there. Where the folder holds another dataset, its
+    files are removed (overwrite), or UserError names what differs.
     """
     if (another := _another(plan, out)) is not None:
         if not overwrite:
             raise UserError(f"{another}; choose another --out, or replace it with --overwrite")
-        for file in [*out.glob("[0-9]*.tar"), *out.glob("[0-9]*.parquet"), *out.glob(DATASET)]:
-            file.unlink()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be made: {error.strerror}") from None
+        if not _is_ours(out):
+            raise UserError(f"{another}; --overwrite leaves what is no dataset of this tool: choose another --out")
+        for file in [*out.glob(f"{SIX_DIGITS}.tar"), *out.glob(f"{SIX_DIGITS}.parquet"), out / DATASET]:
+            file.unlink(missing_ok=True)
+    check_folder(out)
     for part in out.glob(f"{PART}*"):
         part.unlink(missing_ok=True)
-    missing = [
-        s for s in plan.shards if not ((out / f"{s.stem}.parquet").exists() and (out / f"{s.stem}.tar").exists())
-    ]
+    missing = [shard for shard in plan.shards if not _stands(out / f"{shard.stem}.tar")]
     if missing:
         _write_dataset(plan, out, [], complete=False)
     return missing
+
+
+def _stands(tar: Path) -> bool:
+    facts = read_metadata(tar.with_suffix(".parquet"))
+    return tar.is_file() and facts.get("tar_bytes") == str(tar.stat().st_size)
+
+
+def _is_ours(out: Path) -> bool:
+    """Whether the folder's `dataset.json` is of a dataset of images, or it has none and shards beside sidecars."""
+    try:
+        there = json.loads((out / DATASET).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return any(read_metadata(side) for side in out.glob(f"{SIX_DIGITS}.parquet"))
+    except ValueError:
+        return False
+    return isinstance(there, dict) and there.get("kind") == "images" and "recipe_sha256" in there
 
 
 def finish(plan: Plan, out: Path, made: int) -> Summary:
@@ -95,13 +116,16 @@ def finish(plan: Plan, out: Path, made: int) -> Summary:
     for shard in plan.shards:
         tar, side = out / f"{shard.stem}.tar", out / f"{shard.stem}.parquet"
         rows = read_rows(side, ["status", "reason"])
+        sha256 = _sha256(tar)
+        if sha256 != read_metadata(side)["tar_sha256"]:
+            raise UserError(f"{tar}: not the bytes that were written; remove it and run the same command again")
         reasons.update(row["reason"] for row in rows if row["status"] == "failed")
         entry = {
             "name": tar.name,
             "samples": sum(row["status"] == "ok" for row in rows),
             "failed": sum(row["status"] == "failed" for row in rows),
             "tar_bytes": tar.stat().st_size,
-            "tar_sha256": _sha256(tar),
+            "tar_sha256": sha256,
             "parquet_bytes": side.stat().st_size,
             "parquet_sha256": _sha256(side),
         }
@@ -142,22 +166,23 @@ def _described(plan: Plan) -> dict[str, Any]:
 
 def _another(plan: Plan, out: Path) -> str | None:
     """What a folder holds that is not this dataset, and how it differs; None where it holds this one or nothing."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; --out names a folder")
     if (out / DATASET).exists():
         try:
             there = json.loads((out / DATASET).read_text(encoding="utf-8"))
         except ValueError:
             return f"{out / DATASET} is not JSON"
+        if not isinstance(there, dict):
+            return f"{out / DATASET} describes no dataset"
         difference = _difference(there, json.loads(json.dumps(_described(plan))))
         if difference is not None:
             return f"{out} holds another dataset: {difference}"
-    elif strays := sorted(out.glob("[0-9]*.tar")):
+    elif strays := sorted(out.glob(f"{SIX_DIGITS}.tar")):
         return f"{out} holds shards ({strays[0].name}) but no {DATASET}"
     for shard in plan.shards:
         side = out / f"{shard.stem}.parquet"
-        if side.exists() and (found := read_metadata(side)) != metadata(plan):
-            return f"{side} is of another dataset: {_difference(found, metadata(plan))}"
+        found = read_metadata(side)
+        if found and (difference := _difference(found, metadata(plan))) is not None:
+            return f"{side} is of another dataset: {difference}"
     return None
 
 
@@ -174,7 +199,33 @@ def _difference(there: Any, here: Any, where: str = "") -> str | None:
             if there.get(key) != here.get(key):
                 return f"{key} differs"
         return None
-    return None if there == here else f"{where} is {json.dumps(there)} there, {json.dumps(here)} here"
+    if there == here:
+        return None
+    shown = [text if len(text) < 120 else f"{text[:100]}…" for text in (json.dumps(there), json.dumps(here))]
+    return f"{where} is {shown[0]} there, {shown[1]} here"
+
+
+def check_folder(out: Path) -> None:
+    """Raises UserError where a dataset's folder cannot be made or is no folder."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; --out names a folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be made: {error.strerror}") from None
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold a dataset's folder for one run. Raises UserError where another run is writing there."""
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"{out}: another run is writing there; wait for it, or choose another --out") from None
+    finally:
+        os.close(folder)
 
 
 def _sha256(path: Path) -> str:

@@ -139,9 +139,9 @@ def _with_data(recipe: Recipe, root: Path) -> Recipe:
     tasks = {}
     for task, part in recipe.tasks.items():
         folder = root / task if (root / task).is_dir() else root
-        licences = [source.licence for source in part.sources if source.folder]
         weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
-        source = Source(folder=folder, weights=weights, licence=licences[0] if licences else "unknown")
+        first = next((source for source in part.sources if source.folder), Source(folder=folder))
+        source = first.model_copy(update={"folder": folder, "weights": weights})
         tasks[task] = part.model_copy(update={"sources": (source,)})
     return recipe.model_copy(update={"tasks": tasks})
 

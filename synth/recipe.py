@@ -30,6 +30,7 @@ from synth.pairs.builtin import BUILTINS
 from synth.scene import Task
 
 MOST_SAMPLES = 10**9  # keys have nine digits
+MOST = 1e6  # of any weight or share: they are compared, so none needs to be larger
 TargetKind = Literal["given", "exposure", "gradient"]
 SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
     "vif": {"given", "gradient"},
@@ -54,7 +55,7 @@ class Source(_Part):
     """The name of a built-in source: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
     split: Literal["train", "test", "all"] = "train"
     """Of a built-in source: which of its photographs."""
-    weights: Annotated[dict[str, float], Field(default_factory=dict)]
+    weights: dict[str, float] = Field(default_factory=dict)
     """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
     depth_kind: Literal["distance", "inverse"] = "distance"
     """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
@@ -67,8 +68,8 @@ class Source(_Part):
             raise ValueError("a source is one of folder, builtin: name just one of them")
         if self.builtin is not None and self.builtin not in BUILTINS:
             raise ValueError(f"no built-in source {self.builtin!r}{hint(self.builtin, BUILTINS)}")
-        if any(weight <= 0 for weight in self.weights.values()):
-            raise ValueError("weights must be above 0; leave a dataset out by its folder")
+        if any(not 0 < weight <= MOST for weight in self.weights.values()):
+            raise ValueError(f"weights must be above 0 and {MOST:g} at most; leave a dataset out by its folder")
         return self
 
 
@@ -99,8 +100,8 @@ class Some(_Part):
 
     @model_validator(mode="after")
     def _possible(self) -> "Some":
-        if not self.count or min(self.count) < 0 or any(weight < 0 for weight in self.count.values()):
-            raise ValueError("count: numbers of effects from 0, each with its share")
+        if not self.count or min(self.count) < 0 or any(not 0 <= share <= MOST for share in self.count.values()):
+            raise ValueError(f"count: numbers of effects from 0, each with its share, {MOST:g} at most")
         if sum(self.count.values()) <= 0:
             raise ValueError("count: at least one share must be above 0")
         if max(self.count) > len(self.of):
@@ -161,15 +162,18 @@ class Instructions(_Part):
         return self
 
 
+Targets = Annotated[
+    tuple[TargetKind, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Field(min_length=1)
+]
+
+
 class TaskRecipe(_Part):
     """What one task of a dataset is made of."""
 
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0, le=MOST)
     """How often this task is drawn, where there are several."""
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
-    target: Annotated[tuple[TargetKind, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)] = (
-        "gradient",
-    )
+    target: Targets = ("gradient",)
     """The kinds of ground truth in order of preference; the first that a pair has is made."""
     degradations: Degradations = Degradations()
 
@@ -187,9 +191,9 @@ class Recipe(_Part):
     """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    seed: int = Field(0, ge=0, lt=2**63)
-    samples: int = Field(ge=1, le=MOST_SAMPLES)
-    samples_per_shard: int = Field(256, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
+    samples: int = Field(ge=1, le=MOST_SAMPLES, strict=True)
+    samples_per_shard: int = Field(default=256, ge=1, le=100_000, strict=True)
     tasks: dict[Task, TaskRecipe] = Field(min_length=1)
     depth_network: DepthNetwork | None = None
     crop: Crop = Field(default_factory=Crop)
@@ -202,8 +206,12 @@ class Recipe(_Part):
     @classmethod
     def _single_task(cls, data: Any) -> Any:
         """`task: mef` with its keys at the top is short for `tasks: {mef: …}`."""
-        if not isinstance(data, dict) or "tasks" in data or "task" not in data:
+        if not isinstance(data, dict) or "task" not in data:
             return data
+        if "tasks" in data:
+            raise ValueError("give task, or tasks, not both")
+        if not isinstance(data["task"], str):
+            raise ValueError(f"task: {data['task']!r} must be vif, mef or mff")
         inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
         rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
         return {**rest, "tasks": {data["task"]: inner}}
@@ -287,17 +295,28 @@ def _shipped() -> Path:
     return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = [key for key in keys if isinstance(key, str) and keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe in a YAML file, with top-level keys replaced by `overrides`. Relative folders are the caller's.
 
     Raises UserError with the file, the key, the value and the rule.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(data, dict):
         raise UserError(f"{path}: a recipe is a mapping of keys to values")
     try:

@@ -1,11 +1,11 @@
 """One sample: a pure function of a plan (a recipe and its pairs) and an index. The heart of the tool."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from synth.apply import Backdrop, fall, look
+from synth.cache import BoundedCache
 from synth.crop import Window, cut, draw_window
 from synth.degradations.engine import Applied
 from synth.draft import Draft, draft
@@ -22,7 +22,9 @@ from synth.scene import DepthKind, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
-CACHED_PAIRS = 16  # decoded pairs a process keeps
+CACHED_BYTES = 128 << 20  # of decoded pairs and their depth that a process keeps
+
+Whole: TypeAlias = tuple[CleanPair, Backdrop]  # a pair as it stands on disk, and what the whole picture tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +82,21 @@ def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instructio
     return compose(kind, remove, kept, settings.phrases, rng)
 
 
-@lru_cache(maxsize=CACHED_PAIRS)
-def _load(ref: PairRef, network: tuple[Path, DepthKind] | None) -> tuple[CleanPair, Backdrop]:
-    pair = ref.load()
-    return pair, look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind, network)
+def _load(ref: PairRef, network: tuple[Path, DepthKind] | None) -> Whole:
+    def read() -> Whole:
+        pair = ref.load()
+        return pair, look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind, network)
+
+    return _WHOLE.get((ref, network), read)
+
+
+def _weight(whole: Whole) -> int:
+    pair, backdrop = whole
+    arrays = [pair.a, pair.b, pair.gt, backdrop.depth]
+    return sum(array.nbytes for array in arrays if array is not None)
+
+
+_WHOLE = BoundedCache(CACHED_BYTES, _weight)
 
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 
 from synth import codecs
 from synth.draft import Draft
+from synth.errors import UserError
 from synth.record import key_of
 from synth.sample import Sample
 
@@ -138,20 +139,24 @@ def sidecar(rows: list[dict[str, Any]], metadata: dict[str, str]) -> bytes:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a sidecar's schema says of its dataset, without the prefix; nothing where it is no parquet file."""
+    """What a sidecar's schema says of its dataset, without the prefix; nothing where there is none that can be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         raw = pq.read_schema(path).metadata or {}
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError):
         return {}
     return {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
 
 
 def read_rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of a sidecar."""
+    """The rows of a sidecar. Raises UserError where it is damaged."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, use_threads=False).to_pylist()
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, use_threads=False).to_pylist()
+    except (pa.ArrowException, OSError, KeyError):
+        raise UserError(f"{path}: a damaged sidecar; remove it and generate again") from None
     return rows

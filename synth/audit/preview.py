@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
-from synth.errors import UserError
+from synth.errors import UnreadableError, UserError
 from synth.pixels import Bytes, in_colour
 from synth.shards import read_rows
 
@@ -25,12 +25,17 @@ def write_sheet(dataset: Path, out: Path, count: int) -> int:
 
     Returns how many it shows. Raises UserError where the folder holds no finished shard with a sample.
     """
-    sidecars = sorted(dataset.glob("*.parquet"))
+    if out.suffix.lower() != ".png":
+        raise UserError(f"{out}: a sheet is a PNG file; name it .png")
+    sidecars = sorted(dataset.glob("[0-9]*.parquet"))
     rows = [(side, row) for side in sidecars for row in read_rows(side) if row["status"] == "ok"]
     if not rows:
         raise UserError(f"{dataset}: no finished shard with a sample in it")
     chosen = [rows[int(i)] for i in np.unique(np.linspace(0, len(rows) - 1, count).round())]
-    strips = [_strip(side.with_suffix(".tar"), row) for side, row in chosen]
+    try:
+        strips = [_strip(side.with_suffix(".tar"), row) for side, row in chosen]
+    except (UnreadableError, KeyError, ValueError) as error:
+        raise UserError(f"{dataset}: a shard is damaged: {error}; remove it and generate again") from None
     rows_of_strips = [strips[i : i + COLUMNS] for i in range(0, len(strips), COLUMNS)]
     height, width = (max(strip.shape[axis] for strip in strips) for axis in (0, 1))
     sheet = np.vstack([np.hstack([_padded(s, height, width) for s in row]) for row in map(_filled, rows_of_strips)])

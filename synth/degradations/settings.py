@@ -1,5 +1,6 @@
 """An effect as a recipe writes it: `haze`, `haze: 0.6`, `haze: {severity: [0.2, 0.9]}`, `noise: {sigma: [5, 40]}`."""
 
+from numbers import Real
 from typing import Any
 
 from synth.degradations.base import Images, Quantity, Stage, effects
@@ -24,7 +25,7 @@ def parse_effect(value: Any) -> EffectSpec:
         raise ValueError(f"unknown effect {name!r}{hint(name, known)}; `synth effects` lists them")
     if settings is None:
         settings = {}
-    elif isinstance(settings, int | float | list):
+    elif isinstance(settings, Real | list):
         settings = {"severity": settings}
     if not isinstance(settings, dict):
         raise ValueError(f"{name}: a severity or settings `key: value`, not {settings!r}")
@@ -84,7 +85,7 @@ def _quantity(effect: str, key: str, value: Any, quantity: Quantity) -> tuple[fl
 
 def _range(where: str, value: Any, low: float, high: float, unit: str) -> tuple[float, float]:
     pair = value if isinstance(value, list | tuple) else [value, value]
-    numbers = [x for x in pair if isinstance(x, int | float) and not isinstance(x, bool)]
+    numbers = [x for x in pair if isinstance(x, Real) and not isinstance(x, bool)]
     if len(pair) != 2 or len(numbers) != 2:
         raise ValueError(f"{where}: {value!r} must be a number or [low, high]")
     if not low <= pair[0] <= pair[1] <= high:

@@ -3,6 +3,8 @@
 import ctypes
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -34,31 +36,42 @@ def run(plan: Plan, shards: Sequence[Shard], out: Path, workers: int, progress: 
         return
     context = multiprocessing.get_context("spawn")
     counts = context.RawArray(ctypes.c_uint64, len(shards))  # each worker writes its shard's own slot: no lock
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         min(workers, len(shards)), context, initializer=_start_worker, initargs=(plan, out, counts)
-    ) as pool:
+    )
+    try:
         waiting = {pool.submit(_write, shard, slot) for slot, shard in enumerate(shards)}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                progress(sum(counts))
-        except BrokenProcessPool:
-            raise UserError(
-                "a worker process died (killed, or out of memory); finished shards stay: run the same command to go on"
-            ) from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        while waiting:
+            finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            progress(sum(counts))
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process died (killed, or out of memory); finished shards stay: run the same command to go on"
+        ) from None
+    finally:
+        for process in multiprocessing.active_children():
+            process.terminate()  # idle ones at the end of a run; after an interruption those at work too
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 _worker: dict[str, Any] = {}
 
 
 def _start_worker(plan: Plan, out: Path, counts: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _prepare_process()
     _worker.update(plan=plan, out=out, counts=counts)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _prepare_process() -> None:

@@ -11,9 +11,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from synth import codecs
 from synth.depth import proxy
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
-from synth.pixels import Bytes, Floats, in_colour, luma, round_to_bytes, to_bytes, to_linear
+from synth.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
 from synth.scene import Task
 
 LICENCE = "as listed in scikit-image's data README (CC0 or public domain)"
@@ -92,9 +93,8 @@ class BuiltinPair(PairRef):
         image, sha256 = _photograph(self.photograph)
         depth = _motorcycle_depth() if self.photograph == "motorcycle_left" else None
         a, b, gt = BUILTINS[self.source].make(image, proxy(image) if depth is None else depth)
-        channels = 3 if image.ndim == 3 else 1
         file = FILES.get(self.photograph, f"{self.photograph}.png")
-        pair = CleanPair(a, b, gt, depth, "distance", (channels, channels), (file,), (sha256,))
+        pair = CleanPair(a, b, gt, depth, "distance", (channels(image), channels(image)), (file,), (sha256,))
         return without_idle_channels(self.task, pair)
 
 
@@ -110,11 +110,9 @@ def list_builtin(source: str, split: str) -> list[BuiltinPair]:
 def _photograph(name: str) -> tuple[Bytes, str]:
     from pathlib import Path
 
-    from skimage.data import data_dir  # here, since it is slow to import and few runs need it
+    from skimage.data import data_dir
 
-    from synth.codecs import read
-
-    return read(Path(data_dir) / FILES.get(name, f"{name}.png"))
+    return codecs.read(Path(data_dir) / FILES.get(name, f"{name}.png"))
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from synth import codecs
 from synth.depth import distance_share
 from synth.errors import UnreadableError, UserError
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
-from synth.pixels import Bytes, Floats
+from synth.pixels import Bytes, Floats, channels
 from synth.scene import DepthKind, Task
 
 
@@ -52,7 +52,7 @@ class FolderPair(PairRef):
         for name, other in ((self.b.name, b), ("gt", gt), ("depth", depth)):
             if other is not None and other.shape[:2] != a.shape[:2]:
                 raise UnreadableError(f"{name} is {_size(other)}, {self.a.name} is {_size(a)}; a pair has one size")
-        source_channels = (3 if a.ndim == 3 else 1, 3 if b.ndim == 3 else 1)
+        source_channels = (channels(a), channels(b))
         pair = CleanPair(a, b, gt, depth, self.depth_kind, source_channels, tuple(files), tuple(hashes))
         return without_idle_channels(self.task, pair)
 

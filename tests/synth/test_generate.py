@@ -14,7 +14,7 @@ import pytest
 
 from synth.engines import local
 from synth.errors import UserError
-from synth.generate import Summary, finish, metadata, missing_shards
+from synth.generate import Summary, claimed, finish, metadata, missing_shards
 from synth.plan import Plan, make_plan
 from synth.recipe import Recipe
 from synth.shards import read_metadata, read_rows
@@ -112,13 +112,68 @@ def test_another_recipes_shards_are_refused_and_the_difference_shown(made, chang
 def test_overwrite_replaces_another_recipes_shards_and_no_other_file(made, tmp_path):
     out = tmp_path / "d"
     generate(plan(seed=8, samples=40), out)
-    (out / "notes.txt").write_text("mine")
+    for mine in ("notes.txt", "2024-backup.tar", "2024-table.parquet"):
+        (out / mine).write_text("mine")
     missing = missing_shards(plan(), out, overwrite=True)
     local.run(plan(), missing, out, 1, lambda _: None)
     finish(plan(), out, len(missing))
-    assert (out / "notes.txt").read_text() == "mine"
-    (out / "notes.txt").unlink()
+    for mine in ("notes.txt", "2024-backup.tar", "2024-table.parquet"):
+        assert (out / mine).read_text() == "mine"
+        (out / mine).unlink()
     assert hashes(out) == hashes(made)
+
+
+def test_overwrite_leaves_what_is_no_dataset(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"mine": 1}')
+    (tmp_path / "000000.tar").write_bytes(b"mine")
+    with pytest.raises(UserError, match="--overwrite leaves what is no dataset of this tool"):
+        missing_shards(plan(), tmp_path, overwrite=True)
+    assert (tmp_path / "000000.tar").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("damage", ["tar cut", "sidecar cut", "sidecar empty", "sidecar gone"])
+def test_a_damaged_shard_is_made_again_and_the_others_stay(made, tmp_path, damage):
+    out = tmp_path / "d"
+    generate(plan(), out)
+    victim = out / ("000002.tar" if damage.startswith("tar") else "000002.parquet")
+    data = victim.read_bytes()
+    victim.unlink()
+    if damage != "sidecar gone":
+        victim.write_bytes(b"" if damage == "sidecar empty" else data[: len(data) // 2])
+    assert [shard.number for shard in missing_shards(plan(), out)] == [2]
+    assert generate(plan(), out).made == 1
+    assert hashes(out) == hashes(made)
+
+
+def test_a_tar_whose_bytes_changed_is_not_certified(tmp_path):
+    out = tmp_path / "d"
+    generate(plan(), out)
+    data = bytearray((out / "000001.tar").read_bytes())
+    data[5000] ^= 1
+    (out / "000001.tar").write_bytes(data)
+    with pytest.raises(UserError, match=r"000001.tar: not the bytes that were written"):
+        generate(plan(), out)
+
+
+def test_a_folder_is_one_runs_at_a_time(tmp_path):
+    with claimed(tmp_path), pytest.raises(UserError, match="another run is writing there"), claimed(tmp_path):
+        pass
+    with claimed(tmp_path):
+        pass
+
+
+def test_an_image_that_claims_to_be_huge_is_a_row_too(tmp_path):
+    import struct
+    import zlib
+
+    pairs = bracket_folder(tmp_path / "pairs")
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    for name in ("a", "b"):
+        (pairs / f"shots-1/{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    summary = generate(plan(sources=[{"folder": str(pairs)}]), tmp_path / "d")
+    assert 0 < summary.failed < 22
+    assert all("decoded" in reason for reason in summary.reasons)
 
 
 def test_a_sidecar_of_other_libraries_is_refused(made, monkeypatch):
@@ -132,7 +187,7 @@ def test_a_sidecar_of_other_libraries_is_refused(made, monkeypatch):
 def test_the_sidecar_points_at_the_bytes(made):
     seen = 0
     for side in sorted(made.glob("*.parquet")):
-        assert read_metadata(side) == metadata(plan())
+        assert read_metadata(side).items() >= metadata(plan()).items()
         data = side.with_suffix(".tar").read_bytes()
         with tarfile.open(side.with_suffix(".tar")) as tar:
             members = {member.name: member for member in tar}
@@ -181,7 +236,7 @@ def test_a_grey_and_a_colour_pair_make_samples(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["parent", "worker"])
+@pytest.mark.parametrize("victim", ["everything", "parent", "worker"])
 def test_a_killed_run_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, victim):
     recipe = tmp_path / "t.yaml"
     recipe.write_text(json.dumps({**DATA, "samples": 300, "crop": {"size": 96}}))
@@ -191,12 +246,19 @@ def test_a_killed_run_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, victim):
     while len(list((tmp_path / "d").glob("*.parquet"))) < 3:
         assert run.poll() is None, "the run ended before it could be killed"
         time.sleep(0.02)
-    if victim == "parent":
+    children = [int(word) for word in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+    if victim == "everything":
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
+    elif victim == "parent":
+        run.kill()
+        run.wait()
+        gone = time.monotonic() + 20
+        while any(Path(f"/proc/{child}/cmdline").exists() and _runs(child) for child in children):
+            assert time.monotonic() < gone, "workers outlive their parent"
+            time.sleep(0.05)
     else:
-        children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-        os.kill(int(children[-1]), signal.SIGKILL)
+        os.kill(children[-1], signal.SIGKILL)
         _, said = run.communicate(timeout=60)
         assert run.returncode == 2
         assert b"a worker process died" in said
@@ -205,3 +267,37 @@ def test_a_killed_run_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, victim):
             opened.getmembers()
     subprocess.run([*command, str(tmp_path / "d")], check=True, capture_output=True)
     assert hashes(tmp_path / "d") == hashes(tmp_path / "whole")
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_a_run_at_once_and_says_how_to_go_on(tmp_path):
+    recipe = tmp_path / "t.yaml"
+    recipe.write_text(json.dumps({**DATA, "samples": 2000, "crop": {"size": 96}}))
+    command = [sys.executable, "-m", "synth", "generate", "--recipe", str(recipe), "--workers", "2", "--out"]
+    run = subprocess.Popen([*command, str(tmp_path / "d")], stderr=subprocess.PIPE, start_new_session=True)
+    while len(list((tmp_path / "d").glob("*.parquet"))) < 3:
+        assert run.poll() is None
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=20)
+    assert run.returncode == 130
+    assert b"interrupted; finished shards stay: run the same command to go on" in said
+    assert b"Traceback" not in said
+    assert len(list((tmp_path / "d").glob("*.parquet"))) < 100, "of 400"
+
+
+@pytest.mark.slow
+def test_real_pairs_make_samples_of_every_task(tmp_path, research_data):
+    for task in ("vif", "mef", "mff"):
+        changes = {"crop": {"size": 160}, "samples": 8, "store": [], "name": task, "task": task}
+        changes["sources"] = [{"folder": str(research_data / "pairs/train" / task)}]
+        summary = generate(plan(**changes), tmp_path / task)
+        assert (summary.samples, summary.failed) == (8, 0)

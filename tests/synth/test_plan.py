@@ -79,6 +79,14 @@ def test_data_replaces_the_sources_with_and_without_a_folder_for_the_task(tmp_pa
     assert make_plan(nowhere, tmp_path / "deep").pools[0].dataset == "y"
 
 
+def test_data_keeps_what_the_recipe_says_of_its_folders(tmp_path):
+    write_pair(tmp_path / "x-1", photograph(80, 80), photograph(80, 80))
+    source = {"folder": "nowhere", "depth_kind": "inverse", "licence": "research"}
+    plan = make_plan(recipe(tmp_path, sources=[source]), tmp_path)
+    pair = plan.pools[0].pairs[0]
+    assert (pair.licence, pair.depth_kind) == ("research", "inverse")
+
+
 def test_datasets_are_drawn_by_the_root_of_their_pairs_or_as_the_recipe_weighs_them(tmp_path):
     image = photograph(70, 70)
     for number in range(16):

@@ -57,6 +57,14 @@ MISTAKES = [
     ("crop:", "instructions: {kinds: {full: 0.5}}\ncrop:", "kinds: shares from 0 that sum to 1, not to 0.5"),
     ("always: [haze: {severity: [0.2, 0.9]}]", "always: []", "degradations of mef may leave a sample with none"),
     ("name: test", "name: [", "not YAML"),
+    ("seed: 1", "seed: 1\nseed: 2", "seed stands twice"),
+    ("samples: 10", "samples: 2024-13-45", "not YAML"),
+    ("samples: 10", "samples: true", "samples: Input should be a valid integer"),
+    ("task: mef", "task: [mef]", "task: ['mef'] must be vif, mef or mff"),
+    ("task: mef", "task: mef\ntasks: {}", "give task, or tasks, not both"),
+    ("[haze: {severity: [0.2, 0.9]}]", "[{1: 2}]", "unknown effect 1"),
+    ("{0: 0.5, 1: 0.5}", "{0: 0.5, 1: 1.0e308}", "each with its share, 1e+06 at most"),
+    ("crop:", "target: []\ncrop:", "target: Value should have at least 1 item"),
 ]
 
 
