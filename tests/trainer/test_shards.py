@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
+import struct
 import tarfile
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import simplejpeg
+import torch
 
-from tests.trainer.helpers import INSTRUCTIONS, picture, write_shard
+from tests.trainer.helpers import INSTRUCTIONS, picture, png, write_shard
+from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import as_rgb, decode_member, read_image
 from trainer.data.shards import IndexedShards, StreamedShards, open_shards
 from trainer.data.urls import Ranges, expand
@@ -120,7 +128,7 @@ class RangeHandler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         path = Path(self.translate_path(self.path))
         asked = self.headers.get("Range")
-        if path.suffix == ".tar":
+        if path.suffix == ".tar" and path.is_file():
             data = path.read_bytes()
             if self.ranges and asked:
                 start, end = (int(number) for number in asked.removeprefix("bytes=").split("-"))
@@ -182,3 +190,188 @@ def test_an_image_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         read_image(tmp_path / "a.png")
     with pytest.raises(UserError, match=r"b\.png: cannot be read"):
         read_image(tmp_path / "b.png")
+
+
+def bomb(side: int = 60000) -> bytes:
+    """A PNG whose header asks for side x side pixels, and that holds none."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = [header, b"IDAT" + zlib.compress(b"\0" * 64), b"IEND"]
+    packed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def write_members(path: Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def good_members(key: str = "000000007") -> dict[str, bytes]:
+    record = json.dumps({"version": 1, "instruction": "fuse"}).encode()
+    images = {f"{key}.{name}.png": png(picture(i)) for i, name in enumerate(("a", "b", "target"))}
+    return {f"{key}.a.png": images[f"{key}.a.png"], f"{key}.json": record, **images}
+
+
+def test_an_image_that_asks_for_gigabytes_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.png").write_bytes(bomb())
+    with pytest.raises(UserError, match=r"a\.png: not an image") as error:
+        read_image(tmp_path / "a.png")
+    assert "\n" not in str(error.value)
+    write_members(tmp_path / "0.tar", good_members() | {"000000007.b.png": bomb()})
+    with pytest.raises(UserError, match=r"0\.tar: 000000007\.b\.png: not an image"):
+        open_shards([str(tmp_path / "0.tar")], seed=0).load([0])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (b'{"version": 1', "not JSON"),
+        (b"[1]", "holds a list"),
+        (b"[" * 100000, "nested too deeply"),
+        (b"\xff\xfe", "not JSON"),
+        (b"{}", "no format version"),
+        (b'{"version": Infinity}', "no format version"),
+        (b'{"version": 1}', "instruction: a sentence is needed, got None"),
+        (b'{"version": 1, "instruction": ["x"]}', r"instruction: a sentence is needed, got \['x'\]"),
+    ],
+)
+def test_a_record_that_is_none_is_one_line_with_shard_and_key(tmp_path: Path, record: bytes, said: str) -> None:
+    write_members(tmp_path / "0.tar", good_members() | {"000000007.json": record})
+    with pytest.raises(UserError, match=rf"0\.tar: 000000007\.json: {said}") as error:
+        open_shards([str(tmp_path / "0.tar")], seed=0).load([0])
+    assert "\n" not in str(error.value)
+
+
+Column = list[object]
+BROKEN_COLUMNS: dict[str, tuple[str, Callable[[Column], Column], str]] = {
+    "negative offset": ("a_offset", lambda v: [-512, *v[1:]], "000000005: a_offset is -512"),
+    "huge offset": ("a_offset", lambda v: [2**60, *v[1:]], f"000000005: a_offset is {2**60}"),
+    "huge size": ("b_size", lambda v: [2**40, *v[1:]], f"000000005: b_size is {2**40}"),
+    "no offset": ("a_offset", lambda v: [None, *v[1:]], "000000005: a_offset is None"),
+    "no hash": ("a_sha256", lambda v: [None, *v[1:]], "000000005: a_sha256 is None"),
+    "words": ("a_offset", lambda v: ["x" for _ in v], "column 'a_offset' is of string, not int64"),
+    "lists": ("key", lambda v: [[1] for _ in v], "column 'key' is of list"),
+    "no member": ("json_name", lambda v: ["x" for _ in v], "000000005: no member 'json'"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_COLUMNS)
+def test_a_sidecar_with_wrong_values_is_one_line_with_shard_and_key(dataset: Path, case: str) -> None:
+    column, change, said = BROKEN_COLUMNS[case]
+    path = dataset / "000001.parquet"
+    table = pq.read_table(path, use_threads=False)
+    values = pa.array(change(table[column].to_pylist()))
+    pq.write_table(table.set_column(table.column_names.index(column), column, values), path)
+    with pytest.raises(UserError) as error:
+        open_shards([str(dataset / "000001.tar")], seed=0).load([0])
+    assert "000001." in str(error.value)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_sidecar_broken_anywhere_is_one_line(dataset: Path) -> None:
+    path = dataset / "000001.parquet"
+    whole = path.read_bytes()
+    refused = 0
+    for start in range(4, len(whole) - 40, len(whole) // 40):
+        path.write_bytes(whole[:start] + b"\xa5" * 40 + whole[start + 40 :])
+        try:
+            open_shards([str(dataset / "000001.tar")], seed=0).load(range(5))
+        except UserError as error:
+            refused += 1
+            assert "000001." in str(error)  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017
+    assert refused > 10
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"000001\.parquet: cannot be read as parquet"):
+        open_shards([str(dataset / "000001.tar")], seed=0)
+
+
+def test_what_is_no_tar_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "0.tar").write_bytes(b"not a tar" * 1000)
+    with pytest.raises(UserError) as error:
+        open_shards([str(tmp_path / "0.tar")], seed=0).load([0])
+    assert str(error.value).startswith(f"{tmp_path}/0.tar: not a whole tar (")
+    assert "BufferedReader" not in str(error.value)
+    write_shard(tmp_path / "1.tar", range(4), sidecar=False)
+    (tmp_path / "1.tar").write_bytes(gzip.compress((tmp_path / "1.tar").read_bytes())[:2000])
+    with pytest.raises(UserError, match="not a whole tar"):
+        open_shards([str(tmp_path / "1.tar")], seed=0).load([0])
+
+
+def test_tars_of_one_name_and_other_content_have_another_fingerprint(tmp_path: Path) -> None:
+    prints = []
+    for number, indices in enumerate((range(4), range(4), range(5), range(4, 8))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_shard(folder / "0.tar", indices, sidecar=False)
+        prints.append(open_shards([str(folder / "0.tar")], seed=0).fingerprint)
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1, 2]", "holds a list"),
+        ('{"version": 1', "not JSON"),
+        ('{"version": {}, "kind": "images"}', "no format version"),
+        ('{"version": 1, "kind": ["x"]}', "of kind"),
+    ],
+)
+def test_a_dataset_json_that_is_none_is_one_line(dataset: Path, text: str, said: str) -> None:
+    (dataset / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match=rf"dataset\.json: .*{said}"):
+        expand([str(dataset)])
+
+
+def test_a_folder_in_the_place_of_dataset_json_and_names_that_none_can_have(dataset: Path) -> None:
+    (dataset / "dataset.json").unlink()
+    (dataset / "dataset.json").mkdir()
+    with pytest.raises(UserError, match=r"dataset\.json: cannot be read"):
+        expand([str(dataset)])
+    for name in ("x" * 5000, "x" * 5000 + ".tar", "", "http://[broken/0.tar"):
+        with pytest.raises(UserError) as error:
+            open_shards([name], seed=0)
+        assert "\n" not in str(error.value)
+
+
+def test_many_shards_are_named_in_linear_time() -> None:
+    assert len(expand(["http://host/{000000..099999}.tar"])) == 100000
+    with pytest.raises(UserError, match=r"7\.tar is named twice"):
+        expand(["http://host/{0..9}.tar", "http://host/7.tar"])
+
+
+class NoHead(RangeHandler):
+    """A server that answers GET alone, as addresses signed for it do."""
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+
+def test_a_server_without_head_serves_and_tells_streams_apart(dataset: Path) -> None:
+    local = open_shards([f"{dataset}/{{000000..000001}}.tar"], seed=0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(NoHead, directory=str(dataset))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        remote = open_shards([url + "/{000000..000001}.tar"], seed=0)
+        assert remote.fingerprint == local.fingerprint
+        for path in dataset.glob("*.parquet"):
+            path.unlink()
+        streamed = open_shards([url + "/000001.tar"], seed=0)
+        assert isinstance(streamed, StreamedShards)
+        assert keys(streamed, range(5)) == [5, 6, 7, 8, 9]
+        again = open_shards([f"{dataset}/000001.tar"], seed=0).fingerprint
+        write_shard(dataset / "000001.tar", range(20, 25), sidecar=False)
+        assert open_shards([url + "/000001.tar"], seed=0).fingerprint not in (again, streamed.fingerprint)
+        with pytest.raises(UserError, match="not there"):
+            open_shards([url + "/000009.tar"], seed=0)
+        server.shutdown()
+
+
+def test_pictures_smaller_than_a_block_are_one_line() -> None:
+    with pytest.raises(UserError, match="a sample of 32x7 px"):
+        KLTAutoencoder.fit([torch.zeros(3, 7, 32)])

@@ -53,9 +53,9 @@ class KLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
 
     @classmethod
     def fit(cls, images: Iterable[Tensor], latent_channels: int = 32) -> KLTAutoencoder:
-        """Fits to all blocks of the images, each (3, H, W) in [-1, 1], H and W at least 8; sums in float64. Raises UserError.
+        """Fits to all blocks of the images, each (3, H, W) in [-1, 1], H and W at least 8; sums in float64.
 
-        Each eigenvector's largest entry is positive, so that equal images give equal latents.
+        Each eigenvector's largest entry is positive, so that equal images give equal latents. Raises UserError.
         """
         count, total = 0, torch.zeros(DIM, dtype=torch.float64)
         products = torch.zeros(DIM, DIM, dtype=torch.float64)

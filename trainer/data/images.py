@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from trainer.errors import UserError
+from trainer.files import one_line
 
 Image = np.ndarray
 """(H, W, 3) uint8, sRGB."""
@@ -21,7 +22,10 @@ def decode_member(data: bytes, name: str) -> Image:
     if name.endswith((".jpg", ".jpeg")):
         import simplejpeg
 
-        return simplejpeg.decode_jpeg(data, colorspace="RGB")
+        try:
+            return simplejpeg.decode_jpeg(data, colorspace="RGB")
+        except MemoryError:
+            raise ValueError("its header asks for more memory than there is") from None
     return _decode(data)
 
 
@@ -31,19 +35,43 @@ def read_image(path: str | Path) -> Image:
         return _decode(Path(path).read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValueError:
-        raise UserError(f"{path}: not an image that OpenCV can decode; give a PNG, JPEG, TIFF, WebP or BMP") from None
+    except ValueError as error:
+        raise UserError(
+            f"{path}: {error}: OpenCV cannot decode it; give a PNG, JPEG, TIFF, WebP or BMP, of a sane size"
+        ) from None
 
 
 def write_image(path: Path, image: Image) -> None:
     """Writes (H, W, 3) RGB; the folder is made where it is missing. Raises UserError."""
     import cv2
 
-    if not cv2.haveImageWriter(str(path)):
+    check_writable(path)
+    ok, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not ok:
+        raise UserError(f"{path}: {image.shape[1]}x{image.shape[0]} px cannot be written as {path.suffix}; take .png")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another place") from None
+
+
+def check_writable(path: Path) -> None:
+    """Raises UserError where `write_image` would refuse the name, so that it shows before any work."""
+    import cv2
+
+    try:
+        writer = bool(path.suffix) and cv2.haveImageWriter(path.name)
+        taken = path.is_dir()
+        above = next((parent for parent in path.parents if parent.exists()), None)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--out {path}: no file can have this name ({one_line(error)})") from None
+    if not writer:
         raise UserError(f"{path}: no picture format of this name; end it with .png, .jpg, .webp, .tif or .bmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise UserError(f"{path}: cannot be written")
+    if taken:
+        raise UserError(f"--out {path}: is a folder; name a file in it")
+    if above is not None and not above.is_dir():
+        raise UserError(f"--out {path}: {above} is a file, not a folder; name another place")
 
 
 def as_rgb(image: np.ndarray, name: str) -> Image:
@@ -72,7 +100,10 @@ def to_images(x: torch.Tensor) -> list[Image]:
 def _decode(data: bytes) -> Image:
     import cv2
 
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    except (cv2.error, MemoryError) as error:  # a header may ask for any size
+        raise ValueError(f"not an image that can be held ({one_line(getattr(error, 'err', error))})") from None
     if image is None:
         raise ValueError("not an image")
     return image

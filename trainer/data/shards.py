@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
+import lzma
+import zlib
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from trainer.data.images import Image, decode_member
-from trainer.data.urls import Ranges, check_format, exists, expand, open_stream, read, sidecar_of
+from trainer.data.urls import Ranges, at_once, check_format, exists, expand, identity, open_stream, read, sidecar_of
 from trainer.errors import UserError
+from trainer.files import one_line, parse_json
 
 IMAGES = ("a", "b", "target")
 MEMBERS = (*IMAGES, "json")
+LARGEST = {"offset": 2**50, "size": 2**31, "height": 2**20, "width": 2**20}
+"""Bytes and pixels beyond which a sidecar is not believed."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,11 @@ def open_shards(urls: list[str], seed: int, workers: int = 0) -> IndexedShards |
     A set in which some have sidecars and some have none is refused: those without are unfinished.
     """
     tars = expand(urls)
-    for url in tars:
-        if not exists(url):
+    for url, there in zip(tars, at_once(exists, tars), strict=True):
+        if not there:
             raise UserError(f"--shards {url}: not there; check the path, the address and the range in braces")
-    bare = [url for url in tars if not exists(sidecar_of(url))]
+    sidecars = at_once(exists, [sidecar_of(url) for url in tars])
+    bare = [url for url, there in zip(tars, sidecars, strict=True) if not there]
     if bare and len(bare) < len(tars):
         raise UserError(f"{bare[0]}: no sidecar (.parquet) beside it, so it is unfinished; leave it out or finish it")
     return StreamedShards(tars, seed) if bare else IndexedShards(tars, seed, workers)
@@ -84,6 +89,8 @@ class IndexedShards:
         self.failed = sum(table.num_rows for table in tables)
         tables = [table.filter(pc.not_equal(table["status"], "failed")) for table in tables]
         self.failed -= sum(table.num_rows for table in tables)
+        for url, table in zip(tars, tables, strict=True):
+            _check_rows(table, sidecar_of(url))
         self._shard_of = np.repeat(np.arange(len(tars)), [table.num_rows for table in tables])
         self._rows = pa.concat_tables(tables, promote_options="default").combine_chunks()
         if not len(self):
@@ -125,6 +132,8 @@ class IndexedShards:
             span = self._ranges.read(url, start, end - start)
         except FileNotFoundError:
             raise UserError(f"{url}: gone since the run began; put it back and run the same command again") from None
+        except OSError as error:
+            raise UserError(f"{url}: cannot be read ({error.strerror or error})") from None
         members = {}
         for member in MEMBERS:
             offset = row[f"{member}_offset"] - start
@@ -133,7 +142,7 @@ class IndexedShards:
                 raise UserError(
                     f"{url}: {row[f'{member}_name']}: not the bytes that its sidecar lists; copy the shard again"
                 )
-            members[row[f"{member}_name"].split(".", 1)[1]] = data
+            members[row[f"{member}_name"].split(".", 1)[-1]] = data
         return _decode(row["key"], members, url)
 
     def _fingerprint(self) -> str:
@@ -154,8 +163,9 @@ class StreamedShards:
     def __init__(self, tars: list[str], seed: int) -> None:
         self.tars = tars
         self.seed = seed
-        names = "\n".join(url.rsplit("/", 1)[-1] for url in tars)
-        self.fingerprint = hashlib.sha256(names.encode()).hexdigest()
+        # names, sizes and first bytes: the same tars on disk and over http, and seldom the same for other tars
+        named = [f"{url.rsplit('/', 1)[-1]} {what}" for url, what in zip(tars, at_once(identity, tars), strict=True)]
+        self.fingerprint = hashlib.sha256("\n".join(named).encode()).hexdigest()
         self._next = 0
         self._stream = self._raw()
 
@@ -204,19 +214,49 @@ def _read_sidecar(tar: str) -> Any:
     import pyarrow.parquet as pq
 
     url = sidecar_of(tar)
-    columns = ["key", "status", "height", "width"]
-    columns += [f"{member}_{part}" for member in MEMBERS for part in ("name", "offset", "size", "sha256")]
+    types = {"key": pa.string(), "status": pa.string(), "height": pa.int64(), "width": pa.int64()}
+    for member in MEMBERS:
+        types |= {f"{member}_{part}": pa.string() for part in ("name", "sha256")}
+        types |= {f"{member}_{part}": pa.int64() for part in ("offset", "size")}
+    columns = list(types)
     try:
-        file = pq.ParquetFile(pa.BufferReader(read(url)))
+        data = read(url)
+    except FileNotFoundError:
+        raise UserError(f"{url}: gone since it was found; put it back") from None
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
         metadata = file.schema_arrow.metadata or {}
-        check_format(metadata.get(b"mmaif.version", b"").decode(), metadata.get(b"mmaif.kind", b"").decode(), url)
+        version, kind = (metadata.get(name, b"").decode(errors="replace") for name in (b"mmaif.version", b"mmaif.kind"))
+        check_format(version, kind, url)
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise UserError(f"{url}: no column '{missing[0]}'; not a sidecar as shards/FORMAT.md has it")
         # one thread, no Python file object: Arrow's pool may abort the interpreter at its exit (apache/arrow#50482)
-        return file.read(columns=columns, use_threads=False).replace_schema_metadata()
-    except pa.ArrowException as error:
-        raise UserError(f"{url}: cannot be read as parquet ({str(error).splitlines()[0]}); copy it again") from None
+        table = file.read(columns=columns, use_threads=False).replace_schema_metadata()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{url}: cannot be read as parquet ({one_line(error)}); copy it again") from None
+    for name in columns:
+        try:
+            table = table.set_column(table.column_names.index(name), name, table[name].cast(types[name]))
+        except pa.ArrowException:
+            raise UserError(
+                f"{url}: column '{name}' is of {table[name].type}, not {types[name]}; make the shard again"
+            ) from None
+    return table.select(columns)
+
+
+def _check_rows(table: Any, url: str) -> None:
+    """Refuses rows of samples that miss a value, or whose bytes no tar can hold. Raises UserError."""
+    for name in table.column_names:
+        low, most = (0, LARGEST[name.rsplit("_", 1)[-1]]) if name.rsplit("_", 1)[-1] in LARGEST else (None, None)
+        values = table[name].to_pylist() if low is not None or table[name].null_count else []
+        for row, value in enumerate(values):
+            if value is None or (low is not None and not low <= value <= most):
+                raise UserError(
+                    f"{url}: {table['key'][row].as_py()}: {name} is {value}, which no good sample has; "
+                    "make the shard again"
+                )
 
 
 def _samples_of_tar(url: str) -> Iterator[dict[str, Any]]:
@@ -228,33 +268,47 @@ def _samples_of_tar(url: str) -> Iterator[dict[str, Any]]:
     try:
         with open_stream(url) as stream:
             for raw in group_by_keys(tar_file_expander([{"url": url, "stream": stream}])):
-                if "json" in raw and all(_name(raw, member) for member in IMAGES):
+                if all(_name(raw, member) for member in MEMBERS):
                     yield raw
     except FileNotFoundError:
         raise UserError(f"--shards {url}: not there; check the path, the address and the range in braces") from None
-    except (tarfile.TarError, http.client.HTTPException, OSError) as error:
-        raise UserError(f"{url}: not a whole tar ({error}); copy it again or leave it out") from None
+    except (
+        *(tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),  # of the tar, or of what it is packed with
+        *(http.client.HTTPException, OSError, ValueError),  # of the line or the disk; a member that comes twice
+    ) as error:
+        # webdataset adds the stream and its address to the arguments of an error
+        reason = getattr(error, "strerror", None) or (error.args[0] if error.args else "") or type(error).__name__
+        raise UserError(f"{url}: not a whole tar ({one_line(reason)}); copy it again or leave it out") from None
 
 
 def _name(members: dict[str, Any], member: str) -> str | None:
+    if member == "json":
+        return member if member in members else None
     return next((name for name in members if name.startswith(f"{member}.")), None)
 
 
 def _decode(key: str, members: dict[str, bytes], url: str) -> Sample:
     """A sample from its members by suffix: {"a.png": …, "b.jpg": …, "target.png": …, "json": …}."""
-    record = json.loads(members["json"])
-    check_format(record.get("version"), "images", f"{url}: {key}.json")
+    names = {member: _name(members, member) for member in MEMBERS}
+    missing = [member for member, name in names.items() if name is None]
+    if missing:
+        raise UserError(f"{url}: {key}: no member '{missing[0]}', there are {', '.join(members)}; make the shard again")
+    where, way_out = f"{url}: {key}.json", "leave the shard out or make it again"
+    record = parse_json(members["json"], where, way_out)
+    check_format(record.get("version"), "images", where)
+    instruction = record.get("instruction")
+    if not isinstance(instruction, str):
+        raise UserError(f"{where}: instruction: a sentence is needed, got {one_line(repr(instruction))}; {way_out}")
     images = {}
     for member in IMAGES:
-        name = _name(members, member)
-        assert name is not None
+        name = str(names[member])
         try:
             images[member] = decode_member(members[name], name)
         except ValueError as error:
             raise UserError(
-                f"{url}: {key}.{name}: not an image ({error}); leave the shard out or make it again"
+                f"{url}: {key}.{name}: not an image ({one_line(error)}); leave the shard out or make it again"
             ) from None
     if len({image.shape for image in images.values()}) > 1:
         sizes = ", ".join(f"{name} {image.shape[1]}x{image.shape[0]}" for name, image in images.items())
         raise UserError(f"{url}: {key}: images of different sizes ({sizes}); those of one sample must agree")
-    return Sample(key=key, **images, instruction=str(record["instruction"]), record=record)
+    return Sample(key=key, **images, instruction=instruction, record=record)
