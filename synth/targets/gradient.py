@@ -16,11 +16,11 @@ from synth.targets.activity import SIGMA, blur, signal, unit_luma
 from synth.targets.colour import recolour
 from synth.targets.focus import focus
 from synth.targets.poisson import solve
-from synth.targets.thermal import lift
+from synth.targets.thermal import lift, welcome
 
 VERSION = 2  # changes with the pixels, and stands in the record
-LAMBDA: dict[Task, float] = {"vif": 0.02, "mef": 0.05, "mff": 0.05}  # of the intensity; 1/√λ: 7 and 4.5 pixels
-DETAIL_MOST = 0.25  # how far, roughly, gradients may lift luma in [0, 1] over the intensity: beyond it they are halos
+LAMBDA: dict[Task, float] = {"vif": 0.015, "mef": 0.05, "mff": 0.05}  # of the intensity; 1/√λ: 8 and 4.5 pixels
+DETAIL_MOST = 0.3  # how far, roughly, gradients may lift luma in [0, 1] over the intensity: beyond it they are halos
 SEAM = 0.7  # pixels over which a choice of gradients goes from one image to the other
 TIE = 1e-9  # energy in favour of the visible image where neither shows anything
 
@@ -30,7 +30,7 @@ class Choices:
     """What is decided on the clean pair. All (H, W) float32.
 
     gradient_a, gradient_b: in [0, 1], the share of each image's gradients; their sum falls below 1 where the infrared
-        that was chosen hardly rises above its noise.
+        that was chosen hardly rises above its noise, or the visible image is near white.
     lean: in [−1, 1], which image the intensity comes from: b at −1 (of vif: a, and what b adds), a at 1.
     """
 
@@ -56,8 +56,10 @@ def choose(a: Bytes, b: Bytes, task: Task = "vif") -> Choices:
         return Choices(_share(stronger), _share(-stronger), exposure.choose(a, b))
     visible = blur((signal_a + np.float32(TIE) >= signal_b).astype(np.float32), SEAM)
     trust = np.minimum(signal_b / (noise_b + np.float32(TIE)), 1)  # 1 from twice the noise on
-    rises = lift(blur(luma_a, SIGMA), blur(luma_b, SIGMA)) > np.sqrt(noise_b)
-    return Choices(visible, (1 - visible) * trust, np.where(rises, np.float32(-1), np.float32(1)))
+    broad_a, broad_b = blur(luma_a, SIGMA), blur(luma_b, SIGMA)
+    rises = lift(broad_a, broad_b) > np.sqrt(noise_b)
+    lean = np.where(rises, np.float32(-1), np.float32(1))
+    return Choices(visible, (1 - visible) * trust * welcome(broad_a), lean)
 
 
 def _share(lean: Floats) -> Floats:

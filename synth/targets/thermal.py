@@ -7,6 +7,8 @@ from synth.pixels import Floats
 
 AROUND = 0.2  # σ of the surroundings, as a share of √(width × height)
 STEPS = 3  # samples for each σ: the surroundings are found on a small picture
+BRIGHT = 0.75  # visible luma from which on infrared's detail is held back: there is no room above it
+HELD = 0.5  # of that detail, at white
 
 
 def lift(visible: Floats, infrared: Floats) -> Floats:
@@ -18,6 +20,14 @@ def lift(visible: Floats, infrared: Floats) -> Floats:
     """
     above = np.maximum(infrared - np.maximum(visible, surroundings(infrared)), 0)
     return above * (1 - visible)
+
+
+def welcome(visible: Floats) -> Floats:
+    """The share of infrared's gradients, (H, W), that the visible luma leaves room for.
+
+    A bright sky is cold: infrared has noise and stretched clouds there, and its rim runs against the visible one.
+    """
+    return 1 - np.float32(HELD / (1 - BRIGHT)) * np.clip(visible - np.float32(BRIGHT), 0, 1 - BRIGHT)
 
 
 def surroundings(plane: Floats) -> Floats:

@@ -186,7 +186,7 @@ def test_infrared_lifts_no_pixel_above_itself_and_nothing_where_it_is_flat():
 def test_a_constant_added_to_one_image_leaves_gradients_alone(task):
     both = photograph(160, 80, False) // 2
     a, b = both[:80], both[80:]
-    before, after = gradient.choose(a, b, task), gradient.choose(a + np.uint8(90), b, task)
+    before, after = gradient.choose(a, b, task), gradient.choose(a, b + np.uint8(90), task)
     for name in ("gradient_a", "gradient_b"):
         moved = np.abs(getattr(before, name) - getattr(after, name)) > 0.01
         assert moved.mean() < 2e-3, "but for ties that rounding decides"
