@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PIP_ARGS ?=# what your pip needs, e.g. --extra-index-url with the CPU or CUDA builds of torch
+DATA ?= $(or $(MMAIF_DATA),../shared/data)# research data with pairs/, photos/ and real/
 CONFIG ?= tiny
 RECIPE ?= mef_haze
 OUT ?= runs/$(RECIPE)
@@ -14,7 +15,8 @@ INSTALLED := .venv/.installed
 RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
-.PHONY: help install demo shards train test test-slow lint bench clean FORCE
+.PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
+        bench-instructions bench-targets gallery clean FORCE
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -58,8 +60,34 @@ test: lint ## lint, types and all quick tests
 test-slow: $(INSTALLED) ## kills, servers, the README's own commands
 	$(BIN)/pytest -m slow
 
-bench: $(INSTALLED) ## measurements, printed
+bench: $(INSTALLED) ## start-up times; bench-effects, bench-severity, bench-realism, bench-targets, ... measure more
 	$(BIN)/python -m bench.startup
+
+peers: .venv-peers/.installed # albumentations and imagecorruptions, which want another OpenCV, in an environment of their own
+
+.venv-peers/.installed: bench/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --disable-pip-version-check --quiet -r bench/peers.txt
+	.venv-peers/bin/pip install --disable-pip-version-check --quiet --no-deps imagecorruptions==1.1.2
+	touch $@
+
+bench-effects: $(INSTALLED) peers ## speed of every effect beside its peers, into docs/effects.md
+	$(BIN)/python -m bench.effects
+
+bench-severity: $(INSTALLED) ## what a severity costs, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.severity --photos $(DATA)/photos/test
+
+bench-realism: $(INSTALLED) ## ours beside real weather, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.realism --data $(DATA)
+
+bench-instructions: $(INSTALLED) ## quotas, sentences and a picture, into docs/
+	$(BIN)/python -m bench.instructions
+
+bench-targets: $(INSTALLED) ## targets beside simple fusions, into docs/targets.md, sheets into out/ (DATA=)
+	$(BIN)/python -m bench.targets --pairs $(DATA)/pairs/test
+
+gallery: $(INSTALLED) peers ## docs/gallery.png: every effect, and the weather of the peers
+	$(BIN)/python -m bench.gallery
 
 clean: ## remove built shards, runs, pictures and caches (not .venv)
 	find shards -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -25,6 +25,15 @@ def test_the_readmes_recipe_is_the_one_that_ships():
     assert shown == load_recipe(find_recipe("mef_haze"))
 
 
+def test_the_readmes_degrade_works():
+    import numpy as np
+
+    names = {"visible": np.full((40, 50, 3), 90, np.uint8), "infrared": np.full((40, 50), 60, np.uint8)}
+    exec(blocks("README.md", "python")[0], names)
+    assert names["done"].a.shape == (40, 50, 3)  # type: ignore[attr-defined]
+    assert len(names["done"].record["degradations"]) == 3  # type: ignore[attr-defined]
+
+
 def test_a_new_effect_takes_one_file(tmp_path):
     """The effect that CONTRIBUTING shows, put into a copy of the package, passes the contract and can be generated."""
     shutil.copytree(ROOT / "synth", tmp_path / "synth")
@@ -74,7 +83,7 @@ def test_the_readmes_commands_run_on_a_fresh_clone(tmp_path):
             command, shell=True, cwd=clone, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    python = blocks("README.md", "python")[0].replace('"a.png", "b.png"', "*PAIR")
+    python = blocks("README.md", "python")[-1].replace('"a.png", "b.png"', "*PAIR")
     pair = "PAIR = ('out/demo/pair/000000000.a.png', 'out/demo/pair/000000000.b.png')\n"
     code = pair + python + "\nassert fused.shape == (256, 256, 3)"
     run([sys.executable, "-c", code])

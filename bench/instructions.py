@@ -1,0 +1,137 @@
+"""What the instructions of a recipe come out as: `python -m bench.instructions`.
+
+Puts a table of quotas into docs/instructions.md (drafts alone, no picture is read) and draws docs/instructions.png: one
+built-in pair, one set of effects, five instructions and their targets. `--pairs ROOT` draws fifty groups of real pairs
+into out/instructions/.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.document import DOCS, put, table
+from bench.gallery import stacked, text
+from synth import codecs
+from synth.apply import draw_all
+from synth.draft import draft
+from synth.instructions.content import mentions
+from synth.instructions.grammar import compose
+from synth.pixels import Bytes, in_colour
+from synth.plan import Plan, make_plan
+from synth.recipe import Recipe, find_recipe, load_recipe
+from synth.sample import render
+from synth.scene import Scene, View
+from synth.streams import stream
+
+SAMPLES = 10_000
+SENTENCES = 40_000
+SHOWN = {
+    "name": "shown",
+    "task": "mff",
+    "seed": 4,
+    "samples": 60,
+    "samples_per_shard": 60,
+    "sources": [{"builtin": "refocused"}],
+    "crop": {"size": 200, "scale": [0.5, 0.6], "flip": False},
+    "degradations": {"always": [{"haze": 0.5}, {"rain": 0.6}, {"noise": {"sigma": 22}}]},
+    "instructions": {"kinds": {"full": 0.1, "partial": 0.7, "keep": 0.1, "general": 0.1}, "per_pair": 12},
+}
+
+
+def quotas(plan: Plan) -> str:
+    """Kinds, numbers of effects and effects over SAMPLES drafts, asked and found, per cent."""
+    drafts = [draft(plan, index) for index in range(SAMPLES)]
+    rows = []
+    kinds = Counter(d.content.kind for d in drafts)
+    for kind, share in plan.recipe.instructions.kinds.items():
+        rows.append([f"kind {kind}", f"{100 * share:.1f}", f"{100 * kinds[kind] / SAMPLES:.1f}"])
+    for task, part in sorted(plan.recipe.tasks.items()):
+        mine = [d for d in drafts if d.task == task and d.content.kind != "clean"]
+        always, of, count = part.degradations.choices
+        mean = sum(n * share for n, share in count.items()) / sum(count.values())
+        for number, share in sorted(count.items()):
+            found = sum(len(d.effects) - len(always) == number for d in mine)
+            rows.append([f"{task}: {number} effects", f"{100 * share:.1f}", f"{100 * found / len(mine):.1f}"])
+        for spec in of:
+            found = sum(spec in d.effects for d in mine)
+            rows.append([f"{task}: {spec.label}", f"{100 * mean / len(of):.1f}", f"{100 * found / len(mine):.1f}"])
+    absent = sum(d.content.absent is not None for d in drafts)
+    rows.append(["names an effect that is not there", "", f"{100 * absent / SAMPLES:.1f}"])
+    return table(["share of samples", "asked (%)", "found (%)"], rows)
+
+
+def sentences(plan: Plan) -> list[str]:
+    """SENTENCES sentences of a recipe, without reading a picture."""
+    found = []
+    for index in range(SENTENCES):
+        drawn = draft(plan, index)
+        applied = draw_all(drawn.effects, _stand_in(drawn.task), plan.recipe.seed, drawn.group)
+        remove, kept = mentions(drawn.content, applied, drawn.task)
+        words = stream(plan.recipe.seed, index, "instruction.words")
+        found.append(compose(drawn.content.kind, remove, kept, plan.recipe.instructions.phrases, words).text)
+    return found
+
+
+def _stand_in(task: Any) -> Any:
+    """Views of a small flat scene: what is drawn for instructions does not depend on the picture."""
+    depth = np.full((16, 16), 50, np.float32)
+    gain: Any = {"a": 1.0, "b": 1.0}
+    scene = Scene(depth, "proxy", 50.0, (0.5, 0.5, 0.5), (0.0, 0.0), 16.0, 0.01, task == "vif", gain, "equal")
+    other: Any = "infrared" if task == "vif" else "far"
+    return {n: View(scene, n, m, (16, 16), True, 0.2) for n, m in (("a", "visible"), ("b", other))}
+
+
+def group_sheet(plan: Plan, first: int, count: int) -> Bytes:
+    """One group: the degraded pair, then each instruction with its target, those that ask the same only once."""
+    cells, seen = [], set()
+    for index in range(first, first + count):
+        sample = render(plan, index)
+        if not cells:
+            cells += [_cell(sample.a, "a"), _cell(sample.b, "b")]
+        asked = frozenset(e["effect"] for e in sample.record["degradations"] if e["asked"] == "keep")
+        if asked in seen:
+            continue
+        seen.add(asked)
+        cells.append(_cell(sample.target, f"{sample.record['kind']}: “{sample.record['instruction']}”"))
+    height = max(cell.shape[0] for cell in cells)
+    return np.hstack([np.pad(c, ((0, height - c.shape[0]), (0, 6), (0, 0)), constant_values=255) for c in cells])
+
+
+def _cell(image: Bytes, words: str) -> Bytes:
+    lines, width = [""], max(12, image.shape[1] // 7)
+    for word in words.split(" "):
+        if len(lines[-1]) + len(word) >= width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return np.vstack([text("\n".join(lines[:7]), image.shape[1], 112), in_colour(image)])
+
+
+def main() -> None:
+    """Table and picture; with `--pairs` the groups of real pairs instead."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=Path, help="a folder with vif/, mef/ and mff/")
+    pairs = parser.parse_args().pairs
+    if pairs is not None:
+        plan = make_plan(load_recipe(find_recipe("test"), {"samples": 200}), pairs)
+        folder = Path("out/instructions")
+        folder.mkdir(parents=True, exist_ok=True)
+        for sheet in range(10):
+            groups = [group_sheet(plan, 4 * (5 * sheet + k), 4) for k in range(5)]
+            (folder / f"{sheet}.png").write_bytes(codecs.encode_png(stacked(groups)))
+        return
+    plan = make_plan(load_recipe(find_recipe("all_in_one")))
+    said = sentences(plan)
+    counted = f"{len(set(said))} different sentences among {SENTENCES} of recipes/all_in_one.yaml. Some of them:\n\n"
+    some = "\n".join(f"- {said[i]}" for i in range(0, SENTENCES, SENTENCES // 24))
+    put("instructions.md", "quotas", "python -m bench.instructions", quotas(plan))
+    put("instructions.md", "sentences", "python -m bench.instructions", counted + some)
+    shown = make_plan(Recipe.model_validate(SHOWN))
+    (DOCS / "instructions.png").write_bytes(codecs.encode_png(group_sheet(shown, 12, 12)))
+
+
+if __name__ == "__main__":
+    main()
