@@ -24,9 +24,9 @@ from synth.scene import Task, draw_scene
 
 DOCS = Path(__file__).parents[1] / "docs"
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
-CELL = 152  # pixels
+CELL = 136  # pixels
 LABEL = 96
-WEATHER_PX = 256
+WEATHER_PX = 232
 IMGAUG = {"haze": "Fog", "rain": "Rain", "snow": "Snowflakes"}
 REAL_PAIRS: dict[Task, int] = {"vif": 10, "mef": 6, "mff": 4}
 REAL_HEIGHT = 300
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="these effects alone, with --pairs")
     arguments = parser.parse_args()
     if arguments.pairs is None:
-        (DOCS / "gallery.png").write_bytes(codecs.encode_png(stacked([effect_rows(), weather_rows()])))
+        Image.fromarray(stacked([effect_rows(), weather_rows()])).save(DOCS / "gallery.png", optimize=True)
         return
     folder = Path("out/gallery")
     folder.mkdir(parents=True, exist_ok=True)
