@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. Heavy imports wait inside the commands, so that `--help` is quick."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ def train(
     autoencoder: Annotated[str | None, typer.Option(help="'klt' or the folder of a diffusers autoencoder.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many samples of the run.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print counts, sizes and costs, and stop.")] = False,
 ) -> None:
     """Train on shards. To resume, run the same command again."""
@@ -52,7 +54,8 @@ def train(
         return
     from trainer.training.loop import train as run
 
-    weights = run(resolved, shards, out or Path("runs") / resolved.name, device=device, stop_after=stop_after)
+    folder = out or Path("runs") / resolved.name
+    weights = run(resolved, shards, folder, device=device, stop_after=stop_after, restart=restart)
     if weights is not None:
         typer.echo(f"weights: {weights}")
 
@@ -67,19 +70,45 @@ def fuse(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse two registered images of one scene, as the prompt says."""
-    from trainer.data.images import write_image
+    from trainer.data.images import check_writable, write_image
+
+    check_writable(out)
     from trainer.fuse import Fuser
 
     write_image(out, Fuser.from_pretrained(weights, device=device)(a, b, prompt))
     typer.echo(f"wrote {out}")
 
 
+NAMED_WRONGLY = {
+    getattr(errno, name)
+    for name in ("ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP", "EINVAL")
+}
+"""Errors of a path that another name mends; the rest, such as a full disk, are not the user's mistake."""
+
+
 def main() -> None:
-    """The entry point: a UserError becomes one line on stderr and exit code 2."""
+    """The entry point: a mistake is one line on stderr and exit code 2, a failing disk 1, an interruption 130."""
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/bench_trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        if app(standalone_mode=False) == 130:  # typer makes this of KeyboardInterrupt
+            raise KeyboardInterrupt
     except UserError as error:
-        print(f"trainer: {error}", file=sys.stderr)
-        sys.exit(2)
+        _stop(str(error), 2)
+    except KeyboardInterrupt:
+        _stop("interrupted; what was written stays, and the same command goes on", 130)
+    except OSError as error:
+        path = f"{error.filename}: " if error.filename else ""
+        _stop(f"{path}{error.strerror or error}", 2 if error.errno in NAMED_WRONGLY else 1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own: what was wrong with the command line
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        _stop(f"{error.format_message().rstrip('.')}; see trainer --help, trainer COMMAND --help", 2)
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"trainer: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(code)

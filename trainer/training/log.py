@@ -11,14 +11,23 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trainer.files import atomically
+
 
 class RunLog:
-    """The log of a run that stands at `seen` of `total` samples; lines past that point (of a lost end) are dropped."""
+    """The log of a run that stands at `seen` of `total` samples.
+
+    Lines past that point (of a lost end) are dropped, and so are those that no run wrote; the latter are told of.
+    """
 
     def __init__(self, path: Path, seen: int, total: int) -> None:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["samples"] <= seen]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
+        numbers = [_samples_of(line) for line in lines]
+        kept = [line for line, number in zip(lines, numbers, strict=True) if number is not None and number <= seen]
+        foreign = sum(number is None and bool(line) for line, number in zip(lines[:-1], numbers, strict=False))
+        if foreign:
+            say(f"{path}: {foreign} lines that are none of a log are left out")
+        atomically(path, lambda new: new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8"))
         self._file = path.open("a", encoding="utf-8")
         self._seen, self._time = seen, time.perf_counter()
         columns = (TextColumn("{task.completed}/{task.total} samples"), BarColumn(), TextColumn("{task.description}"))
@@ -47,6 +56,16 @@ class RunLog:
     ) -> None:
         self._progress.stop()
         self._file.close()
+
+
+def _samples_of(line: str) -> int | None:
+    """The samples that a line of the log stands for; None for any other line."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    samples = values.get("samples") if isinstance(values, dict) else None
+    return samples if isinstance(samples, int) else None
 
 
 def say(text: str) -> None:

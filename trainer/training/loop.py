@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -13,12 +15,23 @@ from trainer.config import Config, TrainingConfig
 from trainer.data.encode import Batches
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import IndexedShards, Sample, Shards, open_shards
-from trainer.frozen.autoencoder import Autoencoder, load_autoencoder
+from trainer.errors import UserError
+from trainer.files import atomically
+from trainer.frozen.autoencoder import STATISTICS, Autoencoder, load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.fuse import Fuser, choose_device
 from trainer.model.dit import FusionDiT
 from trainer.objectives.regression import Regression
-from trainer.training.checkpoint import atomically, claim_folder, load_checkpoint, save_checkpoint
+from trainer.training.checkpoint import (
+    WAY_OUT,
+    OtherRun,
+    check_folder,
+    check_identity,
+    claim_folder,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.training.ema import EMA
 from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog, say
@@ -28,42 +41,80 @@ GATE_DB = 32.0
 
 
 def train(
-    config: Config, urls: list[str], out: Path, *, device: str | None = None, stop_after: int | None = None
+    config: Config,
+    urls: list[str],
+    out: Path,
+    *,
+    device: str | None = None,
+    stop_after: int | None = None,
+    restart: bool = False,
 ) -> Path | None:
     """Trains, or goes on where an earlier call with the same config and folder stopped; returns the weights folder.
 
     stop_after: pause at the first step that reaches so many samples of the run; None is returned then, as after
-    Ctrl-C or SIGTERM, and the same call goes on from the checkpoint. Raises UserError.
+    Ctrl-C or SIGTERM, and the same call goes on from the checkpoint. restart: where the folder holds another run (of
+    another config, or of other shards), begin anew in its place; without it that is refused. Raises UserError.
+
+    What is wrong with config, shards, frozen parts or folder shows before anything is written.
     """
     where = choose_device(device)
-    shards = open_shards(urls, config.seed, config.run.workers)
-    claim_folder(out, config)
-    autoencoder = prepare_autoencoder(config, shards, out / "autoencoder", where)
-    text = TextEncoder(config.text.encoder, config.text.max_tokens, where)
-    cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
-    batches = Batches(shards, autoencoder, text, cache_mb)
-
-    torch.manual_seed(config.seed)
-    model = build_model(config, autoencoder.channels, text.dim)
-    model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
-    ema = EMA(model, config.training.ema_half_life)
-    optimizer = build_optimizer(model, config.training)
-    objective = Regression(autoencoder.latent_std)
-    identity = {"shards": shards.fingerprint, "autoencoder": autoencoder.hash, "text encoder": text.hash}
-    seen = load_checkpoint(out, model, ema.model, optimizer, identity)
-    saved = seen
-
-    total, size = config.training.samples, config.training.batch_size
-    bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
-    parameters = sum(p.numel() for p in model.parameters())
-    say(f"{out}: {parameters / 1e6:.2f} M parameters on {where}, samples {seen} to {total}")
-
-    loss_sum, loss_count = torch.zeros((), device=where), 0
-    stream = batches.run(seen, total, size)
     try:
+        return _train(config, urls, out, where, stop_after)
+    except OtherRun:
+        if not restart:
+            raise
+        say(f"{out}: holds another run; beginning anew in its place")
+        return _train(config, urls, out, where, stop_after, anew=True)
+
+
+def _train(
+    config: Config, urls: list[str], out: Path, where: torch.device, stop_after: int | None, anew: bool = False
+) -> Path | None:
+    """`train` on a device. Nothing is written, nor removed, until the first batch is there."""
+    check_folder(out, None if anew else config)
+    fresh = anew or not has_checkpoint(out)
+    shards = open_shards(urls, config.seed, config.run.workers)
+    stack = ExitStack()
+    stack.callback(shards.close)
+    with stack:
+        identity = {"shards": shards.fingerprint}
+        if not fresh:
+            check_identity(out, identity)
+        text = TextEncoder(config.text.encoder, config.text.max_tokens, where)
+        autoencoder = prepare_autoencoder(config, shards, None if fresh else out / "autoencoder", where)
+        identity |= {"autoencoder": autoencoder.hash, "text encoder": text.hash}
+        cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
+        batches = Batches(shards, autoencoder, text, cache_mb)
+
+        torch.manual_seed(config.seed)
+        model = build_model(config, autoencoder.channels, text.dim)
+        model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
+        ema = EMA(model, config.training.ema_half_life)
+        optimizer = build_optimizer(model, config.training)
+        objective = Regression(autoencoder.latent_std)
+        seen = 0 if fresh else load_checkpoint(out, model, ema.model, optimizer, identity)
+        saved = seen
+
+        total, size = config.training.samples, config.training.batch_size
+        bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
+        parameters = sum(p.numel() for p in model.parameters())
+        say(f"{out}: {parameters / 1e6:.2f} M parameters on {where}, samples {seen} to {total}")
+
+        loss_sum, loss_count = torch.zeros((), device=where), 0
+        made = batches.run(seen, total, size)
+        stack.callback(made.close)
+        stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here
+        claim_folder(out, config, anew)
+        if not (out / "autoencoder").is_dir() or fresh:
+            atomically(out / "autoencoder", autoencoder.save)
         with RunLog(out / "log.jsonl", seen, total) as log, Interruption() as interruption:
             while seen < min(total, stop_after or total) and not interruption.asked:
-                batch = next(stream)
+                try:
+                    batch = next(stream)
+                except UserError:
+                    if seen > saved:
+                        save_checkpoint(out, seen, model, ema.model, optimizer, identity)
+                    raise
                 count, before = len(batch.target), seen
                 seen += count
                 lr = learning_rate(seen, config.training)
@@ -85,26 +136,28 @@ def train(
                 if crossed(before, seen, config.run.checkpoint_every):
                     save_checkpoint(out, seen, model, ema.model, optimizer, identity)
                     saved = seen
-    finally:
-        stream.close()
-        shards.close()
-    if seen > saved:
-        save_checkpoint(out, seen, model, ema.model, optimizer, identity)
-    if seen < total:
-        say(f"{out}: stands at {seen} of {total} samples; run the same command again to go on")
-        return None
-    fuser = Fuser(ema.model, autoencoder, text)
-    atomically(out / "weights", lambda folder: fuser.save(folder, config))
-    return out / "weights"
+        if seen > saved:
+            save_checkpoint(out, seen, model, ema.model, optimizer, identity)
+        if seen < total:
+            say(f"{out}: stands at {seen} of {total} samples; run the same command again to go on")
+            return None
+        fuser = Fuser(ema.model, autoencoder, text)
+        atomically(out / "weights", lambda folder: fuser.save(folder, config))
+        return out / "weights"
 
 
-def prepare_autoencoder(config: Config, shards: Shards, folder: Path, device: torch.device) -> Autoencoder:
-    """The run's autoencoder: from the run's folder if it stands there, else fitted or loaded, measured and saved there.
+def prepare_autoencoder(config: Config, shards: Shards, folder: Path | None, device: torch.device) -> Autoencoder:
+    """The run's autoencoder: from the folder of the run that goes on, else fitted, or loaded and measured.
 
     Warns where it would cap the result.
     """
-    if folder.is_dir():
-        return load_autoencoder(folder, device)
+    if folder is not None and folder.is_dir():
+        try:
+            if not (folder / STATISTICS).is_file():
+                raise UserError(f"autoencoder {folder}: no {STATISTICS} in it")
+            return load_autoencoder(folder, device)
+        except UserError as error:
+            raise OtherRun(f"{error}; the run cannot go on: {WAY_OUT}") from None
     samples = first_samples(shards, config.autoencoder.fit_samples)
     images = [
         image for sample in samples for image in to_tensor([sample.a, sample.b, sample.target], torch.device("cpu"))
@@ -125,7 +178,6 @@ def prepare_autoencoder(config: Config, shards: Shards, folder: Path, device: to
             f"warning: under {GATE_DB:.0f} dB the autoencoder caps the result; "
             "give it more channels, or another with --autoencoder"
         )
-    atomically(folder, autoencoder.save)
     return autoencoder
 
 
