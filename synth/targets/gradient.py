@@ -42,8 +42,9 @@ class Choices:
 def choose(a: Bytes, b: Bytes, task: Task = "vif") -> Choices:
     """The choices of a clean pair, each (H, W) or (H, W, 3) of one size.
 
-    vif, mef: the image whose gradients have more energy above its noise. vif: infrared adds to the
-    intensity where it rises by more than its noise. mef: the weights of exposure fusion. mff: the image in focus.
+    vif, mef: the image whose gradients have more energy above its noise. vif: infrared adds to the intensity where it
+    rises by more than its noise. mef: the weights of exposure fusion. mff: the image in focus. Only a vif pair is ever
+    fused by another pair's choices, so that is the default.
     """
     luma_a, luma_b = unit_luma(a), unit_luma(b)
     if task == "mff":
