@@ -7,6 +7,7 @@ PYTHON ?= python3
 PIP_ARGS ?=# what your pip needs, e.g. --extra-index-url with the CPU or CUDA builds of torch
 DATA ?= $(or $(MMAIF_DATA),../shared/data)# research data with pairs/, photos/ and real/
 CONFIG ?= tiny
+TRAIN_ARGS ?=# e.g. --restart, where the shards have changed
 RECIPE ?= mef_haze
 OUT ?= runs/$(RECIPE)
 
@@ -34,7 +35,7 @@ demo: $(INSTALLED) ## shards, a sheet, a minute of training and one fused pictur
 	$(BIN)/synth generate --recipe mef_haze.yaml --out shards/mef_haze --overwrite
 	$(BIN)/synth preview shards/mef_haze --out out/demo/preview.png
 	$(BIN)/synth generate --recipe mef_haze_test.yaml --out shards/mef_haze_test --overwrite
-	$(BIN)/trainer train --shards shards/mef_haze --config tiny --out runs/demo
+	$(BIN)/trainer train --shards shards/mef_haze --config tiny --out runs/demo --restart
 	mkdir -p out/demo/pair && tar -xf shards/mef_haze_test/000000.tar -C out/demo/pair
 	$(BIN)/trainer fuse out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png \
 	  --prompt "$(PROMPT)" --weights runs/demo/weights --out out/demo/fused.png
@@ -47,7 +48,7 @@ shards/%: recipes/%.yaml $(INSTALLED) FORCE ## one dataset, from recipes/NAME.ya
 	$(BIN)/synth generate --recipe $< --out $@ --overwrite
 
 train: $(INSTALLED) ## a model on shards/RECIPE (RECIPE=, CONFIG=, OUT=)
-	$(BIN)/trainer train --shards shards/$(RECIPE) --config $(CONFIG) --out $(OUT)
+	$(BIN)/trainer train --shards shards/$(RECIPE) --config $(CONFIG) --out $(OUT) $(TRAIN_ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What the model of `make demo` is worth: PSNR on the held-out samples, beside its untrained start; writes docs/demo.png.
+"""What the model of `make demo` is worth: PSNR on the held-out samples, beside its untrained start; and docs/demo.png.
 
 `python -m bench.demo`, after `make demo`.
 """

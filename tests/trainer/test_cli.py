@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -117,3 +118,101 @@ def test_a_dry_run_counts_and_starts_nothing(
     assert "1 failed rows left out" in out
     assert "GFLOP" in out
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train",), "Missing option '--shards'"),
+        (("train", "--shard", "x"), "No such option: --shard"),
+        (("train", "--shards", "x", "--samples", "many"), "Invalid value for '--samples'"),
+        (("train", "--shards", "x", "--stop-after", "0"), "--stop-after"),
+        (("trian",), "No such command 'trian'"),
+        (("fuse", "a.png"), "Missing argument"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(trainer_main: Command, arguments: tuple[str, ...], said: str) -> None:
+    line = refused(trainer_main, *arguments)
+    assert said in line
+    assert line.endswith("--help")
+
+
+def test_no_arguments_show_the_help(trainer_main: Command) -> None:
+    code, out, err = trainer_main()
+    assert code == 2
+    assert "train" in out + err
+    assert "fuse" in out + err
+
+
+def unusable(tmp_path: Path) -> dict[str, Path]:
+    (tmp_path / "file").write_text("mine")
+    names = {"file": "file", "below a file": "file/run", "long": "x" * 300}
+    return {case: tmp_path / name for case, name in names.items()} | {"proc": Path("/proc/run")}
+
+
+@pytest.mark.parametrize("case", ["file", "below a file", "long", "proc"])
+def test_a_folder_that_cannot_be_is_one_line(trainer_main: Command, dataset: Path, tmp_path: Path, case: str) -> None:
+    out = unusable(tmp_path)[case]
+    assert str(out) in refused_at_last(trainer_main, "train", "--shards", dataset, "--out", out, "--device", "cpu")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def refused_at_last(main: Command, *arguments: object) -> str:
+    """The line with which a command is refused, after what it told of its work."""
+    code, out, err = main(*arguments)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    lines = err.strip().splitlines()
+    assert [line for line in lines if line.startswith("trainer: ")] == lines[-1:]
+    return lines[-1]
+
+
+@pytest.mark.parametrize("name", ["file/x.png", "x" * 300 + ".png", "folder.png", "noend", "../../proc/nowhere/x.png"])
+def test_a_picture_that_cannot_be_written_is_told_before_any_work(
+    trainer_main: Command, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.png").mkdir()
+    out = tmp_path / name if "proc" not in name else Path("/proc/version/x.png")
+    arguments = ("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path / "none", "-o", out)
+    assert str(out) in refused(trainer_main, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "x.png"), 1, "x.png: No space left on device"),
+        (OSError(errno.EACCES, "Permission denied", "x.png"), 2, "x.png: Permission denied"),
+    ],
+)
+def test_ctrl_c_and_the_disk_are_one_line(
+    trainer_main: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("trainer.fuse.Fuser.from_pretrained", fail)
+    arguments = ("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path, "-o", tmp_path / "x.png")
+    stopped, out, err = trainer_main(*arguments)
+    assert stopped == code
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert said in err
+
+
+def test_what_is_no_mistake_of_the_user_keeps_its_traceback(
+    trainer_main: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("trainer.fuse.Fuser.from_pretrained", fail)
+    with pytest.raises(ZeroDivisionError):
+        trainer_main("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path, "-o", tmp_path / "x.png")
