@@ -166,7 +166,7 @@ def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
         if source.builtin is not None:
             yield from list_builtin(source.builtin, source.split)
         elif source.folder is not None:
-            for item in list_folder(source.folder, task, source.licence, source.depth_kind):
+            for item in list_folder(source.folder, task, source.licence, source.depth_kind, source.align):
                 yield LeftOut(*item) if isinstance(item, tuple) else item
 
 

@@ -31,11 +31,11 @@ from synth.scene import Task
 
 MOST_SAMPLES = 10**9  # keys have nine digits
 MOST = 1e6  # of any weight or share: they are compared, so none needs to be larger
-TargetKind = Literal["given", "exposure", "gradient"]
+TargetKind = Literal["given", "exposure", "gradient", "network"]
 SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
-    "vif": {"given", "gradient"},
-    "mef": {"given", "gradient", "exposure"},
-    "mff": {"given", "gradient"},
+    "vif": {"given", "gradient", "network"},
+    "mef": {"given", "gradient", "exposure", "network"},
+    "mff": {"given", "gradient", "network"},
 }
 
 
@@ -59,6 +59,8 @@ class Source(_Part):
     """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
     depth_kind: Literal["distance", "inverse"] = "distance"
     """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
+    align: bool = False
+    """Of brackets: b is moved onto a by whole pixels, as a hand moves a camera between two shots."""
     licence: str = "unknown"
     """Of the pictures, for the record."""
 
@@ -187,6 +189,13 @@ class DepthNetwork(_Part):
     """What its values stand for; most networks give the inverse of the distance."""
 
 
+class TargetNetwork(_Part):
+    """A fusion network of the user's own, for `target: network`."""
+
+    onnx: Path
+    """The file, of two inputs; its hash takes its place in the dataset's record."""
+
+
 class Recipe(_Part):
     """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
 
@@ -196,6 +205,7 @@ class Recipe(_Part):
     samples_per_shard: int = Field(default=256, ge=1, le=100_000, strict=True)
     tasks: dict[Task, TaskRecipe] = Field(min_length=1)
     depth_network: DepthNetwork | None = None
+    target_network: TargetNetwork | None = None
     crop: Crop = Field(default_factory=Crop)
     instructions: Instructions = Instructions()
     store: tuple[Literal["clean"], ...] = ()
@@ -223,7 +233,11 @@ class Recipe(_Part):
             for kind in part.target:
                 if kind not in SUPPORTED_TARGETS[task]:
                     raise ValueError(f"target {kind} is not for {task}; it takes {listed(SUPPORTED_TARGETS[task])}")
+            if "network" in part.target and self.target_network is None:
+                raise ValueError("target network: which file? `target_network: {onnx: FILE}` names it")
             for source in part.sources:
+                if source.align and task != "mef":
+                    raise ValueError(f"align is for the two shots of a bracket (mef), not for {task}")
                 if source.builtin and BUILTINS[source.builtin].task != task:
                     raise ValueError(
                         f"builtin {source.builtin} makes {BUILTINS[source.builtin].task} pairs, not {task}"
@@ -265,6 +279,8 @@ class Recipe(_Part):
         data = self.model_dump(mode="json")
         if self.depth_network is not None:
             data["depth_network"]["onnx"] = hash_of(self.depth_network.onnx)
+        if self.target_network is not None:
+            data["target_network"]["onnx"] = hash_of(self.target_network.onnx)
         if self.instructions.file is not None:
             data["instructions"]["file"] = load_sentences(self.instructions.file).sha256
         for task, part in self.tasks.items():
@@ -347,6 +363,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "sources": Source,
     "crop": Crop,
     "depth_network": DepthNetwork,
+    "target_network": TargetNetwork,
     "some": Some,
     "degradations": Degradations,
     "instructions": Instructions,

@@ -65,6 +65,7 @@ def make_record(
             "files": list(clean.files),
             "licence": drawn.pair.licence,
             "sha256": list(clean.sha256),
-        },
+        }
+        | ({} if clean.shift is None else {"shift": list(clean.shift)}),
         "seed": plan.recipe.seed,
     }

@@ -60,7 +60,8 @@ def render(plan: Plan, index: int) -> Sample:
     target_kind = kind_for(recipe.tasks[drawn.task].target, clean.gt is not None)
     if target_kind is None:
         raise UnreadableError("no gt, and the recipe's target is given")
-    target, target_record = make_target(target_kind, drawn.task, clean)
+    fusion = None if recipe.target_network is None else recipe.target_network.onnx
+    target, target_record = make_target(target_kind, drawn.task, clean, onnx=fusion)
     if kept:
         target = keep(drawn, clean, target, target_kind, scene, applied, seed)
     stored = "clean" in recipe.store
@@ -102,4 +103,4 @@ _WHOLE = BoundedCache(CACHED_BYTES, _weight)
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
     gt = None if pair.gt is None else cut(pair.gt, window, size)
     a, b = cut(pair.a, window, size), cut(pair.b, window, size)
-    return CleanPair(a, b, gt, None, pair.depth_kind, pair.source_channels, pair.files, pair.sha256)
+    return replace(pair, a=a, b=b, gt=gt, depth=None)

@@ -17,7 +17,8 @@ class CleanPair:
 
     a, b: as the task names them. gt: the fused truth where the source has one. depth: (H, W) float32, the distance
     as a share of the farthest, in (0, 1], where the source has one. source_channels: as the files have them; an image
-    that is grey in three equal channels, and every infrared one, is held as grey.
+    that is grey in three equal channels, and every infrared one, is held as grey. shift: pixels to the right and down
+    by which b was moved onto a, where the source asks for that.
     """
 
     a: Bytes
@@ -28,6 +29,7 @@ class CleanPair:
     source_channels: tuple[int, int]
     files: tuple[str, ...]
     sha256: tuple[str, ...]
+    shift: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from synth.errors import UnreadableError, UserError
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pixels import Bytes, Floats, channels
 from synth.scene import DepthKind, Task
+from synth.targets.align import align
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class FolderPair(PairRef):
     gt: Path | None
     depth: Path | None
     depth_kind: DepthKind
+    align: bool
 
     @property
     def has_gt(self) -> bool:
@@ -53,7 +55,8 @@ class FolderPair(PairRef):
             if other is not None and other.shape[:2] != a.shape[:2]:
                 raise UnreadableError(f"{name} is {_size(other)}, {self.a.name} is {_size(a)}; a pair has one size")
         source_channels = (channels(a), channels(b))
-        pair = CleanPair(a, b, gt, depth, self.depth_kind, source_channels, tuple(files), tuple(hashes))
+        b, shift = align(a, b) if self.align else (b, None)
+        pair = CleanPair(a, b, gt, depth, self.depth_kind, source_channels, tuple(files), tuple(hashes), shift)
         return without_idle_channels(self.task, pair)
 
 
@@ -61,10 +64,12 @@ def _size(image: np.ndarray) -> str:
     return f"{image.shape[1]}×{image.shape[0]}"
 
 
-def list_folder(root: Path, task: Task, licence: str, depth_kind: DepthKind) -> Iterator[FolderPair | tuple[str, str]]:
+def list_folder(
+    root: Path, task: Task, licence: str, depth_kind: DepthKind, moved: bool = False
+) -> Iterator[FolderPair | tuple[str, str]]:
     """The pairs below a folder by name; for a folder that is no pair, its name and why.
 
-    Raises UserError where the folder is missing or holds no folders.
+    moved: b is to be moved onto a. Raises UserError where the folder is missing or holds no folders.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder of pairs")
@@ -81,6 +86,5 @@ def list_folder(root: Path, task: Task, licence: str, depth_kind: DepthKind) -> 
             yield folder.name, f"no image {' and no image '.join(missing)}"
             continue
         dataset = folder.name.split("-", 1)[0]
-        yield FolderPair(
-            task, dataset, folder.name, licence, roles["a"], roles["b"], roles.get("gt"), roles.get("depth"), depth_kind
-        )
+        files = roles["a"], roles["b"], roles.get("gt"), roles.get("depth")
+        yield FolderPair(task, dataset, folder.name, licence, *files, depth_kind, moved)

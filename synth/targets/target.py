@@ -35,7 +35,7 @@ def make_target(
         return mertens(a, b), {"kind": "exposure", "method": "mertens"}
     if kind == "network":
         if onnx is None:
-            raise UserError("target network: which file? network: {onnx: FILE} names it")
+            raise UserError("target network: which file? `target_network: {onnx: FILE}` names it")
         return network.fuse(task, a, b, onnx), {"kind": "network", "sha256": network.fingerprint(onnx)}
     fused = gradient.fuse(task, a, b, gradient.choose(a, b, task))
     return fused, {"kind": "gradient", "version": gradient.VERSION, "lambda": gradient.LAMBDA[task]}

@@ -79,6 +79,40 @@ def test_data_replaces_the_sources_with_and_without_a_folder_for_the_task(tmp_pa
     assert make_plan(nowhere, tmp_path / "deep").pools[0].dataset == "y"
 
 
+def test_a_bracket_that_is_off_by_pixels_is_aligned_where_the_recipe_says_so(tmp_path):
+    scene = photograph(140, 170)
+    write_pair(tmp_path / "x-1", scene[10:130, 10:160] // 3, scene[7:127, 12:162])
+    found = {}
+    for align in (False, True):
+        source = {"folder": str(tmp_path), "align": align}
+        found[align] = make_plan(recipe(tmp_path, task="mef", sources=[source]))
+    moved = found[True].pools[0].pairs[0].load()
+    assert moved.shift == (2, -3)
+    middle = slice(20, 100), slice(20, 130)
+    assert np.abs(moved.a[middle].astype(int) * 3 - moved.b[middle]).max() <= 3
+    assert render(found[True], 0).record["source"]["shift"] == [2, -3]
+    assert "shift" not in render(found[False], 0).record["source"]
+
+
+def test_a_fusion_network_of_the_users_makes_the_target(tmp_path):
+    from tests.synth.test_target_network import write
+
+    image = photograph(80, 90)
+    write_pair(tmp_path / "x-1", image, 255 - image)
+    changes = {"target": "network", "target_network": {"onnx": str(write(tmp_path / "mean.onnx"))}, "store": ["clean"]}
+    made = recipe(tmp_path, **changes)
+    sample = render(make_plan(made), 0)
+    assert sample.clean_a is not None
+    assert sample.clean_b is not None
+    mean = (sample.clean_a.astype(float) + sample.clean_b) / 2
+    assert np.abs(sample.target - mean).max() <= 1
+    assert len(made.resolved()["target_network"]["onnx"]) == 64
+    with pytest.raises(ValueError, match="target network: which file"):
+        recipe(tmp_path, target="network")
+    with pytest.raises(ValueError, match="align is for the two shots of a bracket"):
+        recipe(tmp_path, sources=[{"folder": "x", "align": True}])
+
+
 def test_data_keeps_what_the_recipe_says_of_its_folders(tmp_path):
     write_pair(tmp_path / "x-1", photograph(80, 80), photograph(80, 80))
     source = {"folder": "nowhere", "depth_kind": "inverse", "licence": "research"}

@@ -1,4 +1,5 @@
-"""Small shards written straight from shards/FORMAT.md with tarfile and pyarrow, so that no test needs synth."""
+"""Small shards written straight from shards/FORMAT.md with tarfile and pyarrow, so that no test needs synth; what a
+run left behind."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from safetensors.torch import load_file
 
 MEMBERS = ("a", "b", "json", "target")
 PARTS = ("name", "offset", "size", "sha256")
@@ -77,3 +80,20 @@ def write_shard(
     if sidecar:
         table = pa.Table.from_pylist(rows).replace_schema_metadata({"mmaif.version": version, "mmaif.kind": kind})
         pq.write_table(table, tar_path.with_suffix(".parquet"))
+
+
+def log_of(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def checkpoint_of(run: Path, seen: int) -> dict[str, torch.Tensor]:
+    folder = run / "checkpoints" / f"{seen:012d}"
+    return {f"{file.stem}/{k}": v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
+
+
+def assert_same_bits(first: Path, second: Path, seen: int) -> None:
+    ours, theirs = checkpoint_of(first, seen), checkpoint_of(second, seen)
+    assert ours.keys() == theirs.keys()
+    assert ours
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
