@@ -9,14 +9,15 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from safetensors.torch import load_file
+
+if TYPE_CHECKING:
+    import torch  # itself only once conftest.py has set the number of threads
 
 MEMBERS = ("a", "b", "json", "target")
 PARTS = ("name", "offset", "size", "sha256")
@@ -87,11 +88,15 @@ def log_of(run: Path) -> list[dict]:
 
 
 def checkpoint_of(run: Path, seen: int) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
     folder = run / "checkpoints" / f"{seen:012d}"
     return {f"{file.stem}/{k}": v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
 
 
 def assert_same_bits(first: Path, second: Path, seen: int) -> None:
+    import torch
+
     ours, theirs = checkpoint_of(first, seen), checkpoint_of(second, seen)
     assert ours.keys() == theirs.keys()
     assert ours

@@ -1,0 +1,181 @@
+"""A run's folder: whole at every moment, read in spite of damage, begun anew where that is asked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from tests.trainer.helpers import assert_same_bits, log_of, write_shard
+from trainer.config import Config, load_config
+from trainer.errors import UserError
+from trainer.files import atomically
+from trainer.training.loop import train
+
+
+def test_what_fails_while_being_written_leaves_the_old_in_place(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("old")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        atomically(tmp_path / "state", fail)
+    assert (tmp_path / "state").read_text() == "old"
+
+
+def test_what_takes_the_place_of_a_folder_is_whole_at_every_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights"
+
+    def fill(text: str) -> Callable[[Path], None]:
+        def write(folder: Path) -> None:
+            folder.mkdir()
+            (folder / "a").write_text(text)
+
+        return write
+
+    atomically(weights, fill("old"))
+    replace = Path.replace
+
+    def killed(*_: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        atomically(weights, fill("new"))
+    assert [(path / "a").read_text() for path in tmp_path.iterdir() if path.name.endswith("old")] == ["old"]
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(ZeroDivisionError):
+        atomically(weights, lambda _: 1 / 0)
+    assert (weights / "a").read_text() == "old", "brought back"
+    atomically(weights, fill("new"))
+    assert (weights / "a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "no state": lambda folder: (folder / "state.json").unlink(),
+    "half a state": lambda folder: (folder / "state.json").write_text('{"samp'),
+    "a list": lambda folder: (folder / "state.json").write_text("[1]"),
+    "other samples": lambda folder: (folder / "state.json").write_text('{"version": 1, "samples": "x"}'),
+    "half a model": lambda folder: truncate(folder / "model.safetensors"),
+    "half an optimizer": lambda folder: truncate(folder / "optimizer.safetensors"),
+    "no average": lambda folder: (folder / "ema.safetensors").unlink(),
+    "other model": lambda folder: save_file({"x": torch.zeros(1)}, folder / "model.safetensors"),
+    "other optimizer": lambda folder: save_file({"x/step": torch.zeros(1)}, folder / "optimizer.safetensors"),
+}
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Config]:
+    """Shards, a run of 40 samples with checkpoints at 20 and 40, its config."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_shard(folder / "0.tar", range(8))
+    values = {
+        "name": "mini",
+        "model": {"width": 32, "depth": 1, "heads": 2},
+        "autoencoder": {"channels": 16, "fit_samples": 4},
+        "training": {"samples": 40, "batch_size": 10, "lr": 2e-3, "ema_half_life": 50},
+        "run": {"checkpoint_every": 20, "log_every": 10},
+    }
+    (folder / "mini.yaml").write_text(yaml.safe_dump(values))
+    config = load_config(str(folder / "mini.yaml"))
+    train(config, [str(folder / "0.tar")], folder / "run", device="cpu")
+    return folder / "0.tar", folder / "run", config
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    finished: tuple[Path, Path, Config], tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "checkpoints" / "0-notes").mkdir()
+    (run / "checkpoints" / "999999999999").write_text("a file")
+    DAMAGE[case](run / "checkpoints" / "000000000040")
+    train(config, [str(shards)], run, device="cpu")
+    said = capsys.readouterr().err
+    assert "going on from the checkpoint before it" in said
+    assert "samples 20 to 40" in said
+    assert_same_bits(whole, run, 40)
+    assert (run / "checkpoints" / "damaged-000000000040").is_dir(), "nothing is lost"
+
+
+def test_a_run_without_a_whole_checkpoint_is_refused_or_begun_anew(
+    finished: tuple[Path, Path, Config], tmp_path: Path
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    for folder in (run / "checkpoints").iterdir():
+        truncate(folder / "ema.safetensors")
+    with pytest.raises(UserError, match=r"no checkpoint of this run is whole.*--restart"):
+        train(config, [str(shards)], run, device="cpu")
+    train(config, [str(shards)], run, device="cpu", restart=True)
+    assert_same_bits(whole, run, 40)
+
+
+def test_a_log_with_foreign_lines_is_read(finished: tuple[Path, Path, Config], tmp_path: Path) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    lines = (whole / "log.jsonl").read_text()
+    (run / "log.jsonl").write_bytes(b'{"note": 1}\n[]\n\xff\n{}}\n' + lines.encode() + b'{"samples": 5')
+    train(config, [str(shards)], run, device="cpu")
+    assert (run / "log.jsonl").read_text() == lines
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe\x00", b"[1]", b"model: ["])
+def test_a_config_of_the_run_that_cannot_be_read_is_one_line(
+    finished: tuple[Path, Path, Config], tmp_path: Path, text: bytes
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "config.yaml").write_bytes(text)
+    with pytest.raises(UserError, match=r"config\.yaml: .*--restart") as error:
+        train(config, [str(shards)], run, device="cpu")
+    assert "\n" not in str(error.value)
+
+
+def test_restart_begins_anew_in_the_place_of_another_run_alone(
+    finished: tuple[Path, Path, Config], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "notes.txt").write_text("mine")
+    train(config, [str(shards)], run, device="cpu", restart=True)
+    assert "samples 40 to 40" in capsys.readouterr().err, "the same run goes on"
+    other = tmp_path / "other.tar"
+    write_shard(other, range(20, 28))
+    with pytest.raises(UserError, match=r"other shards.*--restart"):
+        train(config, [str(other)], run, device="cpu")
+    with pytest.raises(UserError, match="not there"):
+        train(config, [str(tmp_path / "none.tar")], run, device="cpu", restart=True)
+    assert_same_bits(whole, run, 40)
+    train(config, [str(other)], run, device="cpu", restart=True, stop_after=20)
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["000000000020"]
+    assert not (run / "weights").exists(), "of the run before"
+    train(config, [str(other)], run, device="cpu", restart=True)
+    train(config, [str(other)], tmp_path / "new", device="cpu")
+    assert_same_bits(tmp_path / "new", run, 40)
+    assert len(log_of(run)) == 4
+    assert (run / "notes.txt").read_text() == "mine"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years")
+    with pytest.raises(UserError, match="holds something else"):
+        train(config, [str(other)], tmp_path / "full", device="cpu", restart=True)
