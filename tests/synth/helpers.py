@@ -1,11 +1,13 @@
 """Pictures, views and folders of pairs for the tests of synth."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from skimage import data
 
 from synth import codecs
+from synth.apply import draw_all, views_of
 from synth.pixels import Bytes, to_bytes, to_linear
 from synth.scene import ImageName, Modality, Scene, View
 
@@ -47,10 +49,13 @@ def bracket_folder(root: Path, count: int = 3) -> Path:
     return root
 
 
+@lru_cache(maxsize=3)
+def small_views(task):
+    """How a small pair sees a scene."""
+    a, b = photograph(32, 32), photograph(32, 32, colour=task != "vif")
+    return views_of(task, a, b, scene(32, 32))
+
+
 def drawn_for(drawn, seed: int):
     """What falls on a sample, drawn for a small scene that stands in for its pair: with the same severities."""
-    from synth.apply import draw_all, views_of
-
-    a = photograph(32, 32)
-    b = photograph(32, 32, colour=drawn.task != "vif")
-    return draw_all(drawn.effects, views_of(drawn.task, a, b, scene(32, 32)), seed, drawn.group)
+    return draw_all(drawn.effects, small_views(drawn.task), seed, drawn.group)
