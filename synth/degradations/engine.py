@@ -83,7 +83,7 @@ def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, 
     the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
     """
     effect = f"{spec.label}{turn + 1}" if turn else spec.label
-    infrared = spec.degradation.infrared_first and views["b"].modality == "infrared"
+    infrared = spec.degradation.infrared_first and any(v.modality == "infrared" for v in views.values())
     images = spec.images or ("b" if infrared else spec.degradation.images)
     if images == "any":
         which = int(stream(seed, group, f"{effect}.which").integers(2))
