@@ -48,16 +48,20 @@ def quotas(plan: Plan) -> str:
     kinds = Counter(d.content.kind for d in drafts)
     for kind, share in plan.recipe.instructions.kinds.items():
         rows.append([f"kind {kind}", f"{100 * share:.1f}", f"{100 * kinds[kind] / SAMPLES:.1f}"])
-    for task, part in sorted(plan.recipe.tasks.items()):
-        mine = [d for d in drafts if d.task == task and d.content.kind != "clean"]
-        always, of, count = part.degradations.choices
-        mean = sum(n * share for n, share in count.items()) / sum(count.values())
-        for number, share in sorted(count.items()):
-            found = sum(len(d.effects) - len(always) == number for d in mine)
-            rows.append([f"{task}: {number} effects", f"{100 * share:.1f}", f"{100 * found / len(mine):.1f}"])
-        for spec in of:
-            found = sum(spec in d.effects for d in mine)
-            rows.append([f"{task}: {spec.label}", f"{100 * mean / len(of):.1f}", f"{100 * found / len(mine):.1f}"])
+    damaged = [d for d in drafts if d.content.kind != "clean"]
+    asked_counts, asked_effects = Counter[str](), Counter[str]()
+    for d in damaged:
+        always, of, count = plan.recipe.tasks[d.task].degradations.choices
+        total = sum(count.values())
+        mean = sum(number * share for number, share in count.items()) / total
+        asked_counts.update({f"{len(always) + number} effects": share / total for number, share in count.items()})
+        asked_effects.update({spec.label: mean / len(of) for spec in of} | {spec.label: 1.0 for spec in always})
+    found_counts = Counter(f"{len(d.effects)} effects" for d in damaged)
+    found_effects = Counter(spec.label for d in damaged for spec in d.effects)
+    for asked, found in ((asked_counts, found_counts), (asked_effects, found_effects)):
+        for name in asked:
+            shares = (100 * counted[name] / len(damaged) for counted in (asked, found))
+            rows.append([f"{name}, of what is not clean", *(f"{share:.1f}" for share in shares)])
     absent = sum(d.content.absent is not None for d in drafts)
     rows.append(["names an effect that is not there", "", f"{100 * absent / SAMPLES:.1f}"])
     return table(["share of samples", "asked (%)", "found (%)"], rows)
