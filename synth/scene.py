@@ -25,7 +25,7 @@ MODALITIES: dict[Task, dict[ImageName, Modality]] = {
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
-AIRLIGHT_COLOUR = 0.7  # how far haze takes the colour of the light: what scatters it is lit by the sky as well
+AIRLIGHT_COLOUR = 0.3  # how far haze takes the warmth of what is bright: most of it is the colour of things
 TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
 WIND_SPREAD_M_S = 2.0
 FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35°)

@@ -14,6 +14,7 @@ from synth.pixels import Floats
 from synth.scene import View
 from synth.streams import field_seed
 
+BEND = 0.9  # of the severity: a path of less than a pixel costs little
 LONGEST = 0.06  # path at severity 1, as a share of the width at 256 px: 15 px there
 SHAKE_CHANCE = 0.6
 STEPS = 96  # in time, along a shaken path
@@ -63,7 +64,7 @@ class Motion(Degradation[MotionParams]):
         angle = rng.uniform(0, 360)
         seed = field_seed(rng)
         lamps = fixed.get("lamps", draw_lamps(rng, view))
-        length = fixed["length"] if severity is None else in_pixels(LONGEST, view.size[1]) * severity
+        length = fixed["length"] if severity is None else in_pixels(LONGEST, view.size[1]) * severity**BEND
         return MotionParams(length, int(fixed.get("shake", shake)), float(fixed.get("angle", angle)), seed, lamps)
 
     def apply(self, image: Floats, params: MotionParams, view: View) -> Floats:
