@@ -27,7 +27,7 @@ def in_pixels(share: float, width: int) -> float:
 
     In a photograph the same power lies in each octave of frequency (Field, 1987): what a blur costs follows from its
     pixels, almost whatever the width. In exact proportion to the width the same severity would cost a picture of 512 px
-    up to 8 dB more than the same picture at 128 px (bench/severity.py, Kodak); with this power it is within 1 dB.
+    several dB more than the same picture at 128 px; with this power it is within 1 dB (bench/severity.py, Kodak).
     """
     return share * USUAL_WIDTH * (width / USUAL_WIDTH) ** GROWTH
 
