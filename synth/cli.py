@@ -24,11 +24,6 @@ app = typer.Typer(
 LISTED = 10  # pairs left out that are named one by one
 
 
-@app.callback()
-def _commands() -> None:
-    """Keep a name for each command, also while there are few."""
-
-
 @app.command()
 def generate(
     recipe: Annotated[str, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")],

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -60,6 +61,13 @@ class Scene:
     gain: dict[ImageName, float]
     gain_kind: GainKind
     night: float = 0.0
+
+    @cached_property
+    def far_m(self) -> float:
+        """The 90th percentile of the crop's distances in metres, from every so many rows and columns: what the
+        severity of haze, and the veils of rain and snow, count for."""
+        step = max(1, min(self.depth.shape) // 64)
+        return float(np.percentile(self.depth[::step, ::step], 90))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,7 @@ from synth.pixels import Floats, luma
 from synth.scene import View
 from synth.streams import field_seed
 
-FAR_PERCENTILE = 90  # of the crop's distances: what the severity counts for
-OPTICAL_DEPTH = 3.0  # there, at severity 1: a twentieth of the light comes through
+OPTICAL_DEPTH = 3.0  # at the scene's `far_m`, at severity 1: a twentieth of the light comes through
 BEND = 1.3  # of the severity, so that equal steps look like equal steps
 CONTRAST_LIMIT = 3.912  # -ln 0.02: an object is visible until 2% of its contrast is left (Koschmieder)
 INFRARED_SHARE = (0.15, 0.5)  # of the visible optical depth: long waves pass small drops
@@ -86,9 +85,7 @@ class Haze(Degradation[HazeParams]):
         elif severity == 0:
             visibility = None
         else:
-            step = max(1, min(view.size) // 64)  # every so many rows and columns tell the percentile well enough
-            far = float(np.percentile(view.scene.depth[::step, ::step], FAR_PERCENTILE))
-            visibility = CONTRAST_LIMIT * far / (OPTICAL_DEPTH * severity**BEND)
+            visibility = CONTRAST_LIMIT * view.scene.far_m / (OPTICAL_DEPTH * severity**BEND)
         return HazeParams(
             visibility_m=visibility,
             airlight=_airlight(view),

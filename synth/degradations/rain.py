@@ -34,7 +34,6 @@ TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 150, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
 SEEN_THICKNESS = (0.45, 0.8)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.4, 1.2)  # optical thickness at the 90th percentile of distance, at severity 1
-FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 SHINE = Shine(local=0.4, colour=0.15, albedo=1.4)  # a drop shows more of the sky than of what stands behind it
 
@@ -102,7 +101,7 @@ class Rain(Degradation[RainParams]):
         return RainParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
             visibility_gain=seen / _opacity(TYPICAL_MM, speed * exposure),
-            veil_gain=veil / (extinction(HEAVIEST) * float(np.percentile(scene.depth, FAR_PERCENTILE))),
+            veil_gain=veil / (extinction(HEAVIEST) * scene.far_m),
             thickness_share=share if view.modality == "infrared" else 1.0,
             slant=math.degrees(math.atan2(scene.wind[0], speed)),
             streak_px=scene.focal_px * math.hypot(speed, scene.wind[0]) * exposure,

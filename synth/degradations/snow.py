@@ -38,7 +38,6 @@ LONGEST_EXPOSURE_S = 1 / 90  # photographs that show flakes were taken with shut
 FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.6, 2.0)  # optical thickness at the 90th percentile of distance, at severity 1
-FAR_PERCENTILE = 90
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
 SHINE = Shine(local=0.3, colour=0.1, albedo=1.4)  # flakes scatter the light of the whole sky
 THICKNESS = 1.3  # optical, of a typical flake in focus that stands still
@@ -110,7 +109,7 @@ class Snow(Degradation[SnowParams]):
         speed = math.hypot(wind, FALL_M_S)
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=thickness / (extinction(HEAVIEST) * float(np.percentile(scene.depth, FAR_PERCENTILE))),
+            veil_gain=thickness / (extinction(HEAVIEST) * scene.far_m),
             thickness_share=share if view.modality == "infrared" else 1.0,
             slant=math.degrees(math.atan2(wind, FALL_M_S)),
             dash_px=scene.focal_px * speed * min(scene.exposure_s, LONGEST_EXPOSURE_S),
