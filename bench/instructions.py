@@ -21,7 +21,8 @@ from synth.instructions.content import mentions
 from synth.instructions.grammar import compose
 from synth.pixels import Bytes, in_colour
 from synth.plan import Plan, make_plan
-from synth.recipe import Recipe, find_recipe, load_recipe
+from synth.recipe import Recipe
+from synth.recipe_file import find_recipe, load_recipe
 from synth.sample import render
 from synth.scene import Scene, View
 from synth.streams import stream

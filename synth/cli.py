@@ -43,7 +43,7 @@ def generate(
     from synth.engines import local
     from synth.generate import check_folder, claimed, finish, missing_shards
     from synth.plan import make_plan
-    from synth.recipe import find_recipe, load_recipe
+    from synth.recipe_file import find_recipe, load_recipe
 
     overrides = {"samples": limit, "samples_per_shard": samples_per_shard}
     loaded = load_recipe(find_recipe(recipe), {key: value for key, value in overrides.items() if value is not None})

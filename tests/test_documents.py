@@ -19,7 +19,8 @@ def blocks(document: str, language: str) -> list[str]:
 def test_the_readmes_recipe_is_the_one_that_ships():
     import yaml
 
-    from synth.recipe import Recipe, find_recipe, load_recipe
+    from synth.recipe import Recipe
+    from synth.recipe_file import find_recipe, load_recipe
 
     shown = Recipe.model_validate(yaml.safe_load(blocks("README.md", "yaml")[0]))
     assert shown == load_recipe(find_recipe("mef_haze"))

@@ -11,7 +11,8 @@ from synth.errors import UserError
 from synth.instructions.grammar import _PHRASES, MOST_NAMED, PHRASED, Mention, clauses, compose, split_of
 from synth.instructions.own import load_sentences
 from synth.plan import Plan, make_plan
-from synth.recipe import Recipe, find_recipe, load_recipe
+from synth.recipe import Recipe
+from synth.recipe_file import find_recipe, load_recipe
 from synth.sample import render
 
 LEXICON = {

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from synth.errors import UserError
-from synth.recipe import Recipe, find_recipe, load_recipe
+from synth.recipe import Recipe
+from synth.recipe_file import find_recipe, load_recipe
 
 BASE = """
 name: test
