@@ -50,7 +50,7 @@ def damaged(image: Bytes, effect: str, severity: float, seed: int) -> Bytes:
     """One effect on one photograph as a visible image."""
     backdrop = look("vif", image, image, None, "distance")
     scene = draw_scene("vif", seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
-    return fall("vif", image, image, scene, [EffectSpec(effect, (severity, severity), (), "a")], seed, 0)[0]
+    return fall("vif", image, image, scene, [EffectSpec(effect, (severity, severity), (), "a")], seed, 0)[0].image
 
 
 def effect_rows() -> Bytes:
@@ -109,8 +109,9 @@ def _pair_strip(task: Task, pair: CleanPair, effect: str, seed: int) -> Bytes:
     scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
     cells, b = [pair.a], pair.b
     for severity in (0.3, 0.6, 0.9):
-        a, b, _ = fall(task, pair.a, pair.b, scene, [EffectSpec(effect, (severity, severity))], seed, 0)
-        cells.append(a)
+        fallen, other, _ = fall(task, pair.a, pair.b, scene, [EffectSpec(effect, (severity, severity))], seed, 0)
+        cells.append(fallen.image)
+        b = other.image
     width = round(pair.a.shape[1] * REAL_HEIGHT / pair.a.shape[0])
     fitted = [cv2.resize(in_colour(x), (width, REAL_HEIGHT), interpolation=cv2.INTER_AREA) for x in [*cells, pair.b, b]]
     return np.hstack(fitted)

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from synth import codecs, light
-from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_order
+from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw, in_order
 from synth.degradations.settings import parse_effect
 from synth.depth import distance_share, proxy
 from synth.errors import UnreadableError, UserError, listed
@@ -54,7 +54,7 @@ def look(
 
 def fall(
     task: Task, a: Bytes, b: Bytes, scene: Scene, specs: Sequence[EffectSpec], seed: int, group: int
-) -> tuple[Bytes, Bytes, list[Applied]]:
+) -> tuple[Damaged, Damaged, list[Applied]]:
     """Draw effects for a clean pair and apply them, in the order given. Returns both images and what fell on them."""
     views = views_of(task, a, b, scene)
     applied = draw_all(specs, views, seed, group)
@@ -73,14 +73,14 @@ def draw_all(specs: Sequence[EffectSpec], views: dict[ImageName, View], seed: in
 
 def damage_pair(
     task: Task, a: Bytes, b: Bytes, views: dict[ImageName, View], applied: Sequence[Applied]
-) -> tuple[Bytes, Bytes]:
+) -> tuple[Damaged, Damaged]:
     """Both images with what was drawn for them."""
     if task != "mef":
-        return damage(a, applied, views["a"], None), damage(b, applied, views["b"], None)
+        return damage_into_file(a, applied, views["a"], None), damage_into_file(b, applied, views["b"], None)
     gain_a, gain_b = views["a"].gain, views["b"].gain
     return (
-        damage(a, applied, views["a"], lambda: light.unclip(a, b, gain_a, gain_b)),
-        damage(b, applied, views["b"], lambda: light.unclip(b, a, gain_b, gain_a)),
+        damage_into_file(a, applied, views["a"], lambda: light.unclip(a, b, gain_a, gain_b)),
+        damage_into_file(b, applied, views["b"], lambda: light.unclip(b, a, gain_b, gain_a)),
     )
 
 
@@ -150,7 +150,7 @@ def degrade(
         "scene": scene_record(scene),
         "seed": seed,
     }
-    return Degraded(out_a, out_b, record)
+    return Degraded(out_a.image, out_b.image, record)
 
 
 def degrade_files(

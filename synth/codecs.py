@@ -14,6 +14,7 @@ from synth.pixels import Bytes, Floats
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 SUBSAMPLING = ("420", "422", "444")
+FINE = 95  # quality of an input that is stored as JPEG, without chroma subsampling
 MOST_PIXELS = 1 << 30  # OpenCV's own limit: a file that claims more is not decoded
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 

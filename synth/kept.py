@@ -26,7 +26,7 @@ def keep(
     kept = [item for item in applied if item.asked == "keep"]
     if drawn.task == "vif" and kind == "gradient":
         a, b = damage_pair("vif", clean.a, clean.b, views_of("vif", clean.a, clean.b, scene), kept)
-        return gradient.fuse("vif", a, b, gradient.choose(clean.a, clean.b))
+        return gradient.fuse("vif", a.image, b.image, gradient.choose(clean.a, clean.b))
     own_light = measure("mff", target, target)
     share = scene.depth / scene.depth_range_m
     own = draw_scene(drawn.task, seed, drawn.group, share, scene.depth_kind, own_light)

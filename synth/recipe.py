@@ -206,7 +206,9 @@ class Recipe(_Part):
     instructions: Instructions = Instructions()
     store: tuple[Literal["clean"], ...] = ()
     """`clean` keeps the clean pair beside the degraded one, for evaluation."""
-    encoding: Literal["png"] = "png"
+    encoding: Literal["png", "jpeg95"] = "png"
+    """Of the inputs: lossless, or JPEG of quality 95 without chroma subsampling: faster, a third of the size, 41 dB.
+    Where JPEG is the last effect on an image, its own bytes are stored in either case. Targets and clean pairs: PNG."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """The record of a sample: everything that was drawn, as shards/FORMAT.md has it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from synth.degradations.engine import Applied
 from synth.instructions.grammar import Instruction
 from synth.pairs.base import CleanPair
 from synth.pixels import channels
-from synth.scene import IMAGES, MODALITIES, Scene, scene_record
+from synth.scene import IMAGES, MODALITIES, ImageName, Scene, scene_record
 
 if TYPE_CHECKING:
     from synth.draft import Draft
@@ -30,6 +31,7 @@ def make_record(
     scene: Scene,
     clean: CleanPair,
     window: Window,
+    encodings: Mapping[ImageName, str],
     target: dict[str, Any],
 ) -> dict[str, Any]:
     """The record, its keys in the order of shards/FORMAT.md."""
@@ -54,6 +56,7 @@ def make_record(
                 "modality": MODALITIES[drawn.task][name],
                 "channels": channels(image),
                 "source_channels": source_channels,
+                "encoding": encodings[name],
             }
             for name, image, source_channels in images
         },

@@ -1,5 +1,6 @@
 """One sample: a pure function of a plan (a recipe and its pairs) and an index. The heart of the tool."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -7,7 +8,7 @@ from typing import Any, TypeAlias
 from synth.apply import Backdrop, fall, look
 from synth.cache import BoundedCache
 from synth.crop import Window, cut, draw_window
-from synth.degradations.engine import Applied
+from synth.degradations.engine import Applied, Damaged
 from synth.draft import Draft, draft
 from synth.errors import UnreadableError
 from synth.instructions.content import mentions
@@ -18,7 +19,7 @@ from synth.pairs.base import CleanPair, PairRef
 from synth.pixels import Bytes
 from synth.plan import Plan
 from synth.record import make_record
-from synth.scene import DepthKind, draw_scene
+from synth.scene import IMAGES, DepthKind, ImageName, Scene, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
@@ -31,7 +32,8 @@ Whole: TypeAlias = tuple[CleanPair, Backdrop]  # a pair as it stands on disk, an
 class Sample:
     """A finished sample. Images are (H, W) or (H, W, 3) sRGB bytes of one size.
 
-    clean_a, clean_b: None where the recipe does not store them. record: as in shards/FORMAT.md.
+    clean_a, clean_b: None where the recipe does not store them. record: as in shards/FORMAT.md. files: the JPEG files
+    that a and b were decoded from, of those whose last effect is JPEG; they are what is stored.
     """
 
     a: Bytes
@@ -40,12 +42,42 @@ class Sample:
     clean_a: Bytes | None
     clean_b: Bytes | None
     record: dict[str, Any]
+    files: Mapping[ImageName, bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A degraded pair, and all that its target, its sentence and its record follow from.
+
+    clean: the pair's window. applied: what fell on it, in order.
+    """
+
+    drawn: Draft
+    clean: CleanPair
+    window: Window
+    scene: Scene
+    a: Damaged
+    b: Damaged
+    applied: list[Applied]
 
 
 def render(plan: Plan, index: int) -> Sample:
     """The sample of an index: the same bytes in any process, in any order. Raises UnreadableError."""
-    recipe, drawn = plan.recipe, draft(plan, index)
-    network = recipe.depth_network
+    recipe, made = plan.recipe, make_inputs(plan, draft(plan, index))
+    drawn, clean = made.drawn, made.clean
+    target_kind = kind_for(recipe.tasks[drawn.task].target, clean.gt is not None)
+    if target_kind is None:
+        raise UnreadableError("no gt, and the recipe's target is given")
+    fusion = None if recipe.target_network is None else recipe.target_network.onnx
+    target, target_record = make_target(target_kind, drawn.task, clean, onnx=fusion)
+    if drawn.content.kept:
+        target = keep(drawn, clean, target, target_kind, made.scene, made.applied, recipe.seed)
+    return finish(plan, made, target, target_record)
+
+
+def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
+    """The degraded pair of a sample, without its target. Raises UnreadableError."""
+    recipe, network = plan.recipe, plan.recipe.depth_network
     whole, backdrop = _load(drawn.pair, None if network is None else (network.onnx, network.kind))
     size, seed, group = recipe.crop.size, recipe.seed, drawn.group
     height, width = whole.a.shape[:2]
@@ -56,17 +88,25 @@ def render(plan: Plan, index: int) -> Sample:
     a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
     kept = drawn.content.kept
     applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in applied]
-    instruction = _instruction(plan, drawn, applied)
-    target_kind = kind_for(recipe.tasks[drawn.task].target, clean.gt is not None)
-    if target_kind is None:
-        raise UnreadableError("no gt, and the recipe's target is given")
-    fusion = None if recipe.target_network is None else recipe.target_network.onnx
-    target, target_record = make_target(target_kind, drawn.task, clean, onnx=fusion)
-    if kept:
-        target = keep(drawn, clean, target, target_kind, scene, applied, seed)
+    return Inputs(drawn, clean, window, scene, a, b, applied)
+
+
+def finish(plan: Plan, made: Inputs, target: Bytes, target_record: dict[str, Any]) -> Sample:
+    """The sample of a degraded pair and its target: with its sentence and its record."""
+    recipe, clean = plan.recipe, made.clean
+    files: dict[ImageName, bytes] = {}
+    if made.a.file is not None:
+        files["a"] = made.a.file
+    if made.b.file is not None:
+        files["b"] = made.b.file
+    encodings: dict[ImageName, str] = {name: "jpeg" if name in files else recipe.encoding for name in IMAGES}
+    instruction = _instruction(plan, made.drawn, made.applied)
+    record = make_record(
+        plan, made.drawn, instruction, made.applied, made.scene, clean, made.window, encodings, target_record
+    )
     stored = "clean" in recipe.store
-    record = make_record(plan, drawn, instruction, applied, scene, clean, window, target_record)
-    return Sample(a, b, target, clean.a if stored else None, clean.b if stored else None, record)
+    clean_a, clean_b = (clean.a, clean.b) if stored else (None, None)
+    return Sample(made.a.image, made.b.image, target, clean_a, clean_b, record, files)
 
 
 def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instruction:

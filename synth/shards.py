@@ -14,12 +14,12 @@ from typing import IO, Any, Self
 from synth import codecs
 from synth.draft import Draft
 from synth.errors import UserError
+from synth.pixels import Bytes
 from synth.record import key_of
 from synth.sample import Sample
+from synth.scene import ImageName
 
 MEMBERS = ("a", "b", "clean_a", "clean_b", "json", "target")  # the order in the tar: by name, as webdataset writes
-SUFFIX = {"a": "a.png", "b": "b.png", "clean_a": "clean_a.png", "clean_b": "clean_b.png", "json": "json"}
-SUFFIX["target"] = "target.png"
 PART = ".part-"  # how unfinished files begin; what a killed run leaves is swept away by the next
 
 
@@ -59,8 +59,8 @@ class ShardWriter:
     def add(self, draft: Draft, sample: Sample) -> None:
         """Append the members of a sample, and its row."""
         members = {
-            "a": codecs.encode_png(sample.a),
-            "b": codecs.encode_png(sample.b),
+            "a": _stored(sample, "a", sample.a),
+            "b": _stored(sample, "b", sample.b),
             "json": json.dumps(sample.record, ensure_ascii=False, separators=(",", ":")).encode(),
             "target": codecs.encode_png(sample.target),
         }
@@ -78,7 +78,7 @@ class ShardWriter:
         }
         for name in (name for name in MEMBERS if name in members):
             data = members[name]
-            file_name = f"{draft.key}.{SUFFIX[name]}"
+            file_name = f"{draft.key}.{name}{_suffix(record, name)}"
             row |= {
                 f"{name}_name": file_name,
                 f"{name}_offset": self._append(file_name, data),
@@ -98,6 +98,20 @@ class ShardWriter:
         info.size, info.mtime, info.mode = len(data), 0, 0o444
         self.tar.addfile(info, io.BytesIO(data))
         return header_at + tarfile.BLOCKSIZE
+
+
+def _stored(sample: Sample, name: ImageName, image: Bytes) -> bytes:
+    """The bytes of an input: those of its own JPEG where that was its last effect, else as the recipe encodes it."""
+    if name in sample.files:
+        return sample.files[name]
+    as_png = sample.record["images"][name]["encoding"] == "png"
+    return codecs.encode_png(image) if as_png else codecs.encode_jpeg(image, codecs.FINE)
+
+
+def _suffix(record: dict[str, Any], member: str) -> str:
+    if member == "json":
+        return ""
+    return ".png" if record["images"].get(member, {}).get("encoding", "png") == "png" else ".jpg"
 
 
 def _row(draft: Draft, status: str, reason: str | None) -> dict[str, Any]:

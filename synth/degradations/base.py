@@ -95,6 +95,10 @@ class Degradation(ABC, Generic[Params]):
     def apply(self, image: NDArray[Any], params: Params, view: View) -> NDArray[Any]:
         """The damaged image, of the same shape and dtype, in `domain`; `image` itself is not written to."""
 
+    def file(self, image: NDArray[Any], params: Params, view: View) -> bytes | None:
+        """The file that `apply` decodes its image from, of an effect that is a way through a codec; else None."""
+        return None
+
 
 REGISTRY: dict[str, Degradation[Any]] = {}
 

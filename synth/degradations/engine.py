@@ -8,6 +8,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from synth import pixels
+from synth.codecs import decode_jpeg
 from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity
 from synth.pixels import Bytes, Floats
 from synth.scene import IMAGES, ImageName, View
@@ -116,21 +117,39 @@ def _draw_quantity(quantity: Quantity, values: tuple[float, ...], seed: int, gro
     return float(rng.uniform(low, high))
 
 
+@dataclass(frozen=True, eq=False)
+class Damaged:
+    """An image after its effects. file: what it was decoded from, where its last effect is a way through a codec."""
+
+    image: Bytes
+    file: bytes | None = None
+
+
 def damage(image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None) -> Bytes:
     """One image through its effects, in the order given, from bytes to bytes.
 
     unclipped: the image in linear light with its clipped pixels refilled, asked for only where an effect mixes light;
     None where there is nothing to refill from. Between effects of one domain nothing is converted or rounded.
     """
+    return damage_into_file(image, applied, view, unclipped).image
+
+
+def damage_into_file(
+    image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None
+) -> Damaged:
+    """The same, with the file that it ends in."""
     array: NDArray[Any] = image
     domain = Domain.BYTES
-    for number, step in enumerate(step for step in applied if step.image == view.name and step.severity != 0):
-        wanted = step.degradation.domain
+    steps = [step for step in applied if step.image == view.name and step.severity != 0]
+    for number, step in enumerate(steps):
+        effect, wanted = step.degradation, step.degradation.domain
         if number == 0 and wanted is Domain.LINEAR and unclipped is not None:
             array, domain = unclipped(), wanted
-        array = step.degradation.apply(_convert(array, domain, wanted), step.params, view)
-        domain = wanted
-    return _convert(array, domain, Domain.BYTES)
+        array = _convert(array, domain, wanted)
+        if step is steps[-1] and (file := effect.file(array, step.params, view)) is not None:
+            return Damaged(decode_jpeg(file), file)
+        array, domain = effect.apply(array, step.params, view), wanted
+    return Damaged(_convert(array, domain, Domain.BYTES))
 
 
 def _convert(array: NDArray[Any], source: Domain, wanted: Domain) -> NDArray[Any]:

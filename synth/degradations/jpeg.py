@@ -64,15 +64,19 @@ class Jpeg(Degradation[JpegParams]):
         return JpegParams(quality, subsampling, times, *before)
 
     def apply(self, image: Bytes, params: JpegParams, view: View) -> Bytes:
+        data = self.file(image, params, view)
+        return image.copy() if data is None else decode_jpeg(data)
+
+    def file(self, image: Bytes, params: JpegParams, view: View) -> bytes | None:
         if params.quality is None:
-            return image.copy()
+            return None
         if params.times == 2:
             x, y = params.shift
             height, width = image.shape[:2]
             larger = cv2.copyMakeBorder(image, y, 0, x, 0, cv2.BORDER_REFLECT_101) if x or y else image
             first = decode_jpeg(encode_jpeg(larger, finer_quality(params.quality, params.finer), params.subsampling))
             image = np.ascontiguousarray(first[y : y + height, x : x + width])
-        return decode_jpeg(encode_jpeg(image, params.quality, params.subsampling))
+        return encode_jpeg(image, params.quality, params.subsampling)
 
 
 def finer_quality(quality: int, share: float) -> int:

@@ -17,7 +17,7 @@ def test_vif_with_equal_images_keeps_an_effect_as_if_it_fell_on_the_fused_image(
     image = photograph(96, 128)
     views = views_of("vif", image, image, scene(96, 128))
     applied = draw_all([EffectSpec("haze", (0.6, 0.6), (), "a")], views, 3, 0)
-    hazy, _ = damage_pair("vif", image, image, views, applied)
+    hazy = damage_pair("vif", image, image, views, applied)[0].image
     choices = gradient.choose(image, image)
     fused_after = gradient.fuse("vif", hazy, hazy, choices)
     fused = gradient.fuse("vif", image, image, choices)
