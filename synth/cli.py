@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.errors import UserError
+from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
-    from synth.generate import Summary
     from synth.plan import Plan
     from synth.scene import DepthKind, Task
 
@@ -24,50 +23,128 @@ app = typer.Typer(
 LISTED = 10  # pairs left out that are named one by one
 
 
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="A recipe: a YAML file, or the name of one that ships with the tool.")
+]
+OutOption = Annotated[
+    str | None,
+    typer.Option("--out", help="A folder, or a URL (s3://bucket/prefix). Default: shards/NAME."),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", help="Pairs to use instead of the recipe's: ROOT/<task>/<stem>/ or ROOT/<stem>/."),
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", help="The number of samples, instead of the recipe's.")]
+PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", help="Instead of the recipe's.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes. Default: one for each core, or what the cluster has.")
+]
+EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Of a Ray cluster to join; none starts one here.")]
+PairsLimitOption = Annotated[
+    int, typer.Option("--max-failed-pairs", min=1, help="Stop once so many pairs cannot be read …")
+]
+ShareLimitOption = Annotated[
+    float, typer.Option("--max-failed-share", min=0, max=1, help="… and over this share of all pairs.")
+]
+
+
 @app.command()
 def generate(
-    recipe: Annotated[str, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")],
-    out: Annotated[Path | None, typer.Option(help="The dataset's folder. Default: shards/NAME.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Pairs to use instead of the recipe's: ROOT/<task>/<stem>/ or ROOT/<stem>/.")
+    recipe: RecipeOption,
+    out: OutOption = None,
+    data: DataOption = None,
+    limit: LimitOption = None,
+    samples_per_shard: PerShardOption = None,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    extend: Annotated[int | None, typer.Option(min=1, help="Make a dataset larger: samples in all.")] = None,
+    shard_range: Annotated[
+        str | None, typer.Option(help="Make these shards alone, FIRST:END (without END); `synth finish` closes.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="The number of samples, instead of the recipe's.")] = None,
-    samples_per_shard: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")] = None,
+    max_failed_pairs: PairsLimitOption = 10,
+    max_failed_share: ShareLimitOption = 0.05,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove another recipe's shards from the folder first.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, say what is left out and why, and stop.")] = False,
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
-    from synth.engines import local
-    from synth.generate import check_folder, claimed, finish, missing_shards
-    from synth.plan import make_plan
-    from synth.recipe_file import find_recipe, load_recipe
+    from synth import console
+    from synth.engines import engine_of
+    from synth.generate import FailureLimit
+    from synth.generate import generate as make
+    from synth.storage import open_storage
 
-    overrides = {"samples": limit, "samples_per_shard": samples_per_shard}
-    loaded = load_recipe(find_recipe(recipe), {key: value for key, value in overrides.items() if value is not None})
-    plan = make_plan(loaded, data)
-    out = out or Path("shards") / loaded.name
-    _say_plan(plan, listed=len(plan.left_out) if dry_run else LISTED)
+    if limit is not None and extend is not None:
+        raise UserError("--limit and --extend both name the number of samples: give one of them")
+    plan = _plan(recipe, data, extend or limit, samples_per_shard)
+    console.say_plan(plan, listed=len(plan.left_out) if dry_run else LISTED)
+    part = None if shard_range is None else _part(shard_range, len(plan.shards))
+    if part is not None and (overwrite or extend is not None):
+        raise UserError("--shard-range makes a part of one dataset: --overwrite and --extend are for the whole of it")
     if dry_run:
         return
-    check_folder(out)
-    with claimed(out):
-        missing = missing_shards(plan, out, overwrite)
-        try:
-            if missing:
-                samples = sum(shard.stop - shard.start for shard in missing)
-                with _progress(loaded.name, samples) as advance:
-                    local.run(plan, missing, out, workers or local.default_workers(), advance)
-            summary = finish(plan, out, made=len(missing))
-        except KeyboardInterrupt:
-            typer.echo("synth: interrupted; finished shards stay: run the same command to go on", err=True)
-            raise typer.Exit(130) from None
-        except OSError as error:
-            typer.echo(f"synth: {error}; finished shards stay: mend it and run the same command to go on", err=True)
-            raise typer.Exit(1) from None
-    _say_summary(summary, out)
+    chosen = engine_of(engine, workers, address)
+    storage = open_storage(out or Path("shards") / plan.recipe.name)
+    storage.prepare()
+    stop = FailureLimit(max_failed_pairs, max_failed_share)
+    with storage.claimed(shared=part is not None), console.run(plan, storage) as progress:
+        summary = make(plan, storage, chosen, progress, stop, overwrite, extend is not None, part)
+    if summary is None:
+        typer.echo(f"{storage.url}: shards {shard_range} stand; once all parts do: synth finish")
+    else:
+        console.say_summary(summary, storage)
+
+
+@app.command()
+def retry(
+    recipe: RecipeOption,
+    out: OutOption = None,
+    data: DataOption = None,
+    limit: LimitOption = None,
+    samples_per_shard: PerShardOption = None,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    max_failed_pairs: PairsLimitOption = 10,
+    max_failed_share: ShareLimitOption = 0.05,
+) -> None:
+    """Make the failed samples of a dataset again, once their sources are mended; all others stay as they are."""
+    from synth import console
+    from synth.engines import engine_of
+    from synth.generate import FailureLimit
+    from synth.generate import retry as mend
+    from synth.storage import open_storage
+
+    plan = _plan(recipe, data, limit, samples_per_shard)
+    chosen = engine_of(engine, workers, address)
+    storage = open_storage(out or Path("shards") / plan.recipe.name)
+    storage.prepare()
+    with storage.claimed(), console.run(plan, storage) as progress:
+        summary = mend(plan, storage, chosen, progress, FailureLimit(max_failed_pairs, max_failed_share))
+    console.say_summary(summary, storage)
+
+
+@app.command()
+def finish(
+    recipe: RecipeOption,
+    out: OutOption = None,
+    data: DataOption = None,
+    limit: LimitOption = None,
+    samples_per_shard: PerShardOption = None,
+) -> None:
+    """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
+    from synth import console
+    from synth.generate import close
+    from synth.storage import open_storage
+
+    plan = _plan(recipe, data, limit, samples_per_shard)
+    storage = open_storage(out or Path("shards") / plan.recipe.name)
+    with storage.claimed():
+        summary = close(plan, storage)
+    console.say_summary(summary, storage)
 
 
 @app.command()
@@ -124,56 +201,20 @@ def _task(name: str) -> "Task":
     return tasks[name]
 
 
-def _say_plan(plan: "Plan", listed: int) -> None:
-    recipe = plan.recipe
-    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {len(plan.shards)} shards")
-    for pool in plan.pools:
-        typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
-    for item in plan.left_out[:listed]:
-        typer.echo(f"  left out: {item.scene}: {item.reason}")
-    if len(plan.left_out) > listed:
-        typer.echo(f"  left out: {len(plan.left_out) - listed} more; --dry-run lists them all")
+def _plan(recipe: str, data: str | None, samples: int | None, samples_per_shard: int | None) -> "Plan":
+    from synth.plan import make_plan
+    from synth.recipe_file import find_recipe, load_recipe
+
+    given = {"samples": samples, "samples_per_shard": samples_per_shard}
+    overrides = {key: value for key, value in given.items() if value is not None}
+    return make_plan(load_recipe(find_recipe(recipe), overrides), None if data is None else Path(data))
 
 
-def _say_summary(summary: "Summary", out: Path) -> None:
-    typer.echo(
-        f"{out}: {summary.samples} samples in {summary.shards} shards ({summary.made} made now), "
-        f"{summary.bytes / 1e6:.1f} MB"
-    )
-    for reason, times in summary.reasons.most_common():
-        typer.echo(f"  failed: {times} samples: {reason}", err=True)
-    if summary.samples == 0:
-        raise UserError(f"{out}: every sample failed; mend the sources, then remove the folder and run again")
-
-
-class _progress:
-    """A bar with samples a second; as a context it gives the function that sets how many are done."""
-
-    def __init__(self, name: str, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task(name, total=total, rate="")
-
-    def __enter__(self) -> "_progress":
-        self._bar.start()
-        return self
-
-    def __call__(self, done: int) -> None:
-        elapsed = self._bar.tasks[0].elapsed or 0
-        rate = f"{done / elapsed:.1f} samples/s" if elapsed > 0 else ""
-        self._bar.update(self._task, completed=done, rate=rate)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+def _part(text: str, shards: int) -> slice:
+    first, colon, end = text.partition(":")
+    if not (colon and first.isdecimal() and end.isdecimal() and int(first) < int(end) and int(first) < shards):
+        raise UserError(f"--shard-range {text}: must be FIRST:END, FIRST below END and below {shards}, as 0:100")
+    return slice(int(first), int(end))
 
 
 def main() -> None:
@@ -183,6 +224,9 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(2)
+    except StoppedError as error:
+        typer.echo(f"synth: {error}", err=True)
+        sys.exit(error.code)
     except OSError as error:
         typer.echo(f"synth: {error.filename or ''}: {error.strerror or error}; name another path", err=True)
         sys.exit(2)

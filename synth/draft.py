@@ -15,7 +15,10 @@ from synth.streams import stream
 
 @dataclass(frozen=True)
 class Draft:
-    """What is known of a sample before its pair is read; a failed one has no more."""
+    """What is known of a sample before its pair is read; a failed one has no more.
+
+    pair_number: of its pair among all of the plan.
+    """
 
     index: int
     group: int
@@ -23,6 +26,7 @@ class Draft:
     content: Content
     pair: PairRef
     effects: tuple[EffectSpec, ...]
+    pair_number: int
 
     @property
     def key(self) -> str:
@@ -36,14 +40,14 @@ def draft(plan: Plan, index: int) -> Draft:
     seed = recipe.seed
     kinds = recipe.instructions.kinds
     task = plan.draw_task(stream(seed, group, "task"))
-    pair = plan.draw_pair(task, stream(seed, group, "pair"))
+    number, pair = plan.draw_pair(task, stream(seed, group, "pair"))
     if stream(seed, group, "clean").random() < kinds.get("clean", 0):
-        return Draft(index, group, task, Content("clean"), pair, ())
+        return Draft(index, group, task, Content("clean"), pair, (), number)
     effects = _draw_effects(recipe.tasks[task].degradations, seed, group)
     chance = plan.partial_chance(task)
     first = recipe.instructions.per_pair > 1 and index == group
     content = draw_content(effects, kinds, chance, first, stream(seed, index, "instruction.kind"))
-    return Draft(index, group, task, content, pair, effects)
+    return Draft(index, group, task, content, pair, effects, number)
 
 
 def _draw_effects(degradations: Degradations, seed: int, group: int) -> tuple[EffectSpec, ...]:

@@ -11,6 +11,17 @@ class UserError(Exception):
     """
 
 
+class StoppedError(Exception):
+    """A run that ended before its time: killed, interrupted, or out of disk or sources. The same command goes on.
+
+    code: what the command line exits with, after it printed the one line.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class UnreadableError(Exception):
     """A source file that cannot be used. Its samples become rows with this reason, which names no folder."""
 

@@ -1,233 +1,240 @@
-"""From a plan to a dataset on disk: what is there already, what is missing, and the end of a run."""
+"""From a plan to a dataset: what is there already, what is missing, who makes it, and when to give up."""
 
-import fcntl
-import hashlib
-import json
-import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from synth.degradations import effects
+from synth.dataset import (
+    DATASET,
+    Standing,
+    Summary,
+    another,
+    finish,
+    is_ours,
+    is_shard,
+    metadata,
+    survey,
+    write_dataset,
+)
 from synth.draft import draft
-from synth.errors import UnreadableError, UserError
+from synth.errors import StoppedError, UnreadableError, UserError
 from synth.plan import Plan, Shard
-from synth.record import FORMAT_VERSION
-from synth.sample import render
-from synth.shards import PART, ShardWriter, atomic, read_metadata, read_rows, sidecar
+from synth.sample import Sample, render
+from synth.shards import Hashed, ShardWriter, read_rows, sidecar
+from synth.storage import Storage
 
-LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg")  # those that decide pixels
-DATASET = "dataset.json"
-SIX_DIGITS = "[0-9]" * 6  # what a shard is called
+
+class Report(Protocol):
+    """What a shard in the making tells of itself."""
+
+    def done(self, samples: int) -> None:
+        """So many of the shard's samples are made."""
+
+    def failed(self, pair: int) -> None:
+        """The pair of this number in the plan could not be read."""
+
+
+class Watch(Protocol):
+    """What an engine tells of its run, now and then. May raise, which ends the run."""
+
+    def __call__(self, done: int, failed_pairs: int) -> None:
+        """done: samples so far. failed_pairs: different pairs that could not be read, those of earlier runs too."""
+
+
+Progress = Callable[[int, int], None]  # samples done, of how many, in this run
+Job = Callable[[Plan, Shard, Storage, Report], None]
+
+
+class Engine(Protocol):
+    """Who runs a job on each of some shards: in any order, in other processes or on other machines.
+
+    failed: numbers of pairs that failed in earlier runs. Raises StoppedError where a worker is lost for good, and what
+    a job or `watch` raises.
+    """
+
+    def __call__(
+        self, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What stands in a finished dataset."""
+class FailureLimit:
+    """When so many pairs cannot be read that something else is wrong: a disk that is not mounted, a wrong folder.
 
-    samples: int
-    shards: int
-    made: int
-    bytes: int
-    reasons: Counter[str]
-
-    @property
-    def failed(self) -> int:
-        return self.reasons.total()
-
-
-def metadata(plan: Plan) -> dict[str, str]:
-    """What every sidecar says of the dataset it belongs to; equal metadata and equal indices give equal bytes."""
-    return {
-        "version": str(FORMAT_VERSION),
-        "kind": "images",
-        "recipe": plan.recipe.hash(),
-        "source": plan.fingerprint,
-        "effects": json.dumps({name: effect.version for name, effect in effects().items()}, sort_keys=True),
-        "libraries": json.dumps({name: version(name) for name in LIBRARIES}, sort_keys=True),
-    }
-
-
-def write_shard(plan: Plan, shard: Shard, out: Path, progress: Callable[[int], None]) -> None:
-    """Render the samples of a shard and commit it: the tar, then the sidecar, which is the mark that it is there.
-
-    progress: called with the number of samples done, after each.
+    pairs: from this many on, and share: over this part of all pairs of the plan.
     """
-    tar = out / f"{shard.stem}.tar"
-    with atomic(tar) as file, ShardWriter(file) as writer:
-        for done, index in enumerate(range(shard.start, shard.stop), 1):
-            try:
-                writer.add(draft(plan, index), render(plan, index))
-            except UnreadableError as error:
-                writer.fail(draft(plan, index), str(error))
-            progress(done)
-    with atomic(out / f"{shard.stem}.parquet") as file:
-        file.write(
-            sidecar(writer.rows, metadata(plan) | {"tar_bytes": str(tar.stat().st_size), "tar_sha256": _sha256(tar)})
-        )
+
+    pairs: int = 10
+    share: float = 0.05
+
+    def reached(self, failed: int, planned: int) -> bool:
+        return failed >= self.pairs and failed > self.share * planned
 
 
-def missing_shards(plan: Plan, out: Path, overwrite: bool = False) -> list[Shard]:
-    """The shards that a run has to make, once the folder is known to hold this dataset or nothing.
+def generate(
+    plan: Plan,
+    storage: Storage,
+    engine: Engine,
+    progress: Progress,
+    limit: FailureLimit,
+    overwrite: bool = False,
+    extend: bool = False,
+    part: slice | None = None,
+) -> Summary | None:
+    """Make what is missing of a dataset, and finish it.
 
-    Writes `dataset.json` with `complete: false`, and sweeps away unfinished files. A shard whose tar has not the size
-    that its sidecar names, or whose sidecar cannot be read, is not there. Where the folder holds another dataset, its
-    files are removed (overwrite), or UserError names what differs.
+    overwrite: another dataset of this tool is removed first. extend: one with fewer samples is made larger. part:
+    only these shards, and the dataset is left open (None is returned).
+    Raises UserError, StoppedError, OSError; finished shards stay.
     """
-    if (another := _another(plan, out)) is not None:
-        if not overwrite:
-            raise UserError(f"{another}; choose another --out, or replace it with --overwrite")
-        if not _is_ours(out):
-            raise UserError(f"{another}; --overwrite leaves what is no dataset of this tool: choose another --out")
-        for file in [*out.glob(f"{SIX_DIGITS}.tar"), *out.glob(f"{SIX_DIGITS}.parquet"), out / DATASET]:
-            file.unlink(missing_ok=True)
-    check_folder(out)
-    for part in out.glob(f"{PART}*"):
-        part.unlink(missing_ok=True)
-    missing = [shard for shard in plan.shards if not _stands(out / f"{shard.stem}.tar")]
+    missing, standing = _open(plan, storage, overwrite, extend, part)
     if missing:
-        _write_dataset(plan, out, [], complete=False)
-    return missing
+        failed = _failed_pairs(plan, storage, standing)
+        with _swept(storage, alone=part is None):
+            run(write_shard, plan, missing, storage, engine, failed, progress, limit)
+    return None if part is not None else finish(plan, storage, [shard.stem for shard in missing])
 
 
-def _stands(tar: Path) -> bool:
-    facts = read_metadata(tar.with_suffix(".parquet"))
-    return tar.is_file() and facts.get("tar_bytes") == str(tar.stat().st_size)
+def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limit: FailureLimit) -> Summary:
+    """Make the samples again that failed, their sources mended; the others are kept as they are, to the byte.
+
+    Raises UserError where the dataset is not complete.
+    """
+    missing, standing = _open(plan, storage, overwrite=False, extend=False, part=None)
+    if missing:
+        raise UserError(
+            f"{storage.url}: {len(missing)} of {len(plan.shards)} shards are missing; run synth generate first"
+        )
+    broken = [shard for shard in plan.shards if standing.facts[shard.stem].failed]
+    if broken:
+        with _swept(storage, alone=True):
+            run(mend_shard, plan, broken, storage, engine, set(), progress, limit)
+    return finish(plan, storage, [shard.stem for shard in broken])
 
 
-def _is_ours(out: Path) -> bool:
-    """Whether the folder's `dataset.json` is of a dataset of images, or it has none and shards beside sidecars."""
+def close(plan: Plan, storage: Storage) -> Summary:
+    """Finish a dataset whose shards several runs made. Raises UserError where one is missing, or is of another one."""
+    _open(plan, storage, overwrite=False, extend=False, part=slice(0, 0))
+    storage.sweep()
+    return finish(plan, storage, [])
+
+
+def run(
+    job: Job,
+    plan: Plan,
+    shards: Sequence[Shard],
+    storage: Storage,
+    engine: Engine,
+    failed: set[int],
+    progress: Progress,
+    limit: FailureLimit,
+) -> None:
+    """Let an engine do a job on shards, and stop it at the failure limit."""
+    planned = sum(len(pool.pairs) for pool in plan.pools)
+    samples = sum(shard.stop - shard.start for shard in shards)
+
+    def watch(done: int, failed_pairs: int) -> None:
+        progress(done, samples)
+        if limit.reached(failed_pairs, planned):
+            raise StoppedError(
+                f"{failed_pairs} of {planned} pairs cannot be read, over the limit of {limit.pairs} pairs and "
+                f"{limit.share:.0%}; mend the sources, or raise --max-failed-pairs or --max-failed-share"
+            )
+
+    engine(job, plan, shards, storage, failed, watch)
+
+
+def write_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> None:
+    """Render the samples of a shard and commit it: the tar, then the sidecar, which is the mark that it is there."""
+
+    def fill(writer: ShardWriter) -> None:
+        for done, index in enumerate(range(shard.start, shard.stop), 1):
+            _render_into(writer, plan, index, report)
+            report.done(done)
+
+    _commit(plan, shard, storage, fill)
+
+
+def mend_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> None:
+    """Render the failed samples of a shard again and write it anew, the others copied as they stand."""
+    rows = read_rows(storage, f"{shard.stem}.parquet")
+
+    def fill(writer: ShardWriter) -> None:
+        for done, row in enumerate(rows, 1):
+            if row["status"] == "ok":
+                writer.copy(row, old)
+            else:
+                _render_into(writer, plan, row["index"], report)
+            report.done(done)
+
+    with storage.open(f"{shard.stem}.tar") as old:
+        _commit(plan, shard, storage, fill)
+
+
+def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report) -> None:
+    drawn = draft(plan, index)
     try:
-        there = json.loads((out / DATASET).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return any(read_metadata(side) for side in out.glob(f"{SIX_DIGITS}.parquet"))
-    except ValueError:
-        return False
-    return isinstance(there, dict) and there.get("kind") == "images" and "recipe_sha256" in there
+        sample: Sample = render(plan, index)
+    except UnreadableError as error:
+        writer.fail(drawn, str(error))
+        report.failed(drawn.pair_number)
+    except Exception as error:
+        error.add_note(f"while sample {index} of {plan.recipe.name} was made ({drawn.task}, {drawn.pair.scene})")
+        raise
+    else:
+        writer.add(drawn, sample)
 
 
-def finish(plan: Plan, out: Path, made: int) -> Summary:
-    """Write `dataset.json` anew with the shards and their hashes, and count what is in them."""
-    shards, reasons, total = [], Counter[str](), 0
-    for shard in plan.shards:
-        tar, side = out / f"{shard.stem}.tar", out / f"{shard.stem}.parquet"
-        rows = read_rows(side, ["status", "reason"])
-        sha256 = _sha256(tar)
-        if sha256 != read_metadata(side)["tar_sha256"]:
-            raise UserError(f"{tar}: not the bytes that were written; remove it and run the same command again")
-        reasons.update(row["reason"] for row in rows if row["status"] == "failed")
-        entry = {
-            "name": tar.name,
-            "samples": sum(row["status"] == "ok" for row in rows),
-            "failed": sum(row["status"] == "failed" for row in rows),
-            "tar_bytes": tar.stat().st_size,
-            "tar_sha256": sha256,
-            "parquet_bytes": side.stat().st_size,
-            "parquet_sha256": _sha256(side),
-        }
-        total += entry["tar_bytes"] + entry["parquet_bytes"]
-        shards.append(entry)
-    _write_dataset(plan, out, shards, complete=True)
-    return Summary(sum(entry["samples"] for entry in shards), len(shards), made, total, reasons)
+def _commit(plan: Plan, shard: Shard, storage: Storage, fill: Callable[[ShardWriter], None]) -> None:
+    with storage.create(f"{shard.stem}.tar") as file:
+        hashed = Hashed(file)
+        with ShardWriter(hashed) as writer:
+            fill(writer)
+    facts = {"tar_bytes": str(hashed.tell()), "tar_sha256": hashed.hexdigest()}
+    storage.write(f"{shard.stem}.parquet", sidecar(writer.rows, metadata(plan) | facts))
 
 
-def _write_dataset(plan: Plan, out: Path, shards: Sequence[dict[str, Any]], complete: bool) -> None:
-    described = _described(plan) | {
-        "complete": complete,
-        "counts": {"samples": sum(s["samples"] for s in shards), "failed": sum(s["failed"] for s in shards)},
-        "shards": list(shards),
-    }
-    with atomic(out / DATASET) as file:
-        file.write((json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
+def _open(
+    plan: Plan, storage: Storage, overwrite: bool, extend: bool, part: slice | None
+) -> tuple[list[Shard], Standing]:
+    """The shards that a run has to make, and what stands, once the place is known to hold this dataset or nothing.
 
-
-def _described(plan: Plan) -> dict[str, Any]:
-    """All of `dataset.json` that is known before the first sample."""
-    facts = metadata(plan)
-    return {
-        "version": FORMAT_VERSION,
-        "kind": facts["kind"],
-        "name": plan.recipe.name,
-        "recipe": plan.recipe.resolved(),
-        "recipe_sha256": facts["recipe"],
-        "sources": [
-            {"task": pool.task, "dataset": pool.dataset, "pairs": len(pool.pairs), "weight": pool.weight}
-            for pool in plan.pools
-        ],
-        "source_fingerprint": facts["source"],
-        "effects": json.loads(facts["effects"]),
-        "libraries": json.loads(facts["libraries"]),
-    }
-
-
-def _another(plan: Plan, out: Path) -> str | None:
-    """What a folder holds that is not this dataset, and how it differs; None where it holds this one or nothing."""
-    if (out / DATASET).exists():
-        try:
-            there = json.loads((out / DATASET).read_text(encoding="utf-8"))
-        except ValueError:
-            return f"{out / DATASET} is not JSON"
-        if not isinstance(there, dict):
-            return f"{out / DATASET} describes no dataset"
-        difference = _difference(there, json.loads(json.dumps(_described(plan))))
-        if difference is not None:
-            return f"{out} holds another dataset: {difference}"
-    elif strays := sorted(out.glob(f"{SIX_DIGITS}.tar")):
-        return f"{out} holds shards ({strays[0].name}) but no {DATASET}"
-    for shard in plan.shards:
-        side = out / f"{shard.stem}.parquet"
-        found = read_metadata(side)
-        if found and (difference := _difference(found, metadata(plan))) is not None:
-            return f"{side} is of another dataset: {difference}"
-    return None
-
-
-def _difference(there: Any, here: Any, where: str = "") -> str | None:
-    """The first place where what is asked for differs from what is there, in words."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key, value in here.items():
-            if key in ("recipe_sha256", "source_fingerprint"):
-                continue  # these only say that something differs; what does stands beside them
-            found = _difference(there.get(key), value, f"{where}.{key}".lstrip("."))
-            if found is not None:
-                return found
-        for key in ("recipe_sha256", "source_fingerprint"):
-            if there.get(key) != here.get(key):
-                return f"{key} differs"
-        return None
-    if there == here:
-        return None
-    shown = [text if len(text) < 120 else f"{text[:100]}…" for text in (json.dumps(there), json.dumps(here))]
-    return f"{where} is {shown[0]} there, {shown[1]} here"
-
-
-def check_folder(out: Path) -> None:
-    """Raises UserError where a dataset's folder cannot be made or is no folder."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; --out names a folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be made: {error.strerror}") from None
+    Writes `dataset.json` with `complete: false` where shards are missing, and sweeps away unfinished files. Where the
+    place holds another dataset, its files are removed (overwrite), or UserError names what differs.
+    """
+    standing = survey(storage, plan.shards)
+    if (other := another(plan, storage, standing, extend)) is not None:
+        if not overwrite:
+            raise UserError(f"{other}; choose another --out, or replace it with --overwrite")
+        if not is_ours(storage, standing):
+            raise UserError(f"{other}; --overwrite leaves what is no dataset of this tool: choose another --out")
+        for name in sorted(name for name in standing.sizes if is_shard(name) or name == DATASET):
+            storage.remove(name)
+        standing = Standing({}, {})
+    if part is None:
+        storage.sweep()  # nobody else is at work here
+    missing = [shard for shard in plan.shards[part or slice(None)] if not standing.holds(shard)]
+    if missing:
+        write_dataset(plan, storage, [], complete=False)
+    return missing, standing
 
 
 @contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Hold a dataset's folder for one run. Raises UserError where another run is writing there."""
-    folder = os.open(out, os.O_RDONLY)
+def _swept(storage: Storage, alone: bool) -> Iterator[None]:
+    """Takes away what workers that were ended left unfinished; not where other runs are at work too."""
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise UserError(f"{out}: another run is writing there; wait for it, or choose another --out") from None
     finally:
-        os.close(folder)
+        if alone:
+            storage.sweep()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _failed_pairs(plan: Plan, storage: Storage, standing: Standing) -> set[int]:
+    """Numbers of the pairs that failed in shards that stand."""
+    failed: set[int] = set()
+    for shard in plan.shards:
+        if standing.holds(shard) and standing.facts[shard.stem].failed:
+            rows: list[dict[str, Any]] = read_rows(storage, f"{shard.stem}.parquet", ["index", "status"])
+            failed |= {draft(plan, row["index"]).pair_number for row in rows if row["status"] == "failed"}
+    return failed

@@ -60,10 +60,10 @@ class Plan:
     pools: tuple[Pool, ...]
     left_out: tuple[LeftOut, ...]
 
-    @property
-    def shards(self) -> list[Shard]:
+    @cached_property
+    def shards(self) -> tuple[Shard, ...]:
         step, total = self.recipe.samples_per_shard, self.recipe.samples
-        return [Shard(k, k * step, min((k + 1) * step, total)) for k in range(math.ceil(total / step))]
+        return tuple(Shard(k, k * step, min((k + 1) * step, total)) for k in range(math.ceil(total / step)))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -92,11 +92,13 @@ class Plan:
         tasks = sorted(self.recipe.tasks)
         return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
 
-    def draw_pair(self, task: Task, rng: Generator) -> PairRef:
-        """A dataset by its weight, then one of its pairs."""
-        pools = [pool for pool in self.pools if pool.task == task]
-        pool = pools[_choose([pool.weight for pool in pools], rng)]
-        return pool.pairs[int(rng.integers(len(pool.pairs)))]
+    def draw_pair(self, task: Task, rng: Generator) -> tuple[int, PairRef]:
+        """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan."""
+        pools = [number for number, pool in enumerate(self.pools) if pool.task == task]
+        chosen = pools[_choose([self.pools[number].weight for number in pools], rng)]
+        pairs = self.pools[chosen].pairs
+        place = int(rng.integers(len(pairs)))
+        return sum(len(pool.pairs) for pool in self.pools[:chosen]) + place, pairs[place]
 
 
 def _choose(weights: list[float], rng: Generator) -> int:

@@ -3,13 +3,9 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, BinaryIO, Self, cast
 
 from synth import codecs
 from synth.draft import Draft
@@ -18,39 +14,38 @@ from synth.pixels import Bytes
 from synth.record import key_of
 from synth.sample import Sample
 from synth.scene import ImageName
+from synth.storage import Storage
 
 MEMBERS = ("a", "b", "clean_a", "clean_b", "json", "target")  # the order in the tar: by name, as webdataset writes
-PART = ".part-"  # how unfinished files begin; what a killed run leaves is swept away by the next
 
 
-@contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears whole or not at all: a temporary name, fsync, rename, fsync of the folder."""
-    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+class Hashed:
+    """A file that is written from its start to its end, and its hash."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._digest, self._size = file, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        self._size += len(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._size
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
 
 
 @dataclass
 class ShardWriter:
     """Writes samples into a tar and gathers the rows of its sidecar. A context: leaving it ends the tar."""
 
-    file: IO[bytes]
+    file: Hashed
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self.tar = tarfile.open(fileobj=self.file, mode="w", format=tarfile.USTAR_FORMAT)
+        self.tar = tarfile.open(fileobj=cast(IO[bytes], self.file), mode="w", format=tarfile.USTAR_FORMAT)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,6 +81,19 @@ class ShardWriter:
                 f"{name}_sha256": hashlib.sha256(data).hexdigest(),
             }
         self.rows.append(row)
+
+    def copy(self, row: dict[str, Any], tar: BinaryIO) -> None:
+        """Append a sample as it stands in another tar, by its row there. Raises UserError where its bytes changed."""
+        moved = dict(row)
+        for name in (name for name in MEMBERS if row[f"{name}_offset"] is not None):
+            tar.seek(row[f"{name}_offset"])
+            data = tar.read(row[f"{name}_size"])
+            if hashlib.sha256(data).hexdigest() != row[f"{name}_sha256"]:
+                raise UserError(
+                    f"{row[f'{name}_name']}: not the bytes that were written; mend it: synth verify --repair"
+                )
+            moved[f"{name}_offset"] = self._append(row[f"{name}_name"], data)
+        self.rows.append(moved)
 
     def fail(self, draft: Draft, reason: str) -> None:
         """A row for a sample that could not be made."""
@@ -152,25 +160,50 @@ def sidecar(rows: list[dict[str, Any]], metadata: dict[str, str]) -> bytes:
     return data
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """What a sidecar's schema says of its dataset, without the prefix; nothing where there is none that can be read."""
+@dataclass(frozen=True)
+class SidecarFacts:
+    """What a sidecar's footer says: the metadata of its dataset, without their prefix, and of its rows.
+
+    failed: whether a row of it has failed.
+    """
+
+    metadata: dict[str, str]
+    rows: int
+    failed: bool
+
+
+def read_facts(storage: Storage, name: str) -> SidecarFacts | None:
+    """The footer of a sidecar; None where there is none that can be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        raw = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError):
-        return {}
-    return {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
+        with storage.open(name) as file:
+            footer = pq.read_metadata(file)
+    except (pa.ArrowException, FileNotFoundError):
+        return None
+    raw = footer.schema.to_arrow_schema().metadata or {}
+    facts = {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
+    return SidecarFacts(facts, footer.num_rows, _lowest_status(footer) != "ok")
 
 
-def read_rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of a sidecar. Raises UserError where it is damaged."""
+def _lowest_status(footer: Any) -> str | None:
+    """The first word in the column `status`, in the order of the alphabet, from its statistics: failed before ok."""
+    column = footer.schema.names.index("status") if "status" in footer.schema.names else None
+    if column is None or footer.num_row_groups == 0:
+        return None
+    statistics = [footer.row_group(i).column(column).statistics for i in range(footer.num_row_groups)]
+    return min((str(s.min) for s in statistics if s is not None and s.has_min_max), default=None)
+
+
+def read_rows(storage: Storage, name: str, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of a sidecar. Raises UserError where it is missing or damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, use_threads=False).to_pylist()
-    except (pa.ArrowException, OSError, KeyError):
-        raise UserError(f"{path}: a damaged sidecar; remove it and generate again") from None
+        with storage.open(name) as file:
+            rows: list[dict[str, Any]] = pq.read_table(file, columns=columns, use_threads=False).to_pylist()
+    except (pa.ArrowException, FileNotFoundError, KeyError):
+        raise UserError(f"{storage.shown(name)}: a damaged sidecar; remove it and generate again") from None
     return rows

@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
+from synth.dataset import is_shard
 from synth.errors import UnreadableError, UserError
 from synth.pixels import Bytes, in_colour
 from synth.shards import read_rows
+from synth.storage import Storage, open_storage
 
 COLUMNS = 2  # samples side by side
 LEAST_PX = 200  # smaller images are shown enlarged by a whole factor, pixel for pixel
@@ -27,13 +29,14 @@ def write_sheet(dataset: Path, out: Path, count: int) -> int:
     """
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: a sheet is a PNG file; name it .png")
-    sidecars = sorted(dataset.glob("[0-9]*.parquet"))
-    rows = [(side, row) for side in sidecars for row in read_rows(side) if row["status"] == "ok"]
+    storage = open_storage(dataset)
+    sidecars = sorted(name for name in storage.sizes() if is_shard(name) and name.endswith(".parquet"))
+    rows = [(side, row) for side in sidecars for row in read_rows(storage, side) if row["status"] == "ok"]
     if not rows:
         raise UserError(f"{dataset}: no finished shard with a sample in it")
     chosen = [rows[int(i)] for i in np.unique(np.linspace(0, len(rows) - 1, count).round())]
     try:
-        strips = [_strip(side.with_suffix(".tar"), row) for side, row in chosen]
+        strips = [_strip(storage, side.replace(".parquet", ".tar"), row) for side, row in chosen]
     except (UnreadableError, KeyError, ValueError) as error:
         raise UserError(f"{dataset}: a shard is damaged: {error}; remove it and generate again") from None
     rows_of_strips = [strips[i : i + COLUMNS] for i in range(0, len(strips), COLUMNS)]
@@ -54,9 +57,9 @@ def _padded(strip: Bytes, height: int, width: int) -> Bytes:
     return np.pad(strip, ((0, below + 2 * GAP), (0, right + GAP), (0, 0)), constant_values=255)
 
 
-def _strip(tar: Path, row: dict[str, Any]) -> Bytes:
+def _strip(storage: Storage, tar: str, row: dict[str, Any]) -> Bytes:
     """One sample: its images side by side, above them two lines of text."""
-    with tar.open("rb") as file:
+    with storage.open(tar) as file:
         images = [_member(file, row, name) for name in ("a", "b", "target")]
     factor = -(-LEAST_PX // images[0].shape[1])
     images = [image.repeat(factor, 0).repeat(factor, 1) for image in images]

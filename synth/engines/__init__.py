@@ -1,1 +1,25 @@
 """Who renders the shards of a run. Nothing else in the tool knows which of them does."""
+
+from typing import TYPE_CHECKING
+
+from synth.errors import UserError, hint
+
+if TYPE_CHECKING:
+    from synth.generate import Engine
+
+ENGINES = ("local", "ray")
+
+
+def engine_of(name: str, workers: int | None, address: str | None) -> "Engine":
+    """An engine by its name. workers: processes, or tasks at once. address: of a Ray cluster. Raises UserError."""
+    if name not in ENGINES:
+        raise UserError(f"--engine {name}: no such engine{hint(name, ENGINES)}")
+    if name == "ray":
+        from synth.engines.cluster import RayEngine
+
+        return RayEngine(workers, address)
+    if address is not None:
+        raise UserError("--address is of a Ray cluster; give --engine ray too")
+    from synth.engines.local import LocalEngine
+
+    return LocalEngine(workers)

@@ -5,51 +5,83 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 
 from synth.engines.memory import keep_memory
-from synth.errors import UserError
-from synth.generate import write_shard
+from synth.errors import StoppedError
+from synth.generate import Job, Watch
 from synth.plan import Plan, Shard
+from synth.storage import Storage
 
 POLLED_S = 0.2  # how often the counts of the workers are read
 
 
-def run(plan: Plan, shards: Sequence[Shard], out: Path, workers: int, progress: Callable[[int], None]) -> None:
-    """Render shards with a number of worker processes (1: in this process).
+@dataclass(frozen=True)
+class LocalEngine:
+    """Worker processes, spawned (1: this process); by default all cores that this process may use."""
 
-    progress: called now and then with the number of samples done so far. Raises UserError where a worker died: what
-    was committed stays, and the same command goes on.
-    """
-    if workers == 1 or len(shards) == 1:
-        _prepare_process()
-        done = 0
-        for shard in shards:
-            write_shard(plan, shard, out, lambda n, before=done: progress(before + n))  # type: ignore[misc]
-            done += shard.stop - shard.start
-        return
+    workers: int | None = None
+
+    def __call__(
+        self, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
+    ) -> None:
+        """As synth.generate.Engine has it."""
+        workers = min(self.workers or default_workers(), len(shards))
+        if workers == 1:
+            _here(job, plan, shards, storage, failed, watch)
+        else:
+            _spawned(workers, job, plan, shards, storage, failed, watch)
+
+
+def _here(job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch) -> None:
+    prepare_process()
+    told = _Told(watch, set(failed))
+    for shard in shards:
+        job(plan, shard, storage, told)
+        told.before += shard.stop - shard.start
+
+
+class _Told:
+    """Passes on what a shard tells, at once."""
+
+    def __init__(self, watch: Watch, failed_pairs: set[int]) -> None:
+        self._watch, self._failed, self._done, self.before = watch, failed_pairs, 0, 0
+
+    def done(self, samples: int) -> None:
+        self._done = self.before + samples
+        self._watch(self._done, len(self._failed))
+
+    def failed(self, pair: int) -> None:
+        self._failed.add(pair)
+
+
+def _spawned(
+    workers: int, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
+) -> None:
     context = multiprocessing.get_context("spawn")
     counts = context.RawArray(ctypes.c_uint64, len(shards))  # each worker writes its shard's own slot: no lock
+    pairs = context.RawArray(ctypes.c_uint8, sum(len(pool.pairs) for pool in plan.pools))  # 1: it failed
+    failed_pairs = np.ctypeslib.as_array(pairs)
+    failed_pairs[list(failed)] = 1
     pool = ProcessPoolExecutor(
-        min(workers, len(shards)), context, initializer=_start_worker, initargs=(plan, out, counts)
+        workers, context, initializer=_start_worker, initargs=(job, plan, storage, counts, pairs)
     )
     try:
-        waiting = {pool.submit(_write, shard, slot) for slot, shard in enumerate(shards)}
+        waiting = {pool.submit(_work, shard, slot) for slot, shard in enumerate(shards)}
         while waiting:
             finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()
-            progress(sum(counts))
+            watch(sum(counts), int(failed_pairs.sum()))
     except BrokenProcessPool:
-        raise UserError(
-            "a worker process died (killed, or out of memory); finished shards stay: run the same command to go on"
-        ) from None
+        raise StoppedError("a worker process died (killed, or out of memory)") from None
     finally:
         for process in multiprocessing.active_children():
             process.terminate()  # idle ones at the end of a run; after an interruption those at work too
@@ -59,11 +91,11 @@ def run(plan: Plan, shards: Sequence[Shard], out: Path, workers: int, progress: 
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(plan: Plan, out: Path, counts: Any) -> None:
+def _start_worker(job: Job, plan: Plan, storage: Storage, counts: Any, pairs: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _prepare_process()
-    _worker.update(plan=plan, out=out, counts=counts)
+    prepare_process()
+    _worker.update(job=job, plan=plan, storage=storage, counts=counts, pairs=pairs)
 
 
 def _end_with_parent() -> None:
@@ -74,17 +106,28 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare_process() -> None:
-    """One thread of OpenCV for each worker, and memory that stays."""
+def prepare_process() -> None:
+    """One thread of OpenCV for each worker, and memory that stays. What it warns of, rows of failed samples say."""
     cv2.setNumThreads(1)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     keep_memory()
 
 
-def _write(shard: Shard, slot: int) -> None:
-    def count(done: int) -> None:
-        _worker["counts"][slot] = done
+class _Shared:
+    """Writes what a shard tells where the parent reads it."""
 
-    write_shard(_worker["plan"], shard, _worker["out"], count)
+    def __init__(self, slot: int) -> None:
+        self._slot = slot
+
+    def done(self, samples: int) -> None:
+        _worker["counts"][self._slot] = samples
+
+    def failed(self, pair: int) -> None:
+        _worker["pairs"][pair] = 1
+
+
+def _work(shard: Shard, slot: int) -> None:
+    _worker["job"](_worker["plan"], shard, _worker["storage"], _Shared(slot))
 
 
 def default_workers() -> int:

@@ -11,13 +11,12 @@ import pytest
 import webdataset
 
 from synth import codecs
-from synth.engines import local
-from synth.generate import finish, missing_shards
 from synth.pixels import in_colour
 from synth.plan import make_plan
 from synth.recipe import Recipe
 from synth.sample import render
 from tests.conftest import ROOT
+from tests.synth.helpers import generate
 from trainer.data.shards import open_shards
 
 FORMAT = (ROOT / "shards/FORMAT.md").read_text(encoding="utf-8")
@@ -42,8 +41,7 @@ PLAN = make_plan(
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("contract") / "d"
-    local.run(PLAN, missing_shards(PLAN, out), out, 1, lambda _: None)
-    finish(PLAN, out, 3)
+    generate(PLAN, out)
     return out
 
 

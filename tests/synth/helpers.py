@@ -1,5 +1,6 @@
 """Pictures, views and folders of pairs for the tests of synth."""
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,8 +9,32 @@ from skimage import data
 
 from synth import codecs
 from synth.apply import draw_all, views_of
+from synth.dataset import Summary
+from synth.engines.local import LocalEngine
+from synth.generate import FailureLimit
+from synth.generate import generate as make
 from synth.pixels import Bytes, to_bytes, to_linear
+from synth.plan import Plan
 from synth.scene import ImageName, Modality, Scene, View
+from synth.storage import open_storage
+
+NO_LIMIT = FailureLimit(10**9)
+
+
+def quiet(done: int, total: int) -> None:
+    """No bar."""
+
+
+def generate(chosen: Plan, out: Path | str, workers: int = 1, **how) -> Summary:
+    """A dataset, finished (`part`: None)."""
+    storage = open_storage(out)
+    storage.prepare()
+    return make(chosen, storage, LocalEngine(workers), quiet, NO_LIMIT, **how)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every file in a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def photograph(height: int = 96, width: int = 130, colour: bool = True) -> Bytes:

@@ -2,23 +2,21 @@
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
 
-from synth.engines import local
-from synth.errors import UserError
-from synth.generate import Summary, claimed, finish, metadata, missing_shards
+from synth.dataset import metadata, survey
+from synth.engines.local import LocalEngine
+from synth.errors import StoppedError, UserError
+from synth.generate import FailureLimit, close, retry
+from synth.generate import generate as make
 from synth.plan import Plan, make_plan
 from synth.recipe import Recipe
-from synth.shards import read_metadata, read_rows
-from tests.synth.helpers import bracket_folder, photograph, write_pair
+from synth.shards import read_facts, read_rows
+from synth.storage import Folder
+from tests.synth.helpers import NO_LIMIT, bracket_folder, generate, hashes, photograph, quiet, write_pair
 
 DATA = {
     "name": "t",
@@ -37,14 +35,14 @@ def plan(**changes) -> Plan:
     return make_plan(Recipe.model_validate({**DATA, **changes}))
 
 
-def generate(chosen: Plan, out: Path, workers: int = 1) -> Summary:
-    missing = missing_shards(chosen, out)
-    local.run(chosen, missing, out, workers, lambda _: None)
-    return finish(chosen, out, len(missing))
+def missing_shards(chosen: Plan, out: Path) -> list[int]:
+    standing = survey(Folder(out), chosen.shards)
+    return [shard.number for shard in chosen.shards if not standing.holds(shard)]
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+def rows_of(folder: Path) -> list[dict]:
+    sides = sorted(path.name for path in folder.glob("*.parquet"))
+    return [row for side in sides for row in read_rows(Folder(folder), side)]
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +75,7 @@ def test_what_is_missing_is_made_again_to_the_same_bytes(made, tmp_path):
     (out / "000001.parquet").unlink()  # a tar without its sidecar is not there
     (out / "000003.tar").unlink()
     (out / ".part-123-000004.tar").write_bytes(b"left by a killed run")
-    assert [shard.number for shard in missing_shards(plan(), out)] == [1, 3]
-    assert json.loads((out / "dataset.json").read_text())["complete"] is False
+    assert missing_shards(plan(), out) == [1, 3]
     assert generate(plan(), out).made == 2
     assert hashes(out) == hashes(made)
 
@@ -104,7 +101,7 @@ def test_another_recipes_shards_are_refused_and_the_difference_shown(made, chang
     with pytest.raises(
         UserError, match=r"another dataset: .*; choose another --out, or replace it with --overw"
     ) as caught:
-        missing_shards(plan(**changes), made)
+        generate(plan(**changes), made)
     assert message in str(caught.value)
     assert hashes(made) == before
 
@@ -114,9 +111,7 @@ def test_overwrite_replaces_another_recipes_shards_and_no_other_file(made, tmp_p
     generate(plan(seed=8, samples=40), out)
     for mine in ("notes.txt", "2024-backup.tar", "2024-table.parquet"):
         (out / mine).write_text("mine")
-    missing = missing_shards(plan(), out, overwrite=True)
-    local.run(plan(), missing, out, 1, lambda _: None)
-    finish(plan(), out, len(missing))
+    generate(plan(), out, overwrite=True)
     for mine in ("notes.txt", "2024-backup.tar", "2024-table.parquet"):
         assert (out / mine).read_text() == "mine"
         (out / mine).unlink()
@@ -127,7 +122,7 @@ def test_overwrite_leaves_what_is_no_dataset(tmp_path):
     (tmp_path / "dataset.json").write_text('{"mine": 1}')
     (tmp_path / "000000.tar").write_bytes(b"mine")
     with pytest.raises(UserError, match="--overwrite leaves what is no dataset of this tool"):
-        missing_shards(plan(), tmp_path, overwrite=True)
+        generate(plan(), tmp_path, overwrite=True)
     assert (tmp_path / "000000.tar").read_bytes() == b"mine"
 
 
@@ -140,7 +135,7 @@ def test_a_damaged_shard_is_made_again_and_the_others_stay(made, tmp_path, damag
     victim.unlink()
     if damage != "sidecar gone":
         victim.write_bytes(b"" if damage == "sidecar empty" else data[: len(data) // 2])
-    assert [shard.number for shard in missing_shards(plan(), out)] == [2]
+    assert missing_shards(plan(), out) == [2]
     assert generate(plan(), out).made == 1
     assert hashes(out) == hashes(made)
 
@@ -155,11 +150,119 @@ def test_a_tar_whose_bytes_changed_is_not_certified(tmp_path):
         generate(plan(), out)
 
 
-def test_a_folder_is_one_runs_at_a_time(tmp_path):
-    with claimed(tmp_path), pytest.raises(UserError, match="another run is writing there"), claimed(tmp_path):
+def test_a_folder_is_one_runs_at_a_time_but_parts_share_it(tmp_path):
+    folder = Folder(tmp_path)
+    with folder.claimed():
+        for shared in (False, True):
+            with pytest.raises(UserError, match="another run is writing there"), folder.claimed(shared):
+                pass
+    busy = pytest.raises(UserError, match="another run is writing there")
+    with folder.claimed(shared=True), folder.claimed(shared=True), busy, folder.claimed():
         pass
-    with claimed(tmp_path):
+    with folder.claimed():
         pass
+
+
+def test_an_interrupted_run_leaves_whole_shards_and_an_open_dataset(made, tmp_path):
+    def interrupt(done: int, total: int) -> None:
+        assert total == 22
+        if done == 12:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "d"
+    out.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        make(plan(), Folder(out), LocalEngine(1), interrupt, NO_LIMIT)
+    assert missing_shards(plan(), out) == [2, 3, 4]
+    assert not list(out.glob(".part-*"))
+    assert json.loads((out / "dataset.json").read_text())["complete"] is False
+    assert generate(plan(), out).made == 3
+    assert hashes(out) == hashes(made)
+
+
+@pytest.mark.parametrize("before", [3, 10, 21])
+def test_an_extended_dataset_equals_one_made_at_once(made, tmp_path, before):
+    out = tmp_path / "d"
+    generate(plan(samples=before), out)
+    stood = {path: path.stat().st_mtime_ns for path in out.glob("0*") if int(path.stem) < before // 5}
+    assert generate(plan(), out, extend=True).samples == 22
+    assert {path: path.stat().st_mtime_ns for path in stood} == stood, "whole shards are not touched"
+    assert hashes(out) == hashes(made)
+
+
+def test_a_dataset_does_not_grow_unasked_or_shrink(made):
+    with pytest.raises(UserError, match=r"samples is 22 there, 30 here \(--extend makes it larger\)"):
+        generate(plan(samples=30), made)
+    with pytest.raises(UserError, match="samples is 22 there, 20 here; choose"):
+        generate(plan(samples=20), made, extend=True)
+
+
+def test_parts_made_by_several_runs_are_one_dataset(made, tmp_path):
+    out = tmp_path / "d"
+    assert generate(plan(), out, part=slice(2, 4)) is None
+    assert json.loads((out / "dataset.json").read_text())["complete"] is False
+    with pytest.raises(UserError, match=r"3 of 5 shards are missing: 0:2, 4:5 \(as --shard-range"):
+        close(plan(), Folder(out))
+    for part in (slice(0, 2), slice(4, 9)):
+        generate(plan(), out, workers=2, part=part)
+    assert close(plan(), Folder(out)).samples == 22
+    assert hashes(out) == hashes(made)
+
+
+def test_mended_sources_and_retry_give_the_bytes_of_a_run_that_never_failed(tmp_path):
+    pairs = bracket_folder(tmp_path / "pairs")
+    chosen = plan(sources=[{"folder": str(pairs)}], samples=42)
+    generate(chosen, tmp_path / "whole", workers=2)  # in other processes, that remember no picture
+    whole = {name: (pairs / name).read_bytes() for name in ("shots-1/b.png", "shots-2/a.png")}
+    for name, data in whole.items():
+        (pairs / name).write_bytes(data[:500])
+    assert generate(chosen, tmp_path / "d", workers=2).failed > 0
+    (pairs / "shots-1/b.png").write_bytes(whole["shots-1/b.png"])
+    (pairs / "shots-0/a.png").write_bytes(b"changed since: what stands is not read again")
+    again = retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT)
+    assert again.failed > 0
+    assert all(reason.startswith("a.png: ") for reason in again.reasons)
+    (pairs / "shots-2/a.png").write_bytes(whole["shots-2/a.png"])
+    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT).failed == 0
+    assert hashes(tmp_path / "d") == hashes(tmp_path / "whole")
+    untouched = {path: path.stat().st_mtime_ns for path in (tmp_path / "d").glob("0*")}
+    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT).made == 0
+    assert {path: path.stat().st_mtime_ns for path in untouched} == untouched
+
+
+def test_retry_copies_no_byte_that_changed(tmp_path):
+    pairs = bracket_folder(tmp_path / "pairs")
+    chosen = plan(sources=[{"folder": str(pairs)}])
+    data = (pairs / "shots-1/b.png").read_bytes()
+    (pairs / "shots-1/b.png").write_bytes(b"")
+    generate(chosen, tmp_path / "d")
+    (pairs / "shots-1/b.png").write_bytes(data)
+    for tar in (tmp_path / "d").glob("*.tar"):
+        spoiled = bytearray(tar.read_bytes())
+        spoiled[700] ^= 1
+        tar.write_bytes(spoiled)
+    with pytest.raises(UserError, match="not the bytes that were written; mend it: synth verify --repair"):
+        retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_stops_once_too_many_pairs_fail(tmp_path, workers):
+    pairs = bracket_folder(tmp_path / "pairs")
+    for number in range(3, 40):
+        write_pair(pairs / f"bad-{number}", photograph(), photograph())
+        (pairs / f"bad-{number}/a.png").write_bytes(b"")
+    chosen = plan(sources=[{"folder": str(pairs)}], samples=400)
+    storage = Folder(tmp_path / "d")
+    storage.prepare()
+    limit = FailureLimit(pairs=10, share=0.05)
+    with pytest.raises(StoppedError, match=r"1\d of 40 pairs cannot be read, over the limit of 10 pairs and 5%"):
+        make(chosen, storage, LocalEngine(workers), quiet, limit)
+    with pytest.raises(StoppedError, match="pairs cannot be read"):  # those of the shards that stand are counted
+        make(chosen, storage, LocalEngine(workers), quiet, limit)
+    assert len(list((tmp_path / "d").glob("*.parquet"))) < 40
+    assert not FailureLimit(10, 0.05).reached(9, 20)
+    assert not FailureLimit(10, 0.05).reached(10, 200)
+    assert FailureLimit(10, 0.05).reached(11, 200)
 
 
 def test_an_image_that_claims_to_be_huge_is_a_row_too(tmp_path):
@@ -177,21 +280,21 @@ def test_an_image_that_claims_to_be_huge_is_a_row_too(tmp_path):
 
 
 def test_a_sidecar_of_other_libraries_is_refused(made, monkeypatch):
-    import synth.generate
-
-    monkeypatch.setattr(synth.generate, "version", lambda _: "0.0.0")
+    monkeypatch.setattr("synth.dataset.version", lambda _: "0.0.0")
     with pytest.raises(UserError, match=r"libraries.numpy is .* there, \"0.0.0\" here"):
-        missing_shards(plan(), made)
+        generate(plan(), made)
 
 
 def test_the_sidecar_points_at_the_bytes(made):
     seen = 0
     for side in sorted(made.glob("*.parquet")):
-        assert read_metadata(side).items() >= metadata(plan()).items()
+        facts = read_facts(Folder(made), side.name)
+        assert facts.metadata.items() >= metadata(plan()).items()
+        assert not facts.failed
         data = side.with_suffix(".tar").read_bytes()
         with tarfile.open(side.with_suffix(".tar")) as tar:
             members = {member.name: member for member in tar}
-        for row in read_rows(side):
+        for row in read_rows(Folder(made), side.name):
             for name in ("a", "b", "clean_a", "clean_b", "json", "target"):
                 part = data[row[f"{name}_offset"] : row[f"{name}_offset"] + row[f"{name}_size"]]
                 assert hashlib.sha256(part).hexdigest() == row[f"{name}_sha256"]
@@ -211,7 +314,7 @@ def test_an_unreadable_image_is_a_row_with_its_reason_and_the_run_goes_on(tmp_pa
     (pairs / "shots-1/b.png").write_bytes((pairs / "shots-1/b.png").read_bytes()[:500])
     chosen = plan(sources=[{"folder": str(pairs)}])
     summary = generate(chosen, tmp_path / "d")
-    rows = [row for side in sorted((tmp_path / "d").glob("*.parquet")) for row in read_rows(side)]
+    rows = rows_of(tmp_path / "d")
     failed = [row for row in rows if row["status"] == "failed"]
     assert [row["index"] for row in rows] == list(range(22)), "keys have no gaps"
     assert 0 < len(failed) < 22
@@ -229,69 +332,10 @@ def test_a_grey_and_a_colour_pair_make_samples(tmp_path):
     write_pair(tmp_path / "p/x-1", grey, grey // 2)
     write_pair(tmp_path / "p/x-2", colour, grey // 2)
     generate(plan(task="vif", sources=[{"folder": str(tmp_path / "p")}]), tmp_path / "d")
-    rows = [row for side in (tmp_path / "d").glob("*.parquet") for row in read_rows(side)]
+    rows = rows_of(tmp_path / "d")
     channels = {row["scene"]: json.loads(row["record"])["images"] for row in rows}
     assert (channels["x-1"]["a"]["channels"], channels["x-1"]["b"]["channels"]) == (1, 1)
     assert (channels["x-2"]["a"]["channels"], channels["x-2"]["b"]["channels"]) == (3, 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", ["everything", "parent", "worker"])
-def test_a_killed_run_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, victim):
-    recipe = tmp_path / "t.yaml"
-    recipe.write_text(json.dumps({**DATA, "samples": 300, "crop": {"size": 96}}))
-    command = [sys.executable, "-m", "synth", "generate", "--recipe", str(recipe), "--workers", "2", "--out"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    run = subprocess.Popen([*command, str(tmp_path / "d")], stderr=subprocess.PIPE, start_new_session=True)
-    while len(list((tmp_path / "d").glob("*.parquet"))) < 3:
-        assert run.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
-    children = [int(word) for word in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
-    if victim == "everything":
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    elif victim == "parent":
-        run.kill()
-        run.wait()
-        gone = time.monotonic() + 20
-        while any(Path(f"/proc/{child}/cmdline").exists() and _runs(child) for child in children):
-            assert time.monotonic() < gone, "workers outlive their parent"
-            time.sleep(0.05)
-    else:
-        os.kill(children[-1], signal.SIGKILL)
-        _, said = run.communicate(timeout=60)
-        assert run.returncode == 2
-        assert b"a worker process died" in said
-    for tar in (tmp_path / "d").glob("0*.tar"):
-        with tarfile.open(tar) as opened:
-            opened.getmembers()
-    subprocess.run([*command, str(tmp_path / "d")], check=True, capture_output=True)
-    assert hashes(tmp_path / "d") == hashes(tmp_path / "whole")
-
-
-def _runs(process: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-@pytest.mark.slow
-def test_ctrl_c_stops_a_run_at_once_and_says_how_to_go_on(tmp_path):
-    recipe = tmp_path / "t.yaml"
-    recipe.write_text(json.dumps({**DATA, "samples": 2000, "crop": {"size": 96}}))
-    command = [sys.executable, "-m", "synth", "generate", "--recipe", str(recipe), "--workers", "2", "--out"]
-    run = subprocess.Popen([*command, str(tmp_path / "d")], stderr=subprocess.PIPE, start_new_session=True)
-    while len(list((tmp_path / "d").glob("*.parquet"))) < 3:
-        assert run.poll() is None
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGINT)
-    _, said = run.communicate(timeout=20)
-    assert run.returncode == 130
-    assert b"interrupted; finished shards stay: run the same command to go on" in said
-    assert b"Traceback" not in said
-    assert len(list((tmp_path / "d").glob("*.parquet"))) < 100, "of 400"
 
 
 @pytest.mark.slow

@@ -1,0 +1,193 @@
+"""A dataset in object storage, through fsspec: every file is written here first, then put as a whole."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO, TypeVar, cast
+
+from synth.errors import UserError
+from synth.storage import Storage
+
+TRIES = 6
+FIRST_WAIT_S = 0.2  # before the second try, doubled before each that follows
+LOCAL = "synth-put-"  # how the folders of files on their way begin: then the process's number
+EXTRAS = {"s3": "mmaif[s3]", "s3a": "mmaif[s3]"}  # by kind of URL; other kinds name fsspec's own package
+Result = TypeVar("Result")
+
+
+class Bucket(Storage):
+    """A prefix of a store that fsspec knows. Requests that fail are made again, with growing pauses.
+
+    What is read has the length that was asked for, and what was put the length of the file, or it is done again.
+    """
+
+    local = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._fs, self._root = _open(self.url)
+
+    def __getstate__(self) -> str:
+        return self.url  # the connection belongs to a process
+
+    def __setstate__(self, url: str) -> None:
+        self.__init__(url)  # type: ignore[misc]
+
+    def sizes(self) -> dict[str, int]:
+        def listed() -> dict[str, int]:
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return {}
+            return {Path(item["name"]).name: item["size"] for item in found if item["type"] == "file"}
+
+        return self._again(listed)
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        def got() -> bytes:
+            expected = self._fs.info(self._at(name))["size"] - start if size is None else size
+            data: bytes = self._fs.cat_file(self._at(name), start=start, end=start + expected)
+            if len(data) != expected:
+                raise ConnectionError(f"{len(data)} bytes came of {expected}")
+            return data
+
+        return self._again(got, name)
+
+    def open(self, name: str) -> BinaryIO:
+        return cast(BinaryIO, _Reader(self, name, self._again(lambda: self._fs.info(self._at(name))["size"], name)))
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        folder = Path(tempfile.mkdtemp(prefix=f"{LOCAL}{os.getpid()}-"))
+        try:
+            file = folder / name
+            with file.open("wb") as written:
+                yield written
+            self._again(lambda: self._put(file, name), name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _put(self, file: Path, name: str) -> None:
+        self._fs.put_file(str(file), self._at(name))
+        self._fs.invalidate_cache()
+        there = self._fs.info(self._at(name))["size"]
+        if there != file.stat().st_size:
+            raise ConnectionError(f"{there} bytes arrived of {file.stat().st_size}")
+
+    def remove(self, name: str) -> None:
+        def gone() -> None:
+            try:
+                self._fs.rm_file(self._at(name))
+            except FileNotFoundError:
+                return
+
+        self._again(gone, name)
+
+    def prepare(self) -> None:
+        """A prefix comes to be with its first file; a bucket that cannot be listed is told before work begins."""
+        try:
+            self.sizes()
+        except OSError as error:
+            raise UserError(f"{self.url}: cannot be listed: {error}") from None
+
+    @contextmanager
+    def claimed(self, shared: bool = False) -> Iterator[None]:
+        yield
+
+    def sweep(self) -> None:
+        """Removes the local files of processes that were killed while they put them."""
+        for folder in Path(tempfile.gettempdir()).glob(f"{LOCAL}*-*"):
+            number = folder.name.removeprefix(LOCAL).partition("-")[0]
+            if number.isdigit() and not _lives(int(number)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _again(self, ask: Callable[[], Result], name: str = "") -> Result:
+        """What a request gives, made anew where it fails; FileNotFoundError and refused access are answers."""
+        for attempt in range(TRIES):
+            try:
+                return ask()
+            except (FileNotFoundError, PermissionError):
+                raise
+            except Exception as error:  # each store has its own: of sockets, of HTTP, of its client
+                if attempt == TRIES - 1:
+                    where = self.shown(name) if name else self.url
+                    raise OSError(f"{where}: failed {TRIES} times, at last: {_one_line(error)}") from error
+                time.sleep(FIRST_WAIT_S * 2**attempt)
+        raise AssertionError("unreachable")
+
+
+class _Reader:
+    """A file in a bucket as one to read and seek in; it fetches just what is read."""
+
+    def __init__(self, bucket: Bucket, name: str, size: int) -> None:
+        self._bucket, self._name, self._size, self._at = bucket, name, size, 0
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._size - self._at if size is None or size < 0 else min(size, self._size - self._at)
+        if wanted <= 0:
+            return b""
+        data = self._bucket.read(self._name, self._at, wanted)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _open(url: str) -> tuple[Any, str]:
+    """fsspec's file system for a URL, without its cache of listings, and the path in it."""
+    kind = url.partition("://")[0]
+    extra = EXTRAS.get(kind, "mmaif[cloud]")
+    try:
+        import fsspec
+    except ImportError:
+        raise UserError(f"{url}: object storage needs fsspec; pip install '{extra}'") from None
+    try:
+        fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        raise UserError(f"{url}: {_one_line(error)}; pip install '{extra}'") from None
+    except ValueError as error:
+        raise UserError(f"{url}: {_one_line(error)}") from None
+    return fs, root.rstrip("/")
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

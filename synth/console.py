@@ -1,0 +1,111 @@
+"""What a run of `synth` says: the plan, how far it is, how it ended."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+from synth.dataset import Summary, survey
+from synth.errors import StoppedError, UserError
+from synth.generate import Progress as Advance
+from synth.plan import Plan
+from synth.storage import Storage
+
+STOPPED, TERMINATED = 130, 143  # exit codes of a program that was interrupted, or asked to end
+
+
+class _Terminated(BaseException):
+    """SIGTERM: a scheduler or a container asks the run to end."""
+
+
+@contextmanager
+def run(plan: Plan, storage: Storage) -> Iterator[Advance]:
+    """A bar around a run; gives the function that moves it.
+
+    Ctrl-C, SIGTERM, a lost worker, a full disk and a server that is away become one StoppedError, which says what
+    stands, what is missing and how to go on.
+    """
+
+    def terminate(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with _bar(plan.recipe.name) as progress:
+            yield progress
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted; {_outlook(plan, storage)}", STOPPED) from None
+    except _Terminated:
+        raise StoppedError(f"asked to end; {_outlook(plan, storage)}", TERMINATED) from None
+    except StoppedError as error:
+        raise StoppedError(f"{error}; {_outlook(plan, storage)}", error.code) from None
+    except OSError as error:
+        raise StoppedError(f"{error}; {_outlook(plan, storage)}") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _outlook(plan: Plan, storage: Storage) -> str:
+    try:
+        standing = survey(storage, plan.shards)
+    except (OSError, UserError):
+        return "finished shards stay: run the same command to go on"
+    shards = plan.shards
+    there = sum(standing.holds(shard) for shard in shards)
+    return f"{there} of {len(shards)} shards stand, {len(shards) - there} are missing: run the same command to go on"
+
+
+def say_plan(plan: Plan, listed: int) -> None:
+    """Samples, shards, the datasets, and what is left out: so many of it one by one."""
+    recipe = plan.recipe
+    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {len(plan.shards)} shards")
+    for pool in plan.pools:
+        typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
+    for item in plan.left_out[:listed]:
+        typer.echo(f"  left out: {item.scene}: {item.reason}")
+    if len(plan.left_out) > listed:
+        typer.echo(f"  left out: {len(plan.left_out) - listed} more; --dry-run lists them all")
+
+
+def say_summary(summary: Summary, storage: Storage) -> None:
+    """What stands now. Raises UserError where no sample could be made."""
+    typer.echo(
+        f"{storage.url}: {summary.samples} samples in {summary.shards} shards ({summary.made} made now), "
+        f"{summary.bytes / 1e6:.1f} MB"
+    )
+    for reason, times in summary.reasons.most_common():
+        typer.echo(f"  failed: {times} samples: {reason}", err=True)
+    if summary.samples == 0:
+        raise UserError(f"{storage.url}: every sample failed; mend the sources, then run synth retry")
+    if summary.failed:
+        typer.echo("  once the sources are mended: synth retry, with the same options", err=True)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    begun = time.monotonic()
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(name, total=None, rate="")
+
+    def advance(done: int, total: int) -> None:
+        bar.start()  # not before there is something to show: the run may be refused
+        elapsed = time.monotonic() - begun
+        bar.update(task, completed=done, total=total, rate=f"{done / elapsed:.1f} samples/s" if elapsed > 0 else "")
+
+    try:
+        yield advance
+    finally:
+        bar.stop()

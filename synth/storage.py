@@ -1,0 +1,156 @@
+"""Where a dataset stands: a folder, or a prefix in object storage (synth/bucket.py). Nothing else tells them apart."""
+
+import fcntl
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from synth.errors import UserError
+
+PART = ".part-"  # how unfinished files in a folder begin; what a killed run leaves is swept away by the next
+
+
+class Storage(ABC):
+    """Files of one dataset, by name, none in a deeper folder. A file appears whole or not at all.
+
+    url: the place as the user gave it, for messages. local: whether reading costs no network.
+    Methods raise FileNotFoundError for a file that is not there, and OSError where the disk or the server fails.
+    """
+
+    url: str
+    local: bool
+
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """The files that are there and their bytes, by name; nothing where the place does not exist."""
+
+    @abstractmethod
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        """The bytes of a file from `start`; `size` of them, or all that follow."""
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """A file to read and to seek in."""
+
+    @abstractmethod
+    def create(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file to write; it appears under its name once the context is left without an exception."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Take a file away; one that is not there is no error."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the place where it is missing. Raises UserError where it cannot be made."""
+
+    @abstractmethod
+    def claimed(self, shared: bool = False) -> AbstractContextManager[None]:
+        """Hold the place for one run, or for several that make parts of it (shared). Raises UserError where it is held.
+
+        Object storage knows no locks: there two runs do the same work twice and write the same bytes.
+        """
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Take away what killed runs left unfinished."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """A whole file at once."""
+        with self.create(name) as file:
+            file.write(data)
+
+    def shown(self, name: str) -> str:
+        """A file's place, for messages."""
+        return f"{self.url.rstrip('/')}/{name}"
+
+
+class Folder(Storage):
+    """A folder of this machine's file system."""
+
+    local = True
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.url = path, str(path)
+
+    def sizes(self) -> dict[str, int]:
+        try:
+            with os.scandir(self.path) as entries:
+                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except FileNotFoundError:
+            return {}
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        with (self.path / name).open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if size is None else size)
+
+    def open(self, name: str) -> BinaryIO:
+        return (self.path / name).open("rb")
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        """A temporary name, fsync, rename, fsync of the folder."""
+        path = self.path / name
+        part = path.with_name(f"{PART}{os.getpid()}-{name}")
+        try:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def prepare(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path}: is a file; --out names a folder")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be made: {error.strerror}") from None
+
+    @contextmanager
+    def claimed(self, shared: bool = False) -> Iterator[None]:
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            raise UserError(
+                f"{self.path}: another run is writing there; wait for it, or choose another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(folder)
+
+    def sweep(self) -> None:
+        for part in self.path.glob(f"{PART}*"):
+            part.unlink(missing_ok=True)
+
+
+def open_storage(where: str | Path) -> Storage:
+    """The storage at a path or a URL (`s3://bucket/prefix`, `memory://x`, … as fsspec has them).
+
+    Raises UserError where a URL's kind is not known, or what it needs is not installed.
+    """
+    text = str(where)
+    if isinstance(where, Path) or "://" not in text:
+        return Folder(Path(where))
+    if text.startswith("file://"):
+        return Folder(Path(text.removeprefix("file://")))
+    from synth.bucket import Bucket
+
+    return Bucket(text)
