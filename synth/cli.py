@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
@@ -148,19 +149,6 @@ def finish(
 
 
 @app.command()
-def preview(
-    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG file.")] = Path("out/preview.png"),
-    count: Annotated[int, typer.Option(min=1, max=200, help="How many samples, spread over the dataset.")] = 12,
-) -> None:
-    """A sheet of samples: a, b, what the instruction asks for, and what was drawn."""
-    from synth.audit.preview import write_sheet
-
-    shown = write_sheet(dataset, out, count)
-    typer.echo(f"{shown} samples of {dataset} → {out}")
-
-
-@app.command()
 def degrade(
     a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
@@ -192,6 +180,9 @@ def effects() -> None:
             span = ", ".join(map(str, quantity.choices)) or f"{quantity.low:g} to {quantity.high:g}"
             instead = " (in place of the severity)" if quantity.strength else ""
             typer.echo(f"    {key}: {span} {quantity.unit}{instead}")
+
+
+audit.register(app)
 
 
 def _task(name: str) -> "Task":

@@ -1,6 +1,6 @@
-"""A sheet of samples, for the eye: what goes in, what is asked, what should come out."""
+"""Samples for the eye, as a sheet or as a page: what goes in, what is asked, what should come out."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
-from synth.dataset import is_shard
+from synth.audit.page import page
+from synth.audit.shown import Shown
 from synth.errors import UnreadableError, UserError
 from synth.pixels import Bytes, in_colour
-from synth.shards import read_rows
-from synth.storage import Storage, open_storage
 
+PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side
 LEAST_PX = 200  # smaller images are shown enlarged by a whole factor, pixel for pixel
 GAP = 6  # pixels between the images
@@ -22,29 +22,32 @@ LINE_PX = 18
 INK, PAPER = (20, 20, 20), (255, 255, 255)
 
 
-def write_sheet(dataset: Path, out: Path, count: int) -> int:
-    """A PNG of `count` samples spread over a dataset: a, b, target, the instruction and what was drawn.
+def write_preview(samples: Sequence[Shown], title: str, about: str, out: Path) -> None:
+    """Write samples as a sheet (a PNG file) or as a page (an HTML file).
 
-    Returns how many it shows. Raises UserError where the folder holds no finished shard with a sample.
+    title, about: of the page. Raises UserError where the name says neither, or a picture cannot be decoded.
     """
-    if out.suffix.lower() != ".png":
-        raise UserError(f"{out}: a sheet is a PNG file; name it .png")
-    storage = open_storage(dataset)
-    sidecars = sorted(name for name in storage.sizes() if is_shard(name) and name.endswith(".parquet"))
-    rows = [(side, row) for side in sidecars for row in read_rows(storage, side) if row["status"] == "ok"]
-    if not rows:
-        raise UserError(f"{dataset}: no finished shard with a sample in it")
-    chosen = [rows[int(i)] for i in np.unique(np.linspace(0, len(rows) - 1, count).round())]
+    check_name(out)
+    data = page(title, about, samples).encode() if out.suffix.lower() in PAGES else codecs.encode_png(sheet(samples))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data)
+
+
+def check_name(out: Path) -> None:
+    """Raises UserError where a file's name is not that of a sheet or a page."""
+    if out.suffix.lower() not in (".png", *PAGES):
+        raise UserError(f"{out}: a sheet is a .png file, a page an .html file; name it so")
+
+
+def sheet(samples: Sequence[Shown]) -> Bytes:
+    """Samples in two columns: a, b, target, the instruction and what was drawn. (H, W, 3)."""
     try:
-        strips = [_strip(storage, side.replace(".parquet", ".tar"), row) for side, row in chosen]
-    except (UnreadableError, KeyError, ValueError) as error:
-        raise UserError(f"{dataset}: a shard is damaged: {error}; remove it and generate again") from None
+        strips = [_strip(sample) for sample in samples]
+    except (UnreadableError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"a sample is damaged ({error}); run synth verify") from None
     rows_of_strips = [strips[i : i + COLUMNS] for i in range(0, len(strips), COLUMNS)]
     height, width = (max(strip.shape[axis] for strip in strips) for axis in (0, 1))
-    sheet = np.vstack([np.hstack([_padded(s, height, width) for s in row]) for row in map(_filled, rows_of_strips)])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(codecs.encode_png(sheet))
-    return len(strips)
+    return np.vstack([np.hstack([_padded(s, height, width) for s in row]) for row in map(_filled, rows_of_strips)])
 
 
 def _filled(row: list[Bytes]) -> list[Bytes]:
@@ -57,22 +60,15 @@ def _padded(strip: Bytes, height: int, width: int) -> Bytes:
     return np.pad(strip, ((0, below + 2 * GAP), (0, right + GAP), (0, 0)), constant_values=255)
 
 
-def _strip(storage: Storage, tar: str, row: dict[str, Any]) -> Bytes:
+def _strip(sample: Shown) -> Bytes:
     """One sample: its images side by side, above them two lines of text."""
-    with storage.open(tar) as file:
-        images = [_member(file, row, name) for name in ("a", "b", "target")]
+    images = [in_colour(codecs.decode(sample.pictures[name])) for name in ("a", "b", "target")]
     factor = -(-LEAST_PX // images[0].shape[1])
     images = [image.repeat(factor, 0).repeat(factor, 1) for image in images]
     height = images[0].shape[0]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     picture = np.hstack([part for image in images for part in (image, gap)])
-    record = json.loads(row["record"])
-    return np.vstack([_text(caption(record), picture.shape[1]), picture])
-
-
-def _member(file: Any, row: dict[str, Any], name: str) -> Bytes:
-    file.seek(row[f"{name}_offset"])
-    return in_colour(codecs.decode(file.read(row[f"{name}_size"])))
+    return np.vstack([_text(caption(sample.record), picture.shape[1]), picture])
 
 
 def caption(record: dict[str, Any]) -> list[str]:

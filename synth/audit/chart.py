@@ -1,0 +1,241 @@
+"""Statistics as a picture: bars and histograms drawn with Pillow alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from synth.audit.stats import Histogram, Stats, ranked
+from synth.pixels import Bytes
+
+WIDTH, MARGIN, GAP = 1480, 36, 28
+TEXT, SMALL, TITLE, HEAD = 15, 13, 18, 28
+ROW = 24  # pixels from bar to bar
+INK, MUTED, FAINT, PAPER = (28, 32, 38), (104, 112, 122), (226, 229, 233), (255, 255, 255)
+TASKS = {"vif": (0, 114, 178), "mef": (230, 159, 0), "mff": (0, 158, 115)}  # told apart by colour-blind eyes too
+BAR, BAD = (86, 104, 150), (196, 63, 63)
+MOST_BARS = 24  # of one panel; the rest is one bar
+PLOT = 84  # height of a histogram
+PER_ROW = 4  # histograms
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of a bar chart: parts of one bar, each with its colour, and what is written behind it."""
+
+    label: str
+    parts: tuple[tuple[float, Colour], ...]
+    note: str
+
+    @property
+    def total(self) -> float:
+        return sum(value for value, _ in self.parts)
+
+
+def draw(stats: Stats) -> Bytes:
+    """The page as (H, W, 3) bytes, as high as it needs."""
+    page = _Page()
+    top = page.head(stats)
+    half = (WIDTH - 2 * MARGIN - GAP) // 2
+    wide, right = half + 150, half - 150
+    x = MARGIN + wide + GAP
+    left = page.legend(stats, MARGIN, page.bars("Effects (samples)", _effects(stats), MARGIN, top, wide))
+    side = page.bars("Kinds of instruction", _plain(stats.kinds, stats.samples), x, top, right)
+    numbers = {f"{number} effects" if number != 1 else "1 effect": n for number, n in sorted(stats.numbers.items())}
+    side = page.bars("Different effects a sample", _plain(numbers, stats.samples, keep=True), x, side, right)
+    side = page.bars("Tasks", _tasks(stats), x, side, right)
+    top = max(left, side)
+    if stats.strengths:
+        top = page.histograms("How strong (once for each image)", sorted(stats.strengths.items()), top)
+    left = page.bars("Sources (samples)", _sources(stats), MARGIN, top, wide)
+    sizes = {f"{width}×{height} px": n for (height, width), n in sorted(stats.sizes.items())}
+    side = page.bars("Sizes", _plain(sizes, stats.samples), x, top, right)
+    if stats.members:
+        side = page.bars("Bytes by member", _members(stats), x, side, right)
+    if stats.targets:
+        side = page.bars("Targets", _plain(stats.targets, stats.samples), x, side, right)
+    top = max(left, side)
+    if stats.failed:
+        top = page.bars("Failed samples", _plain(stats.reasons, stats.failed, BAD), MARGIN, top, WIDTH - 2 * MARGIN)
+    return page.cut(top)
+
+
+def _effects(stats: Stats) -> list[Bar]:
+    bars = []
+    for effect, count in ranked(stats.effects):
+        parts = tuple((stats.by_task[effect, task], _colour(task)) for task in sorted(stats.tasks))
+        more = [f"alone {stats.alone[effect]:,}"] + ([f"kept {stats.kept[effect]:,}"] if stats.kept[effect] else [])
+        bars.append(Bar(effect, parts, f"{count:,} · {_percent(count, stats.samples)} · {', '.join(more)}"))
+    return bars
+
+
+def _tasks(stats: Stats) -> list[Bar]:
+    return [Bar(t, ((n, _colour(t)),), f"{n:,} · {_percent(n, stats.samples)}") for t, n in ranked(stats.tasks)]
+
+
+def _sources(stats: Stats) -> list[Bar]:
+    bars = []
+    for (task, dataset, _), count in sorted(stats.sources.items(), key=lambda item: (-item[1], item[0])):
+        scenes = len(stats.scenes.get(dataset, ()))
+        note = f"{count:,} · {_percent(count, stats.samples)} · {scenes:,} scene{'s' * (scenes != 1)}"
+        bars.append(Bar(dataset, ((count, _colour(task)),), note))
+    return bars
+
+
+def _members(stats: Stats) -> list[Bar]:
+    return [
+        Bar(name, ((size, BAR),), f"{in_bytes(size)} · {in_bytes(size / stats.members[name])} each")
+        for name, size in ranked(stats.member_bytes)
+    ]
+
+
+def _plain(counts: Mapping[str, int], total: int, colour: Colour = BAR, keep: bool = False) -> list[Bar]:
+    items = list(counts.items()) if keep else sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [Bar(name, ((count, colour),), f"{count:,} · {_percent(count, total)}") for name, count in items]
+
+
+def _colour(task: str) -> Colour:
+    return TASKS.get(task, BAR)
+
+
+def _percent(count: float, total: float) -> str:
+    share = 100 * count / total if total else 0.0
+    return f"{share:.1f}%" if share < 9.95 else f"{share:.0f}%"
+
+
+def in_bytes(size: float) -> str:
+    """Bytes for a reader: 53.2 MB."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= step:
+            return f"{size / step:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+class _Page:
+    """A page that grows downward. Each method draws below `y` and returns where the next thing may stand."""
+
+    def __init__(self) -> None:
+        self._image = Image.new("RGB", (WIDTH, 400), PAPER)
+        self._pen = ImageDraw.Draw(self._image)
+        self._fonts: dict[int, Any] = {}
+
+    def cut(self, height: int) -> Bytes:
+        """What was drawn, down to a height."""
+        self._room(height)
+        return np.asarray(self._image)[:height].copy()
+
+    def head(self, stats: Stats) -> int:
+        self._write(MARGIN, MARGIN, shown(stats.name) or "dataset", HEAD)
+        failed = f" · {stats.failed:,} failed" if stats.failed else ""
+        facts = f"{stats.samples:,} samples{failed} · {stats.shards:,} shards · {in_bytes(stats.bytes)}"
+        self._write(MARGIN, MARGIN + 40, facts, TEXT, MUTED)
+        return MARGIN + 84
+
+    def bars(self, title: str, bars: Sequence[Bar], x: int, y: int, width: int) -> int:
+        """A chart of horizontal bars."""
+        if len(bars) > MOST_BARS:
+            rest = sum(bar.total for bar in bars[MOST_BARS - 1 :])
+            bars = [*bars[: MOST_BARS - 1], Bar(f"{len(bars) - MOST_BARS + 1} more", ((rest, MUTED),), f"{rest:,.0f}")]
+        self._room(y + ROW * (len(bars) + 3))
+        self._title(title, x, y, width)
+        y += 36
+        if not bars:
+            self._write(x, y, "none", TEXT, MUTED)
+            return y + ROW + GAP
+        labels = min(max(self._width(bar.label, TEXT) for bar in bars), width * 45 // 100)
+        notes = max(self._width(bar.note, SMALL) for bar in bars)
+        room = max(width - labels - notes - 22, 40)
+        most = max(bar.total for bar in bars) or 1
+        for bar in bars:
+            self._write(x, y, self._short(bar.label, TEXT, labels), TEXT)
+            left = float(x + labels + 12)
+            for value, colour in bar.parts:
+                right = left + room * value / most
+                if right - left >= 0.5:
+                    self._pen.rectangle((round(left), y + 2, max(round(right) - 1, round(left)), y + ROW - 8), colour)
+                left = right
+            self._write(round(left) + 8, y + 1, bar.note, SMALL, MUTED)
+            y += ROW
+        return y + GAP
+
+    def legend(self, stats: Stats, x: int, y: int) -> int:
+        """Which colour is which task."""
+        self._room(y + ROW)
+        for task in sorted(stats.tasks):
+            self._pen.rectangle((x, y - GAP + 8, x + 12, y - GAP + 20), _colour(task))
+            self._write(x + 18, y - GAP + 5, shown(task), SMALL, MUTED)
+            x += 34 + self._width(shown(task), SMALL)
+        return y + GAP
+
+    def histograms(self, title: str, items: Sequence[tuple[str, Histogram]], y: int) -> int:
+        """Small histograms side by side, each with its own height."""
+        self._title(title, MARGIN, y, WIDTH - 2 * MARGIN)
+        y += 40
+        width = (WIDTH - 2 * MARGIN - (PER_ROW - 1) * GAP) // PER_ROW
+        for at in range(0, len(items), PER_ROW):
+            self._room(y + PLOT + 90)
+            for column, (name, histogram) in enumerate(items[at : at + PER_ROW]):
+                self._histogram(name, histogram, MARGIN + column * (width + GAP), y, width)
+            y += PLOT + 62
+        return y + GAP // 2
+
+    def _histogram(self, name: str, histogram: Histogram, x: int, y: int, width: int) -> None:
+        effect = name.partition(":")[0]
+        drawn = histogram.drawn()
+        count = sum(drawn.counts)
+        self._write(x, y, self._short(effect, TEXT, width // 2), TEXT)
+        unit = self._short(drawn.unit, SMALL, width - self._width(effect, TEXT) - 12)
+        self._write(x + self._width(effect, TEXT) + 8, y + 2, unit, SMALL, MUTED)
+        y += 24
+        most, bars = max(drawn.counts) or 1, len(drawn.counts)
+        for number, value in enumerate(drawn.counts):
+            left, right = x + width * number // bars, x + width * (number + 1) // bars - 2
+            self._pen.rectangle((left, y + PLOT - 1, right, y + PLOT - 1), FAINT)
+            if value:
+                self._pen.rectangle((left, y + PLOT - max(1, round(PLOT * value / most)), right, y + PLOT - 1), BAR)
+        for share, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
+            tick = drawn.low + share * (drawn.high - drawn.low)
+            self._write(x + round(share * (width - 2)), y + PLOT + 3, f"{tick:.3g}", SMALL, MUTED, anchor)
+        self._write(x + width - 2, y - 22, f"n = {count:,}", SMALL, MUTED, "ra")
+
+    def _title(self, title: str, x: int, y: int, width: int) -> None:
+        self._room(y + 40)
+        self._write(x, y, title, TITLE)
+        self._pen.line((x, y + 27, x + width, y + 27), FAINT)
+
+    def _write(self, x: int, y: int, text: str, size: int, colour: Colour = INK, anchor: str = "la") -> None:
+        self._pen.text((x, y), shown(text), fill=colour, font=self._font(size), anchor=anchor)
+
+    def _width(self, text: str, size: int) -> int:
+        return int(self._font(size).getlength(shown(text))) + 1
+
+    def _short(self, text: str, size: int, width: int) -> str:
+        text = shown(text)
+        if self._width(text, size) <= width:
+            return text
+        while text and self._width(f"{text}…", size) > width:
+            text = text[:-1]
+        return f"{text}…"
+
+    def _font(self, size: int) -> Any:
+        if size not in self._fonts:
+            self._fonts[size] = ImageFont.load_default(size)
+        return self._fonts[size]
+
+    def _room(self, height: int) -> None:
+        """Make the page at least so high."""
+        if height > self._image.height:
+            larger = Image.new("RGB", (WIDTH, height + 400), PAPER)
+            larger.paste(self._image, (0, 0))
+            self._image, self._pen = larger, ImageDraw.Draw(larger)
+
+
+def shown(text: str, most: int = 120) -> str:
+    """A text from a dataset as one line for a picture: no control characters, not too long, and no sign of
+    multiplication, which Pillow's font has not."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)).replace("×", "x")
+    return line if len(line) <= most else f"{line[: most - 1]}…"

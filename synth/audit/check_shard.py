@@ -1,0 +1,281 @@
+"""One shard: its tar against its sidecar, its rows against their records, its pictures against what is said of them."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image as PillowImage
+
+from synth import codecs
+from synth.audit.faults import Fault
+from synth.audit.records import Expected, Groups, record_faults, row_faults
+from synth.audit.sentences import faults_of
+from synth.audit.tars import Member, TarWalk
+from synth.errors import UnreadableError, UserError
+from synth.pixels import channels
+from synth.record import FORMAT_VERSION
+from synth.shards import MEMBERS, read_facts, read_rows
+from synth.storage import Storage
+
+MOST = 20  # faults of one shard that are told; a cut tar would have thousands
+CHUNK = 1 << 22  # bytes read at once
+ALWAYS = ("a", "b", "json", "target")
+SUFFIXES = {"a": ("png", "jpg"), "b": ("png", "jpg"), "json": ("json",)}
+FORMATS = {"png": "PNG", "jpg": "JPEG"}
+MODES = {"L": 1, "RGB": 3}
+Malformed = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to look at in one shard.
+
+    span: the indices that it should hold, where the recipe says. metadata: what its sidecar should say of the dataset.
+    entry: its entry in dataset.json. decode: pictures of so many of the dataset's `total` samples are decoded, of all
+    where it is None.
+    """
+
+    storage: Storage
+    stem: str
+    span: tuple[int, int] | None
+    expected: Expected | None
+    metadata: dict[str, Any]
+    entry: Mapping[str, Any] | None
+    decode: int | None
+    total: int
+
+    def decodes(self, index: int) -> bool:
+        """Whether the pictures of a sample are to be decoded: evenly spread, from the first on."""
+        if self.decode is None or self.total <= self.decode:
+            return True
+        return index * self.decode // self.total != (index - 1) * self.decode // self.total
+
+
+@dataclass
+class ShardReport:
+    """What was found in a shard. first, stop: its indices; -1 where its sidecar cannot be read."""
+
+    stem: str
+    faults: list[Fault] = field(default_factory=list)
+    untold: int = 0
+    first: int = -1
+    stop: int = -1
+    samples: int = 0
+    failed: int = 0
+    decoded: int = 0
+    bytes: int = 0
+
+    def add(self, what: str, key: str = "") -> None:
+        """One more fault; beyond `MOST` they are only counted."""
+        if len(self.faults) < MOST:
+            self.faults.append(Fault(self.stem, key, what))
+        else:
+            self.untold += 1
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A member as its row has it. record: of its sample, where it could be read."""
+
+    key: str
+    member: str
+    name: str
+    size: int
+    sha256: str
+    record: Mapping[str, Any] | None
+    decode: bool
+
+
+def check_shard(task: Task) -> ShardReport:
+    """All that can be said of one shard. Raises OSError where the disk or the server fails."""
+    report = ShardReport(task.stem)
+    side = f"{task.stem}.parquet"
+    facts = read_facts(task.storage, side)
+    try:
+        rows = read_rows(task.storage, side) if facts is not None else []
+    except UserError:
+        facts = None
+    if facts is None:
+        report.add(f"{side} cannot be read")
+        return report
+    _check_metadata(task, facts.metadata, report)
+    wanted = _check_rows(task, rows, report)
+    walk = _check_tar(task, wanted, report)
+    if facts.metadata.get("tar_sha256") != walk.sha256:
+        report.add(f"{task.stem}.tar is not the bytes that its sidecar names (sha256)")
+    if facts.metadata.get("tar_bytes") != str(walk.size):
+        report.add(f"{task.stem}.tar has {walk.size} bytes, its sidecar says {facts.metadata.get('tar_bytes')}")
+    side_bytes, side_sha256 = _hashed(task.storage, side)
+    report.bytes = walk.size + side_bytes
+    if task.entry is not None:
+        there = {
+            "samples": report.samples,
+            "failed": report.failed,
+            "tar_bytes": walk.size,
+            "tar_sha256": walk.sha256,
+            "parquet_bytes": side_bytes,
+            "parquet_sha256": side_sha256,
+        }
+        for key, value in there.items():
+            if task.entry.get(key) != value:
+                report.add(f"dataset.json says {key} {task.entry.get(key)}, there is {value}")
+    return report
+
+
+def _hashed(storage: Storage, name: str) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with storage.open(name) as file:
+        while data := file.read(CHUNK):
+            digest.update(data)
+            size += len(data)
+    return size, digest.hexdigest()
+
+
+def _check_metadata(task: Task, metadata: Mapping[str, str], report: ShardReport) -> None:
+    version, kind = metadata.get("version"), metadata.get("kind")
+    if version != str(FORMAT_VERSION):
+        report.add(f"sidecar of format version {version}; this tool knows {FORMAT_VERSION}")
+    if kind != "images":
+        report.add(f"sidecar of kind {kind!r}, not images")
+    for key, wanted in task.metadata.items():
+        found: Any = metadata.get(key)
+        if isinstance(wanted, dict) and found is not None:
+            try:
+                found = json.loads(found)
+            except ValueError:
+                report.add(f"sidecar: mmaif.{key} is not JSON")
+                continue
+        if found != wanted:
+            report.add(f"sidecar of another dataset: its mmaif.{key} is not what dataset.json says")
+
+
+def _check_rows(task: Task, rows: list[dict[str, Any]], report: ShardReport) -> dict[int, _Wanted]:
+    """Rows and records; returns the members that the tar should have, by offset."""
+    wanted: dict[int, _Wanted] = {}
+    groups = Groups()
+    per_pair = None if task.expected is None else task.expected.per_pair
+    stored = ("clean_a", "clean_b") if task.expected is not None and "clean" in task.expected.stored else ()
+    try:
+        indices = [int(row["index"]) for row in rows]
+        start = task.span[0] if task.span is not None else indices[0] if indices else 0
+    except Malformed:
+        report.add(f"{task.stem}.parquet has rows without an index")
+        return wanted
+    if task.span is not None and len(rows) != task.span[1] - task.span[0]:
+        report.add(f"{len(rows)} rows; the recipe plans {task.span[1] - task.span[0]}, from {task.span[0]:09d}")
+    report.first, report.stop = start, start + len(rows)
+    for index, row in enumerate(rows, start):
+        key = f"{index:09d}"
+        try:
+            for what in row_faults(row, index, per_pair):
+                report.add(what, key)
+            if row["status"] == "failed":
+                report.failed += 1
+                continue
+            report.samples += 1
+            record = _record(task, row, key, groups, report)
+            decode = task.decodes(index)
+            report.decoded += decode
+            for member in MEMBERS:
+                if row.get(f"{member}_offset") is None:
+                    if member in ALWAYS or member in stored:
+                        report.add(f"no {member} in its row", key)
+                    continue
+                name, offset, size = (row[f"{member}_{part}"] for part in ("name", "offset", "size"))
+                if offset in wanted:
+                    report.add(f"{member} at byte {offset}, where {wanted[offset].name} is", key)
+                wanted[offset] = _Wanted(key, member, name, size, row[f"{member}_sha256"], record, decode)
+        except Malformed as error:
+            report.add(f"a row as no sidecar has it ({type(error).__name__}: {error})", key)
+    return wanted
+
+
+def _record(
+    task: Task, row: Mapping[str, Any], key: str, groups: Groups, report: ShardReport
+) -> Mapping[str, Any] | None:
+    """The record of a row, looked at; None where it is none."""
+    if hashlib.sha256(row["record"].encode()).hexdigest() != row["json_sha256"]:
+        report.add("the record in the row is not the one in the tar (sha256)", key)
+    try:
+        record: Mapping[str, Any] = json.loads(row["record"])
+        found = record_faults(record, row, task.expected)
+        found += faults_of(record) + groups.faults_of(record, row)
+    except (*Malformed, RecursionError) as error:
+        report.add(f"a record as shards/FORMAT.md has none ({type(error).__name__}: {error})", key)
+        return None
+    for what in found:
+        report.add(what, key)
+    return record
+
+
+def _check_tar(task: Task, wanted: dict[int, _Wanted], report: ShardReport) -> TarWalk:
+    """Every member against the row that names its bytes. Returns the walk, which knows size and hash of the whole."""
+    with task.storage.open(f"{task.stem}.tar") as file:
+        walk = TarWalk(file)
+        for found in walk:
+            should = wanted.pop(found.offset, None)
+            if should is None:
+                report.add(f"{found.name!r} at byte {found.offset} of the tar is in no row")
+            else:
+                _check_member(found, should, report)
+    for what in walk.faults:
+        report.add(what)
+    for offset, should in wanted.items():
+        report.add(f"{should.name} is not at byte {offset} of the tar", should.key)
+    return walk
+
+
+def _check_member(found: Member, should: _Wanted, report: ShardReport) -> None:
+    key, member = should.key, should.member
+    suffixes = SUFFIXES.get(member, ("png",))
+    if found.name != should.name:
+        report.add(f"{member}: {found.name!r} stands in the tar, {should.name!r} in the row", key)
+    if should.name not in [f"{key}.{member}.{suffix}" for suffix in suffixes] and should.name != f"{key}.{member}":
+        report.add(f"{member}: the name {should.name!r} is not of this sample", key)
+    if found.size != should.size:
+        report.add(f"{member}: {found.size} bytes in the tar, {should.size} in the row", key)
+    if found.sha256 != should.sha256:
+        report.add(f"{member}: not the bytes that the row names (sha256)", key)
+    if member == "json":
+        return
+    if found.data is None:
+        report.add(f"{member}: {found.size} bytes, too large for a picture", key)
+        return
+    for what in _picture_faults(found.data, should):
+        report.add(f"{member}: {what}", key)
+
+
+def _picture_faults(data: bytes, should: _Wanted) -> list[str]:
+    """A picture's kind, size and channels by its header; for those that are to be decoded also its pixels."""
+    suffix = should.name.rpartition(".")[2]
+    try:
+        with PillowImage.open(io.BytesIO(data), formats=[FORMATS.get(suffix, "PNG")]) as image:
+            size, mode = (image.height, image.width), image.mode
+    except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError):
+        return [f"no {suffix} picture"]
+    if mode not in MODES:
+        return [f"pixels of kind {mode}; 8-bit grey or RGB is stored"]
+    found = []
+    if should.record is not None:
+        try:
+            if list(size) != list(should.record["size"]):
+                found.append(f"{size[1]}×{size[0]}, the record says {should.record['size'][::-1]}")
+            image_of = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}.get(should.member)
+            if image_of and MODES[mode] != should.record["images"][image_of]["channels"]:
+                found.append(f"{MODES[mode]} channels, the record says {should.record['images'][image_of]['channels']}")
+            encoding = should.record["images"].get(should.member, {}).get("encoding", "png")
+            if (encoding == "png") != (suffix == "png"):
+                found.append(f"a {suffix} file, the record says {encoding}")
+        except Malformed:
+            pass  # told with the record
+    if should.decode and not found:
+        try:
+            pixels = codecs.decode(data)
+        except UnreadableError as error:
+            return [str(error)]
+        if pixels.shape[:2] != size or channels(pixels) != MODES[mode]:
+            found.append("its pixels are not what its header says")
+    return found

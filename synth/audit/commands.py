@@ -1,0 +1,264 @@
+"""The commands that look at datasets: verify, stats, preview and render. They parse, call and print."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synth.errors import UserError
+
+if TYPE_CHECKING:
+    from synth.audit.stats import Histogram, Stats
+    from synth.audit.verify import Verdict
+    from synth.plan import Plan
+    from synth.storage import Storage
+
+LISTED = 50  # faults that are printed
+WIDTH = 120  # of tables that go to a file
+Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
+Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
+Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's, as synth generate takes them.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to those of `synth`."""
+    for command in (verify, stats, preview, render):
+        app.command()(command)
+
+
+def verify(
+    dataset: Dataset,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Decode the pictures of so many samples, spread over the dataset.")
+    ] = 256,
+    everything: Annotated[bool, typer.Option("--all", help="Decode all pictures.")] = False,
+    workers: Workers = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make broken shards again, from --recipe.")] = False,
+    recipe: Recipe = None,
+    data: Data = None,
+) -> None:
+    """Check a dataset: hashes, counts, keys, headers, rows, records, sentences and pictures. Exit code 1: faults."""
+    from synth.audit.repair import repair as mend
+    from synth.audit.verify import find_faults
+    from synth.engines.local import default_workers
+    from synth.storage import open_storage
+
+    if repair != (recipe is not None):
+        raise UserError("--repair and --recipe go together: what is broken is made again from the recipe")
+    storage = open_storage(dataset)
+    decode, processes = None if everything else sample, workers or default_workers()
+    with _bar("verify", "shards") as progress:
+        verdict = find_faults(storage, decode, processes, progress)
+    _say_verdict(storage, verdict)
+    if repair and recipe is not None and verdict.count:
+        mend(storage, verdict, recipe, data, processes)
+        with _bar("verify", "shards") as progress:
+            verdict = find_faults(storage, decode, processes, progress)
+        typer.echo(f"{storage.url}: repaired")
+        _say_verdict(storage, verdict)
+    if verdict.count:
+        raise typer.Exit(1)
+
+
+def stats(
+    dataset: Dataset,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all counts into this file too.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw them into this PNG file too.")] = None,
+) -> None:
+    """Count what a dataset is made of: effects, strengths, kinds, sources, failures. Reads the sidecars alone."""
+    import json
+
+    from synth import codecs
+    from synth.audit.chart import draw
+    from synth.audit.stats import gather
+    from synth.storage import open_storage
+
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise UserError(f"{picture}: the picture is a PNG file; name it .png")
+    with _bar("stats", "shards") as progress:
+        found = gather(open_storage(dataset), progress=progress)
+    _say_stats(found)
+    written = []
+    if json_file is not None:
+        text = json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n"
+        written.append((json_file, text.encode()))
+    if picture is not None:
+        written.append((picture, codecs.encode_png(draw(found))))
+    for path, content in written:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        typer.echo(f"→ {path}")
+
+
+def preview(
+    dataset: Annotated[str | None, typer.Argument(help="A dataset's folder, or its URL; or --recipe.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A PNG file for a sheet, an HTML file for a page with filters.")
+    ] = Path("out/preview.png"),
+    count: Annotated[int, typer.Option(min=1, max=200, help="How many samples, spread over the dataset.")] = 12,
+    recipe: Recipe = None,
+    data: Data = None,
+) -> None:
+    """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
+    from synth.audit.preview import check_name, write_preview
+    from synth.audit.shown import from_recipe, from_shards
+    from synth.storage import open_storage
+
+    if (dataset is None) == (recipe is None):
+        raise UserError("preview shows a dataset, or a recipe (--recipe): name one of them")
+    if dataset is not None and data is not None:
+        raise UserError("--data goes with --recipe: the pairs of a dataset are those it was made from")
+    check_name(out)
+    if recipe is not None:
+        plan = _plan(recipe, data)
+        samples, name = from_recipe(plan, count), plan.recipe.name
+        about = f"{len(samples)} of the {plan.recipe.samples} samples of the recipe, rendered for this page"
+    else:
+        storage = open_storage(str(dataset))
+        samples, name = from_shards(storage, count), storage.url.rstrip("/").rpartition("/")[2]
+        about = f"{len(samples)} samples of the dataset"
+    write_preview(samples, name, about, out)
+    typer.echo(f"{len(samples)} samples of {recipe or dataset} → {out}")
+
+
+def render(
+    recipe: Annotated[str, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")],
+    index: Annotated[int, typer.Option(min=0, help="Of the sample, as its key has it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")],
+    data: Data = None,
+) -> None:
+    """Make one sample again, every stage of it as a picture: clean, depth, after each effect, inputs, targets."""
+    from synth.audit.stages import SHEET, render_files
+
+    files = render_files(_plan(recipe, data), index, out)
+    typer.echo(f"{len(files)} files → {out}; all at a glance: {out / SHEET}")
+
+
+def _plan(recipe: str, data: str | None) -> "Plan":
+    from synth.plan import make_plan
+    from synth.recipe_file import find_recipe, load_recipe
+
+    return make_plan(load_recipe(find_recipe(recipe)), None if data is None else Path(data))
+
+
+def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:
+    for fault in verdict.faults[:LISTED]:
+        typer.echo(str(fault))
+    if verdict.count > LISTED:
+        typer.echo(f"… and {verdict.count - LISTED} more")
+    failed = f", {verdict.failed} failed" if verdict.failed else ""
+    typer.echo(
+        f"{storage.url}: {verdict.samples} samples{failed} in {verdict.shards} shards, {verdict.bytes / 1e6:.1f} MB, "
+        f"pictures of {verdict.decoded} decoded: "
+        + (f"{verdict.count} faults in {len(verdict.broken)} shards" if verdict.count else "sound")
+    )
+
+
+def _say_stats(found: "Stats") -> None:
+    """Tables, one below the other."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from synth.audit.chart import in_bytes, shown
+    from synth.audit.stats import ranked
+
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    failed = f", {found.failed:,} failed" if found.failed else ""
+    console.print(
+        f"{shown(found.name)}: {found.samples:,} samples{failed}, {found.shards:,} shards, {in_bytes(found.bytes)}",
+        markup=False,
+        highlight=False,
+    )
+
+    def table(head: list[str], rows: list[list[Any]]) -> None:
+        if not rows:
+            return
+        drawn = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for number, name in enumerate(head):
+            drawn.add_column(name, justify="right" if number and isinstance(rows[0][number], int | float) else "left")
+        for row in rows:
+            drawn.add_row(*(_cell(cell) for cell in row))
+        console.print()
+        console.print(drawn)
+
+    tasks = sorted(found.tasks)
+    images = [name for name in ("a", "b", "both") if any(image == name for _, image in found.by_image)]
+    share = lambda count: 100 * count / found.samples  # noqa: E731
+    table(
+        ["effect", "samples", "%", *tasks, *(f"on {name}" for name in images), "alone", "kept"],
+        [
+            [effect, count, share(count)]
+            + [found.by_task[effect, task] for task in tasks]
+            + [found.by_image[effect, image] for image in images]
+            + [found.alone[effect], found.kept[effect]]
+            for effect, count in ranked(found.effects)
+        ],
+    )
+    table(
+        ["how strong", "images", "from", "", "to", ""],
+        [[name.partition(":")[0], *_spark(histogram)] for name, histogram in sorted(found.strengths.items())],
+    )
+    for head, counts in (
+        ("kind", dict(ranked(found.kinds))),
+        ("different effects", {str(number): count for number, count in sorted(found.numbers.items())}),
+        ("size", {f"{width}×{height}": count for (height, width), count in sorted(found.sizes.items())}),
+        ("target", dict(ranked(found.targets))),
+    ):
+        table([head, "samples", "%"], [[name, count, share(count)] for name, count in counts.items()])
+    table(
+        ["task", "dataset", "scenes", "samples", "%", "licence"],
+        [
+            [task, dataset, len(found.scenes.get(dataset, ())), count, share(count), licence]
+            for (task, dataset, licence), count in sorted(found.sources.items())
+        ],
+    )
+    table(
+        ["member", "files", "bytes", "each"],
+        [
+            [name, count, in_bytes(found.member_bytes[name]), in_bytes(found.member_bytes[name] / count)]
+            for name, count in sorted(found.members.items())
+        ],
+    )
+    table(["failed because", "samples"], [[reason, count] for reason, count in ranked(found.reasons)])
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text
+
+    from synth.audit.chart import shown
+
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return f"{value:,}" if isinstance(value, int) else Text(shown(value))
+
+
+def _spark(histogram: "Histogram") -> list[Any]:
+    """How many values, and a histogram in one line between the ends of its range."""
+    drawn = histogram.drawn()
+    most = max(drawn.counts)
+    bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in drawn.counts)
+    return [sum(drawn.counts), f"{drawn.low:.3g}", bars, f"{drawn.high:.3g}", drawn.unit]
+
+
+class _bar:
+    """A bar of shards; as a context it gives the function that moves it."""
+
+    def __init__(self, name: str, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Progress(*columns, TextColumn(unit), TimeRemainingColumn(), console=Console(stderr=True))
+        self._task = self._bar.add_task(name, total=None)
+
+    def __enter__(self) -> "_bar":
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.start()  # not before there is something to show: the run may be refused
+        self._bar.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

@@ -1,0 +1,155 @@
+"""A record against its row, against the recipe in dataset.json, and against the other samples of its group."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synth.degradations.base import REGISTRY, Stage
+from synth.record import FORMAT_VERSION, key_of
+from synth.scene import IMAGES, MODALITIES
+
+SAME = ("key", "index", "group", "task", "kind", "instruction", "phrase_split")  # in a row as in its record
+SHARED = ("task", "degradations", "scene", "images", "crop", "source", "seed")  # by all samples of a group
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the recipe in dataset.json says of every sample.
+
+    effects: by task, the effects that may fall, each with its range of severity (None where there is none).
+    targets: by task.
+    """
+
+    seed: int
+    size: int
+    split: str
+    per_pair: int
+    effects: dict[str, dict[str, tuple[float, float] | None]]
+    targets: dict[str, tuple[str, ...]]
+    stored: tuple[str, ...]
+
+    @classmethod
+    def from_recipe(cls, recipe: Mapping[str, Any]) -> "Expected":
+        """From a resolved recipe. Raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+        effects: dict[str, dict[str, tuple[float, float] | None]] = {}
+        for task, part in recipe["tasks"].items():
+            some = part["degradations"]["some"]
+            listed = [*part["degradations"]["always"], *(some["of"] if some else [])]
+            effects[task] = {}
+            for name, settings in (item for entry in listed for item in entry.items()):
+                span = settings.get("severity")
+                again = name in effects[task]  # an augmenter each: their settings are theirs
+                effects[task][name] = None if span is None or again else (float(span[0]), float(span[1]))
+        return cls(
+            int(recipe["seed"]),
+            int(recipe["crop"]["size"]),
+            str(recipe["instructions"]["phrases"]),
+            int(recipe["instructions"]["per_pair"]),
+            effects,
+            {task: tuple(part["target"]) for task, part in recipe["tasks"].items()},
+            tuple(recipe["store"]),
+        )
+
+
+def row_faults(row: Mapping[str, Any], index: int, per_pair: int | None) -> list[str]:
+    """What is wrong with a row at its place in the dataset, failed or not. index: what its place says it is."""
+    found = []
+    if row["index"] != index or row["key"] != key_of(index):
+        found.append(f"index {row['index']}, key {row['key']} where {key_of(index)} should stand")
+    elif per_pair is not None and row["group"] != key_of(index - index % per_pair):
+        found.append(f"group {row['group']}, for {per_pair} instructions a pair {key_of(index - index % per_pair)}")
+    if row["status"] not in ("ok", "failed"):
+        found.append(f"status {row['status']!r} is neither ok nor failed")
+    if row["status"] == "failed" and not row["reason"]:
+        found.append("failed without a reason")
+    if row["status"] == "failed" and any(row.get(f"{name}_offset") is not None for name in ("a", "b", "target")):
+        found.append("failed, and yet it names bytes in the tar")
+    return found
+
+
+def record_faults(record: Mapping[str, Any], row: Mapping[str, Any], expected: Expected | None) -> list[str]:
+    """What of a record disagrees with its row or with the recipe.
+
+    Raises KeyError, TypeError, ValueError or AttributeError where it is not made as shards/FORMAT.md has it.
+    """
+    if record["version"] != FORMAT_VERSION:
+        return [f"record of version {record['version']}; this tool knows {FORMAT_VERSION}"]
+    said = {name: record[name] for name in SAME} | {
+        "dataset": record["source"]["dataset"],
+        "scene": record["source"]["scene"],
+        "licence": record["source"]["licence"],
+        "height": record["size"][0],
+        "width": record["size"][1],
+        "effects": list(dict.fromkeys(entry["effect"] for entry in record["degradations"])),
+    }
+    found = [f"{k}: the record says {said[k]!r}, the row {row[k]!r}" for k in said if said[k] != row[k]]
+    task = record["task"]
+    if task not in MODALITIES:
+        return [*found, f"task {task!r} is none of {', '.join(MODALITIES)}"]
+    for name in IMAGES:
+        if record["images"][name]["modality"] != MODALITIES[task][name]:
+            found.append(f"image {name} is {record['images'][name]['modality']!r}; of {task} {MODALITIES[task][name]}")
+    found += [fault for entry in record["degradations"] for fault in _entry_faults(entry)]
+    return found + ([] if expected is None else _against_recipe(record, expected))
+
+
+def _entry_faults(entry: Mapping[str, Any]) -> list[str]:
+    name, severity, effect = entry["effect"], entry["severity"], REGISTRY.get(entry["effect"])
+    found = []
+    if entry["image"] not in IMAGES:
+        found.append(f"{name} on image {entry['image']!r}")
+    if entry["stage"].upper() not in Stage.__members__ or (effect and effect.stage.name.lower() != entry["stage"]):
+        found.append(f"{name} at stage {entry['stage']!r}")
+    if severity is not None and not 0 <= severity <= 1:
+        found.append(f"{name} of severity {severity}, which must lie in [0, 1]")
+    return found if isinstance(entry["params"], Mapping) else [*found, f"{name} without params"]
+
+
+def _against_recipe(record: Mapping[str, Any], expected: Expected) -> list[str]:
+    found = []
+    if record["seed"] != expected.seed:
+        found.append(f"seed {record['seed']}, the recipe's is {expected.seed}")
+    if record["size"] != [expected.size, expected.size]:
+        found.append(f"size {record['size']}, the recipe's is {expected.size}")
+    if record["phrase_split"] != expected.split:
+        found.append(f"phrase_split {record['phrase_split']}, the recipe's is {expected.split}")
+    task = record["task"]
+    if task not in expected.effects:
+        return [*found, f"task {task} is not in the recipe"]
+    if record["target"]["kind"] not in expected.targets[task]:
+        found.append(f"target {record['target']['kind']}, the recipe has {', '.join(expected.targets[task])}")
+    if (first := record["group"]) == record["key"] and expected.per_pair > 1 and record["kind"] != "full":
+        found.append(f"the first of group {first} is {record['kind']}, not full")
+    known = expected.effects[task]
+    for entry in record["degradations"]:
+        name, severity = entry["effect"], entry["severity"]
+        if name not in known:
+            found.append(f"{name} is not in the recipe of {task}")
+        elif (span := known[name]) is not None and severity and not span[0] <= severity <= span[1]:
+            found.append(f"{name} of severity {severity:.4g}, the recipe's range is {span[0]:g} to {span[1]:g}")
+    return found
+
+
+class Groups:
+    """Samples of one group show one degraded pair; those that keep the same things share their target."""
+
+    def __init__(self) -> None:
+        self._group = ""
+        self._first: tuple[Any, ...] = ()
+        self._targets: dict[tuple[Any, ...], Any] = {}
+
+    def faults_of(self, record: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+        """What differs from the samples of this group that came before."""
+        entries = [{key: value for key, value in entry.items() if key != "asked"} for entry in record["degradations"]]
+        pair = (row["a_sha256"], row["b_sha256"], *({**record, "degradations": entries}[key] for key in SHARED))
+        kept = tuple(entry["asked"] for entry in record["degradations"])
+        if record["group"] != self._group:
+            self._group, self._first, self._targets = record["group"], pair, {}
+        found = []
+        if pair != self._first:
+            names = ("image a", "image b", *SHARED)
+            other = [name for name, one, two in zip(names, pair, self._first, strict=True) if one != two]
+            found.append(f"differs from its group {self._group} in {', '.join(other)}")
+        if self._targets.setdefault(kept, row["target_sha256"]) != row["target_sha256"]:
+            found.append(f"asks the same as another of group {self._group}, and has another target")
+        return found

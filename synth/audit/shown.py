@@ -1,0 +1,127 @@
+"""Samples for the eye: a few of a dataset's, spread over its shards, or of a recipe's, rendered without writing any."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, BinaryIO
+
+from synth.dataset import is_shard, read_dataset
+from synth.draft import draft
+from synth.errors import UnreadableError, UserError
+from synth.plan import Plan
+from synth.sample import render
+from synth.shards import MEMBERS, Hashed, ShardWriter, read_rows
+from synth.storage import Storage
+
+PICTURES = tuple(name for name in MEMBERS if name != "json")
+GOLDEN = 0.618  # the share of a step by which each place is moved from the one before
+LARGEST = 1 << 28  # bytes of a member: a stranger's row may name any number
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sample as it is stored. pictures: PNG or JPEG bytes by member (a, b, target, and the clean pair if there)."""
+
+    record: dict[str, Any]
+    pictures: dict[str, bytes]
+
+
+def from_shards(storage: Storage, count: int) -> list[Shown]:
+    """`count` samples spread evenly over the finished shards, fewer where there are fewer.
+
+    Only the shards that they stand in are read. Raises UserError where there is no sample, or a shard is damaged.
+    """
+    stems = _finished(storage)
+    found: list[Shown] = []
+    for stem, shares in _spread(stems, _weights(storage, stems), count):
+        rows = [row for row in read_rows(storage, f"{stem}.parquet") if row["status"] == "ok"]
+        numbers = sorted({int(share * len(rows)) for share in shares}) if rows else []
+        if numbers:
+            with storage.open(f"{stem}.tar") as tar:
+                found += [_read(tar, rows[number], storage.shown(f"{stem}.tar")) for number in numbers]
+    if not found:
+        raise UserError(f"{storage.url}: no finished shard with a sample in it")
+    return found
+
+
+def from_recipe(plan: Plan, count: int) -> list[Shown]:
+    """`count` samples spread over a recipe's, rendered; those whose pair cannot be read are left out.
+
+    Raises UserError where none is left.
+    """
+    total = plan.recipe.samples
+    indices = sorted({int(place) for place in _places(total, count)})
+    found, reasons = [], []
+    for index in indices:
+        try:
+            found.append(one_of(plan, index))
+        except UnreadableError as error:
+            reasons.append(str(error))
+    if not found:
+        raise UserError(f"{plan.recipe.name}: none of {len(indices)} samples can be made: {reasons[0]}")
+    return found
+
+
+def one_of(plan: Plan, index: int) -> Shown:
+    """One sample, as a shard would hold it: it is written into one in memory. Raises UnreadableError."""
+    tar = io.BytesIO()
+    with ShardWriter(Hashed(tar)) as writer:
+        writer.add(draft(plan, index), render(plan, index))
+    return _read(tar, writer.rows[0], plan.recipe.name)
+
+
+def _finished(storage: Storage) -> list[str]:
+    sizes = storage.sizes()
+    sides = [name.removesuffix(".parquet") for name in sizes if is_shard(name) and name.endswith(".parquet")]
+    return sorted(stem for stem in sides if f"{stem}.tar" in sizes)
+
+
+def _weights(storage: Storage, stems: Sequence[str]) -> list[int]:
+    """How many samples each shard holds, where dataset.json says so; else one as many as the other."""
+    described = read_dataset(storage) or {}
+    listed = described.get("shards")
+    entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
+    known = {str(entry.get("name")).removesuffix(".tar"): entry.get("samples") for entry in entries}
+    weights = [count for stem in stems if isinstance(count := known.get(stem), int) and count >= 0]
+    return weights if len(weights) == len(stems) and any(weights) else [1] * len(stems)
+
+
+def _places(total: int, count: int) -> list[float]:
+    """`count` places in [0, total), spread evenly but not in step with groups of samples; all where there are fewer."""
+    if count >= total:
+        return [float(number) for number in range(total)]
+    return [(number + number * GOLDEN % 1) * total / count for number in range(count)]
+
+
+def _spread(stems: Sequence[str], weights: Sequence[int], count: int) -> Iterator[tuple[str, list[float]]]:
+    """By shard, where in it samples are taken, as shares of its rows."""
+    ends = list(accumulate(weights))
+    total = ends[-1] if ends else 0
+    places = _places(total, count)
+    for stem, end, weight in zip(stems, ends, weights, strict=True):
+        shares = [(place - (end - weight)) / weight for place in places if end - weight <= place < end]
+        if shares:
+            yield stem, shares
+
+
+def _read(tar: BinaryIO, row: Mapping[str, Any], where: str) -> Shown:
+    pictures: dict[str, bytes] = {}
+    try:
+        for name in PICTURES:
+            if row.get(f"{name}_offset") is None:
+                continue
+            offset, size = int(row[f"{name}_offset"]), int(row[f"{name}_size"])
+            if not 0 <= size <= LARGEST:
+                raise ValueError(f"{name} of {size} bytes")
+            tar.seek(offset)
+            pictures[name] = tar.read(size)
+            if len(pictures[name]) != size:
+                raise ValueError(f"{name} is cut")
+        record = json.loads(row["record"])
+        if not isinstance(record, dict) or not {"a", "b", "target"} <= set(pictures):
+            raise ValueError("not a sample")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: sample {row.get('key')} is damaged ({error}); run synth verify") from None
+    return Shown(record, pictures)

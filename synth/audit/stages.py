@@ -1,0 +1,173 @@
+"""`synth render`: one sample again, with every stage that it went through as a picture.
+
+The stages are made by the functions that make the sample: the image after the third effect is the clean image through
+the first three, and after the last it is the sample's own.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from synth import codecs
+from synth.apply import damage_pair, views_of
+from synth.audit.shown import Shown, one_of
+from synth.degradations.engine import Applied
+from synth.draft import draft
+from synth.errors import UnreadableError, UserError
+from synth.pixels import Bytes, Floats, in_colour
+from synth.plan import Plan
+from synth.sample import make_inputs
+from synth.targets.target import kind_for, make_target
+
+SHEET = "sheet.png"
+LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet
+TEXT, LINE, GAP = 13, 18, 8
+INK, MUTED, PAPER = (20, 20, 20), (105, 105, 105), (255, 255, 255)
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A picture on the way. name: of its file, without the number and the kind. told: what is shown beside it."""
+
+    name: str
+    told: str
+    image: Bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """The way of one sample. a, b: from the clean image through each effect; others: depth and targets."""
+
+    a: list[Stage]
+    b: list[Stage]
+    others: list[Stage]
+    sample: Shown
+
+
+def stages(plan: Plan, index: int) -> Stages:
+    """Render a sample and what came before it. Raises UnreadableError."""
+    drawn = draft(plan, index)
+    made = make_inputs(plan, drawn)
+    clean = made.clean
+    views = views_of(drawn.task, clean.a, clean.b, made.scene)
+    ways: dict[str, list[Stage]] = {
+        "a": [Stage("clean_a", "a, clean", clean.a)],
+        "b": [Stage("clean_b", "b, clean", clean.b)],
+    }
+    for number, item in enumerate(made.applied, 1):
+        after = damage_pair(drawn.task, clean.a, clean.b, views, made.applied[:number])
+        image = after[0].image if item.image == "a" else after[1].image
+        ways[item.image].append(Stage(f"{item.image}_{item.effect}", _told(item), image))
+    sample = one_of(plan, index)
+    kind = kind_for(plan.recipe.tasks[drawn.task].target, clean.gt is not None) or ""
+    network = plan.recipe.target_network
+    target, _ = make_target(kind, drawn.task, clean, onnx=None if network is None else network.onnx)
+    others = [
+        Stage("depth", f"depth ({made.scene.depth_kind}), far is bright", _depth_picture(made.scene.depth)),
+        Stage("target_clean", "target before anything is kept", target),
+        Stage("target", f"target: {sample.record['kind']}", codecs.decode(sample.pictures["target"])),
+    ]
+    return Stages(ways["a"], ways["b"], others, sample)
+
+
+def render_files(plan: Plan, index: int, out: Path) -> list[str]:
+    """Write every stage of a sample, a sheet of them, and its record, into a folder. Returns the files' names.
+
+    a, b and target are the bytes that a shard holds. Raises UserError where the index or its pair cannot be used.
+    """
+    if not 0 <= index < plan.recipe.samples:
+        raise UserError(f"--index {index}: {plan.recipe.name} has samples 0 to {plan.recipe.samples - 1}")
+    try:
+        made = stages(plan, index)
+    except UnreadableError as error:
+        raise UserError(f"sample {index} cannot be made: {error}") from None
+    record = made.sample.record
+    files = {f"{name}{_suffix(data)}": data for name, data in made.sample.pictures.items()}
+    for way in (made.a, made.b):
+        files |= {f"{way[0].name}.png": codecs.encode_png(way[0].image)}
+        for number, stage in enumerate(way[1:], 1):
+            files[f"{stage.name[0]}_{number}{stage.name[1:]}.png"] = codecs.encode_png(stage.image)
+    files |= {f"{stage.name}.png": codecs.encode_png(stage.image) for stage in made.others if stage.name != "target"}
+    files["record.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
+    files[SHEET] = codecs.encode_png(sheet(made))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (out / name).write_bytes(data)
+    return sorted(files)
+
+
+def sheet(made: Stages) -> Bytes:
+    """The way of a, that of b below it, then depth and targets; above them the instruction. (H, W, 3)."""
+    rows = [_cells(made.a), _cells(made.b), _cells(made.others)]
+    width = max(sum(cell.shape[1] + GAP for cell in row) for row in rows) + GAP
+    record = made.sample.record
+    source = f"sample {record['index']} · {record['task']} · {record['kind']} · {record['source']['scene']}"
+    parts = [_text([f"“{record['instruction']}”"], width, INK, 17), _text([source], width, MUTED, TEXT)]
+    for row in rows:
+        gap = np.full((max(cell.shape[0] for cell in row), GAP, 3), 255, np.uint8)
+        cells = [np.pad(c, ((0, gap.shape[0] - c.shape[0]), (0, 0), (0, 0)), constant_values=255) for c in row]
+        strip = np.hstack([gap, *(part for cell in cells for part in (cell, gap))])
+        parts.append(np.pad(strip, ((GAP, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=255))
+    return np.vstack(parts)
+
+
+def _told(item: Applied) -> str:
+    entry = item.to_record()
+    level = "" if item.severity is None else f" {item.severity:.2f}"
+    params = ", ".join(f"{name} {_short(value)}" for name, value in entry["params"].items() if "seed" not in name)
+    return f"{item.effect}{level} ({item.asked}): {params}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return ", ".join(map(_short, value)) if isinstance(value, list) else str(value)
+
+
+def _suffix(data: bytes) -> str:
+    return ".jpg" if data.startswith(codecs.JPEG_MAGIC) else ".png"
+
+
+def _depth_picture(depth: Floats) -> Bytes:
+    """Metres as grey levels, the farthest white."""
+    return np.rint(depth * (255 / max(float(depth.max()), 1e-6))).astype(np.uint8)
+
+
+def _cells(way: Sequence[Stage]) -> list[Bytes]:
+    return [_cell(stage) for stage in way]
+
+
+def _cell(stage: Stage) -> Bytes:
+    image = in_colour(stage.image)
+    side = image.shape[1]
+    if side > MOST_PX:
+        height = round(image.shape[0] * MOST_PX / side)
+        image = np.asarray(Image.fromarray(image).resize((MOST_PX, height), Image.Resampling.BOX))
+    elif side < LEAST_PX:
+        factor = -(-LEAST_PX // side)
+        image = image.repeat(factor, 0).repeat(factor, 1)
+    return np.vstack([image, _text([stage.told], image.shape[1], INK, TEXT)])
+
+
+def _text(lines: Sequence[str], width: int, colour: tuple[int, int, int], size: int) -> Bytes:
+    """Lines of text, broken where they are too long, as a picture of a width."""
+    font: Any = ImageFont.load_default(size)
+    rows: list[str] = []
+    for line in lines:
+        rows.append("")
+        for word in line.split(" "):
+            longer = f"{rows[-1]} {word}".strip()
+            if rows[-1] and font.getlength(longer) > width - 2 * GAP:
+                rows.append(word)
+            else:
+                rows[-1] = longer
+    page = Image.new("RGB", (width, (LINE + size - TEXT) * len(rows) + GAP), PAPER)
+    pen = ImageDraw.Draw(page)
+    for number, row in enumerate(rows):
+        pen.text((GAP if size > TEXT else 2, 4 + (LINE + size - TEXT) * number), row, fill=colour, font=font)
+    return np.asarray(page)
