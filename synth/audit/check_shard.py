@@ -25,6 +25,7 @@ CHUNK = 1 << 22  # bytes read at once
 ALWAYS = ("a", "b", "json", "target")
 SUFFIXES = {"a": ("png", "jpg"), "b": ("png", "jpg"), "json": ("json",)}
 FORMATS = {"png": "PNG", "jpg": "JPEG"}
+PNG_BITS = 24  # where a PNG says how many bits a channel has
 MODES = {"L": 1, "RGB": 3}
 Malformed = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -256,6 +257,8 @@ def _picture_faults(data: bytes, should: _Wanted) -> list[str]:
             size, mode = (image.height, image.width), image.mode
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError):
         return [f"no {suffix} picture"]
+    if suffix == "png" and data[PNG_BITS] != 8:
+        return [f"{data[PNG_BITS]} bits a channel; 8 are stored"]
     if mode not in MODES:
         return [f"pixels of kind {mode}; 8-bit grey or RGB is stored"]
     found = []

@@ -57,9 +57,9 @@ for (const article of articles) {
   });
 }
 dialog.addEventListener("click", () => dialog.close());
-dialog.addEventListener("keydown", (event) => {
+document.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (step) {
+  if (step && dialog.open) {
     event.preventDefault();
     at = (at + step + row.length) % row.length;
     show();

@@ -107,7 +107,7 @@ def sheet(made: Stages) -> Bytes:
     width = max(sum(cell.shape[1] + GAP for cell in row) for row in rows) + GAP
     record = made.sample.record
     source = f"sample {record['index']} · {record['task']} · {record['kind']} · {record['source']['scene']}"
-    parts = [_text([f"“{record['instruction']}”"], width, INK, 17), _text([source], width, MUTED, TEXT)]
+    parts = [_text(f"“{record['instruction']}”", width, INK, 17, GAP), _text(source, width, MUTED, TEXT, GAP)]
     for row in rows:
         gap = np.full((max(cell.shape[0] for cell in row), GAP, 3), 255, np.uint8)
         cells = [np.pad(c, ((0, gap.shape[0] - c.shape[0]), (0, 0), (0, 0)), constant_values=255) for c in row]
@@ -151,23 +151,22 @@ def _cell(stage: Stage) -> Bytes:
     elif side < LEAST_PX:
         factor = -(-LEAST_PX // side)
         image = image.repeat(factor, 0).repeat(factor, 1)
-    return np.vstack([image, _text([stage.told], image.shape[1], INK, TEXT)])
+    return np.vstack([image, _text(stage.told, image.shape[1], INK, TEXT)])
 
 
-def _text(lines: Sequence[str], width: int, colour: tuple[int, int, int], size: int) -> Bytes:
-    """Lines of text, broken where they are too long, as a picture of a width."""
+def _text(line: str, width: int, colour: tuple[int, int, int], size: int, indent: int = 2) -> Bytes:
+    """A line of text, broken where it is too long, as a picture of a width."""
     font: Any = ImageFont.load_default(size)
-    rows: list[str] = []
-    for line in lines:
-        rows.append("")
-        for word in line.split(" "):
-            longer = f"{rows[-1]} {word}".strip()
-            if rows[-1] and font.getlength(longer) > width - 2 * GAP:
-                rows.append(word)
-            else:
-                rows[-1] = longer
-    page = Image.new("RGB", (width, (LINE + size - TEXT) * len(rows) + GAP), PAPER)
+    rows = [""]
+    for word in line.split(" "):
+        longer = f"{rows[-1]} {word}".strip()
+        if rows[-1] and font.getlength(longer) > width - 2 * indent:
+            rows.append(word)
+        else:
+            rows[-1] = longer
+    step = LINE + size - TEXT
+    page = Image.new("RGB", (width, step * len(rows) + GAP), PAPER)
     pen = ImageDraw.Draw(page)
     for number, row in enumerate(rows):
-        pen.text((GAP if size > TEXT else 2, 4 + (LINE + size - TEXT) * number), row, fill=colour, font=font)
+        pen.text((indent, 4 + step * number), row, fill=colour, font=font)
     return np.asarray(page)
