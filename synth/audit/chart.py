@@ -16,7 +16,7 @@ ROW = 24  # pixels from bar to bar
 INK, MUTED, FAINT, PAPER = (28, 32, 38), (104, 112, 122), (226, 229, 233), (255, 255, 255)
 TASKS = {"vif": (0, 114, 178), "mef": (230, 159, 0), "mff": (0, 158, 115)}  # told apart by colour-blind eyes too
 BAR, BAD = (86, 104, 150), (196, 63, 63)
-MOST_BARS = 24  # of one panel; the rest is one bar
+MOST_BARS = 24  # of one panel; the rest is one line
 PLOT = 84  # height of a histogram
 PER_ROW = 4  # histograms
 
@@ -129,7 +129,7 @@ class _Page:
         return np.asarray(self._image)[:height].copy()
 
     def head(self, stats: Stats) -> int:
-        self._write(MARGIN, MARGIN, shown(stats.name) or "dataset", HEAD)
+        self._write(MARGIN, MARGIN, self._short(stats.name or "dataset", HEAD, WIDTH - 2 * MARGIN), HEAD)
         failed = f" · {stats.failed:,} failed" if stats.failed else ""
         facts = f"{stats.samples:,} samples{failed} · {stats.shards:,} shards · {in_bytes(stats.bytes)}"
         self._write(MARGIN, MARGIN + 40, facts, TEXT, MUTED)
@@ -139,7 +139,7 @@ class _Page:
         """A chart of horizontal bars."""
         if len(bars) > MOST_BARS:
             rest = sum(bar.total for bar in bars[MOST_BARS - 1 :])
-            bars = [*bars[: MOST_BARS - 1], Bar(f"{len(bars) - MOST_BARS + 1} more", ((rest, MUTED),), f"{rest:,.0f}")]
+            bars = [*bars[: MOST_BARS - 1], Bar(f"{len(bars) - MOST_BARS + 1} more", (), f"{rest:,.0f} together")]
         self._room(y + ROW * (len(bars) + 3))
         self._title(title, x, y, width)
         y += 36
@@ -184,12 +184,13 @@ class _Page:
         return y + GAP // 2
 
     def _histogram(self, name: str, histogram: Histogram, x: int, y: int, width: int) -> None:
-        effect = name.partition(":")[0]
         drawn = histogram.drawn()
-        count = sum(drawn.counts)
-        self._write(x, y, self._short(effect, TEXT, width // 2), TEXT)
-        unit = self._short(drawn.unit, SMALL, width - self._width(effect, TEXT) - 12)
-        self._write(x + self._width(effect, TEXT) + 8, y + 2, unit, SMALL, MUTED)
+        effect, count = self._short(name.partition(":")[0], TEXT, width // 2), f"n = {sum(drawn.counts):,}"
+        self._write(x, y, effect, TEXT)
+        left = self._width(effect, TEXT) + 8
+        unit = self._short(drawn.unit, SMALL, width - left - self._width(count, SMALL) - 12)
+        self._write(x + left, y + 2, unit, SMALL, MUTED)
+        self._write(x + width - 2, y + 2, count, SMALL, MUTED, "ra")
         y += 24
         most, bars = max(drawn.counts) or 1, len(drawn.counts)
         for number, value in enumerate(drawn.counts):
@@ -200,7 +201,6 @@ class _Page:
         for share, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
             tick = drawn.low + share * (drawn.high - drawn.low)
             self._write(x + round(share * (width - 2)), y + PLOT + 3, f"{tick:.3g}", SMALL, MUTED, anchor)
-        self._write(x + width - 2, y - 22, f"n = {count:,}", SMALL, MUTED, "ra")
 
     def _title(self, title: str, x: int, y: int, width: int) -> None:
         self._room(y + 40)

@@ -460,7 +460,7 @@ def test_many_faults_are_counted_and_few_are_told(dataset):
 # Sentences.
 
 
-def test_ten_thousand_sentences_are_found_to_agree_and_none_with_another_record():
+def test_three_thousand_sentences_are_found_to_agree_and_none_with_another_record():
     """What grammar composes for a draft is read back as its own; the sentence of the draft before seldom is."""
     from synth.draft import draft
     from synth.instructions.content import mentions
@@ -470,7 +470,7 @@ def test_ten_thousand_sentences_are_found_to_agree_and_none_with_another_record(
     chosen = make_plan(load_recipe(find_recipe("all_in_one")))
     before: dict[str, Any] | None = None
     foreign = caught = 0
-    for index in range(10_000):
+    for index in range(3_000):
         drawn = draft(chosen, index)
         applied = drawn_for(drawn, chosen.recipe.seed)
         remove, kept = mentions(drawn.content, applied, drawn.task)
@@ -494,7 +494,7 @@ def test_ten_thousand_sentences_are_found_to_agree_and_none_with_another_record(
             foreign += swapped["instruction"] != record["instruction"]
             caught += bool(faults_of(swapped))
         before = record
-    assert caught == foreign > 5000
+    assert caught == foreign > 1500
 
 
 @pytest.mark.parametrize(
