@@ -47,7 +47,7 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
 <header><h1>{escape(title)}</h1><p>{escape(about)}</p></header>
 <nav aria-label="Filters"><div>
 {filters}
-<output>{len(samples)} of {len(samples)} shown</output>
+<output></output>
 </div></nav>
 <main>
 {articles}

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
 from synth.dataset import is_shard, read_dataset
@@ -12,11 +12,13 @@ from synth.draft import draft
 from synth.errors import UnreadableError, UserError
 from synth.plan import Plan
 from synth.sample import render
-from synth.shards import MEMBERS, Hashed, ShardWriter, read_rows
+from synth.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
 from synth.storage import Storage
 
 PICTURES = tuple(name for name in MEMBERS if name != "json")
-GOLDEN = 0.618  # the share of a step by which each place is moved from the one before
+GOLDEN = 0.618
+MOST_FOOTERS = 256  # sidecars that are asked for their rows where dataset.json does not say
+EQUAL = 10**6  # rows that a shard is taken to have where nothing says
 LARGEST = 1 << 28  # bytes of a member: a stranger's row may name any number
 
 
@@ -35,9 +37,9 @@ def from_shards(storage: Storage, count: int) -> list[Shown]:
     """
     stems = _finished(storage)
     found: list[Shown] = []
-    for stem, shares in _spread(stems, _weights(storage, stems), count):
+    for stem, places, weight in _spread(stems, _weights(storage, stems), count):
         rows = [row for row in read_rows(storage, f"{stem}.parquet") if row["status"] == "ok"]
-        numbers = sorted({int(share * len(rows)) for share in shares}) if rows else []
+        numbers = sorted({place * len(rows) // weight for place in places}) if rows else []
         if numbers:
             with storage.open(f"{stem}.tar") as tar:
                 found += [_read(tar, rows[number], storage.shown(f"{stem}.tar")) for number in numbers]
@@ -52,7 +54,7 @@ def from_recipe(plan: Plan, count: int) -> list[Shown]:
     Raises UserError where none is left.
     """
     total = plan.recipe.samples
-    indices = sorted({int(place) for place in _places(total, count)})
+    indices = _places(total, count)
     found, reasons = [], []
     for index in indices:
         try:
@@ -79,31 +81,37 @@ def _finished(storage: Storage) -> list[str]:
 
 
 def _weights(storage: Storage, stems: Sequence[str]) -> list[int]:
-    """How many samples each shard holds, where dataset.json says so; else one as many as the other."""
+    """How many samples each shard holds: as dataset.json has it, or the sidecars, or, of very many, one as another."""
     described = read_dataset(storage) or {}
     listed = described.get("shards")
     entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
     known = {str(entry.get("name")).removesuffix(".tar"): entry.get("samples") for entry in entries}
     weights = [count for stem in stems if isinstance(count := known.get(stem), int) and count >= 0]
-    return weights if len(weights) == len(stems) and any(weights) else [1] * len(stems)
+    if len(weights) == len(stems) and any(weights):
+        return weights
+    if len(stems) > MOST_FOOTERS:
+        return [EQUAL] * len(stems)
+    return [0 if facts is None else facts.rows for facts in (read_facts(storage, f"{s}.parquet") for s in stems)]
 
 
-def _places(total: int, count: int) -> list[float]:
-    """`count` places in [0, total), spread evenly but not in step with groups of samples; all where there are fewer."""
-    if count >= total:
-        return [float(number) for number in range(total)]
-    return [(number + number * GOLDEN % 1) * total / count for number in range(count)]
+def _places(total: int, count: int) -> list[int]:
+    """`count` different numbers under `total`, spread evenly but not in step with groups; all where there are fewer.
+
+    One of each of `count` equal parts: where in its part moves on by the golden ratio.
+    """
+    count = min(count, total)
+    ends = [number * total // count for number in range(count + 1)] if count else []
+    return [first + int(number * GOLDEN % 1 * (stop - first)) for number, (first, stop) in enumerate(pairwise(ends))]
 
 
-def _spread(stems: Sequence[str], weights: Sequence[int], count: int) -> Iterator[tuple[str, list[float]]]:
-    """By shard, where in it samples are taken, as shares of its rows."""
+def _spread(stems: Sequence[str], weights: Sequence[int], count: int) -> Iterator[tuple[str, list[int], int]]:
+    """By shard, which of its samples are taken, out of how many."""
     ends = list(accumulate(weights))
-    total = ends[-1] if ends else 0
-    places = _places(total, count)
+    places = _places(ends[-1] if ends else 0, count)
     for stem, end, weight in zip(stems, ends, weights, strict=True):
-        shares = [(place - (end - weight)) / weight for place in places if end - weight <= place < end]
-        if shares:
-            yield stem, shares
+        numbers = [place - (end - weight) for place in places if end - weight <= place < end]
+        if numbers:
+            yield stem, numbers, weight
 
 
 def _read(tar: BinaryIO, row: Mapping[str, Any], where: str) -> Shown:
