@@ -17,7 +17,7 @@ RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets gallery clean FORCE
+        bench-instructions bench-targets bench-synth gallery clean FORCE
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -86,6 +86,9 @@ bench-instructions: $(INSTALLED) ## quotas, sentences and a picture, into docs/
 
 bench-targets: $(INSTALLED) ## targets beside simple fusions, into docs/targets.md, sheets into out/ (DATA=)
 	$(BIN)/python -m bench.targets --pairs $(DATA)/pairs/test
+
+bench-synth: $(INSTALLED) peers ## samples a second beside codecs and plain scripts, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.synth --pairs $(DATA)/pairs/train
 
 gallery: $(INSTALLED) peers ## docs/gallery.png: every effect, and the weather of the peers
 	$(BIN)/python -m bench.gallery

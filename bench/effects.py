@@ -21,7 +21,7 @@ from synth.degradations.external import load_imgaug
 from synth.depth import proxy
 from synth.engines.memory import keep_memory
 from synth.light import measure
-from synth.pixels import Bytes, to_linear
+from synth.pixels import Bytes
 from synth.scene import View, draw_scene
 
 PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
@@ -33,9 +33,9 @@ GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, 
 def ours(name: str, image: Bytes) -> Callable[[], object]:
     """One effect on one visible image: draw and apply."""
     light = measure("vif", image, image)
-    scene = draw_scene("vif", 0, 0, proxy(image), "proxy", light)
+    scene = draw_scene("vif", 0, 0, image.shape[1], lambda: proxy(image), "proxy", light)
     height, width = image.shape[:2]
-    view = View(scene, "a", "visible", (height, width), True, float(to_linear(image).mean()))
+    view = View(scene, "a", "visible", (height, width), True, image)
     spec = EffectSpec(name, (SEVERITY, SEVERITY), (), "a")
     return lambda: damage(image, draw(spec, {"a": view}, 0, 0), view, None)
 

@@ -49,7 +49,7 @@ def photographs() -> list[Bytes]:
 def damaged(image: Bytes, effect: str, severity: float, seed: int) -> Bytes:
     """One effect on one photograph as a visible image."""
     backdrop = look("vif", image, image, None, "distance")
-    scene = draw_scene("vif", seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
+    scene = draw_scene("vif", seed, 0, image.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
     return fall("vif", image, image, scene, [EffectSpec(effect, (severity, severity), (), "a")], seed, 0)[0].image
 
 
@@ -106,7 +106,7 @@ def real_sheet(root: Path, out: Path, effect: str) -> None:
 
 def _pair_strip(task: Task, pair: CleanPair, effect: str, seed: int) -> Bytes:
     backdrop = look(task, pair.a, pair.b, pair.depth, pair.depth_kind)
-    scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
+    scene = draw_scene(task, seed, 0, pair.a.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
     cells, b = [pair.a], pair.b
     for severity in (0.3, 0.6, 0.9):
         fallen, other, _ = fall(task, pair.a, pair.b, scene, [EffectSpec(effect, (severity, severity))], seed, 0)

@@ -4,19 +4,21 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import yaml
 
 from synth import codecs, light
 from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw, in_order
 from synth.degradations.settings import parse_effect
-from synth.depth import distance_share, proxy
+from synth.depth import WORKED_AT, coarse_proxy, distance_share
 from synth.errors import UnreadableError, UserError, listed
 from synth.network import depth_of
-from synth.pixels import Bytes, Floats, to_linear
+from synth.pixels import Bytes, Floats, shrink
 from synth.scene import MODALITIES, DepthKind, ImageName, Light, Scene, Task, View, draw_scene, scene_record
 from synth.targets.exposure import mertens
 
@@ -25,12 +27,32 @@ from synth.targets.exposure import mertens
 class Backdrop:
     """What a whole picture tells of its scene before any crop.
 
-    depth: (H, W) float32, the distance as a share of the farthest.
+    size: (height, width) of the picture. given: (H, W) float32, the distance as a share of the farthest, where a map
+    stands beside the pair or a network made one. seen: small, what the proxy is made from where there is none.
     """
 
     light: Light
-    depth: Floats
     depth_kind: DepthKind
+    size: tuple[int, int]
+    given: Floats | None
+    seen: tuple[Bytes, ...]
+
+    @cached_property
+    def depth(self) -> Floats:
+        """The distance as a share of the farthest, float32, over the whole picture in any resolution."""
+        if self.given is not None:
+            return self.given
+        return coarse_proxy(mertens(*self.seen) if len(self.seen) == 2 else self.seen[0])
+
+    def whole(self) -> Floats:
+        """The depth in the size of the picture, (H, W)."""
+        return cv2.resize(self.depth, self.size[::-1], interpolation=cv2.INTER_LINEAR)
+
+    @property
+    def nbytes(self) -> int:
+        """What it holds, the proxy that it may come to hold among it."""
+        proxy = 4 * self.seen[0].shape[0] * self.seen[0].shape[1]
+        return sum(image.nbytes for image in self.seen) + (proxy if self.given is None else self.given.nbytes)
 
 
 def look(
@@ -42,14 +64,12 @@ def look(
     network: tuple[Path, DepthKind] | None = None,
 ) -> Backdrop:
     """Measure the light of a clean pair and find its depth: the map that it came with, a network's, or the proxy."""
-    measured = light.measure(task, a, b)
-    if depth is not None:
-        return Backdrop(measured, depth, depth_kind)
-    seen = mertens(a, b) if task == "mef" else a
-    if network is None:
-        return Backdrop(measured, proxy(seen), "proxy")
-    path, kind = network
-    return Backdrop(measured, distance_share(depth_of(seen, path), kind), "network")
+    if depth is None and network is not None:
+        path, kind = network
+        depth, depth_kind = distance_share(depth_of(mertens(a, b) if task == "mef" else a, path), kind), "network"
+    seen = tuple(shrink(image, WORKED_AT) for image in ((a, b) if task == "mef" else (a,)))
+    measured = light.measure(task, seen[0], seen[-1])
+    return Backdrop(measured, "proxy" if depth is None else depth_kind, a.shape[:2], depth, seen)
 
 
 def fall(
@@ -91,8 +111,7 @@ def views_of(task: Task, a: Bytes, b: Bytes, scene: Scene) -> dict[ImageName, Vi
 
 def _view(task: Task, name: ImageName, image: Bytes, scene: Scene) -> View:
     height, width = image.shape[:2]
-    ambient = float(to_linear(image).mean())
-    return View(scene, name, MODALITIES[task][name], (height, width), image.ndim == 3, ambient)
+    return View(scene, name, MODALITIES[task][name], (height, width), image.ndim == 3, image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +161,7 @@ def degrade(
     )
     share = None if depth is None else distance_share(depth, depth_kind)
     backdrop = look(task, a, b, share, depth_kind)
-    scene = draw_scene(task, seed, 0, backdrop.depth, backdrop.depth_kind, backdrop.light)
+    scene = draw_scene(task, seed, 0, a.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
     out_a, out_b, applied = fall(task, a, b, scene, specs, seed, 0)
     record = {
         "task": task,

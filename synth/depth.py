@@ -1,8 +1,11 @@
 """Depth: from a map beside the pair, or a stand-in, named `proxy` in every record and not to be sold as depth."""
 
+from functools import reduce
+
 import cv2
 import numpy as np
 
+from synth.crop import Window, cut
 from synth.pixels import Bytes, Floats, luma, shrink
 from synth.scene import DepthKind
 
@@ -34,10 +37,15 @@ def distance_share(values: Floats, kind: DepthKind) -> Floats:
 
 
 def proxy(image: Bytes) -> Floats:
-    """Distance as a share of the farthest, (H, W) float32 in (0, 1], for a picture of any size.
+    """Distance as a share of the farthest, (H, W) float32 in (0, 1]: `coarse_proxy` in the size of the picture."""
+    return cv2.resize(coarse_proxy(image), (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def coarse_proxy(image: Bytes) -> Floats:
+    """Distance as a share of the farthest, float32 in (0, 1], 256 px on the long side at most.
 
     A ground plane that recedes to a horizon, mixed with two cues (what is smooth and bright, and what has a light
-    dark channel, is more often sky or far) and fitted to the edges of the image by a guided filter. Made at 256 px.
+    dark channel, is more often sky or far) and fitted to the edges of the image by a guided filter.
     """
     small = shrink(image, WORKED_AT)
     h, w = small.shape[:2]
@@ -46,7 +54,7 @@ def proxy(image: Bytes) -> Floats:
     below = np.clip((rows - HORIZON) / (1 - HORIZON), 0, 1)
     ramp = np.broadcast_to(CAMERA / (CAMERA + (1 - CAMERA) * below), (h, w))
 
-    darkest = small.min(axis=2) if small.ndim == 3 else small
+    darkest = reduce(cv2.min, cv2.split(small))
     patch = cv2.getStructuringElement(cv2.MORPH_RECT, (max(3, w // 32) | 1,) * 2)
     dark_channel = cv2.erode(darkest, patch).astype(np.float32) / 255
     busy = cv2.boxFilter(np.abs(guide - cv2.boxFilter(guide, -1, (5, 5))), -1, (15, 15))
@@ -55,8 +63,24 @@ def proxy(image: Bytes) -> Floats:
 
     mixed = (RAMP_SHARE * ramp + (1 - RAMP_SHARE) * cues * 1.2).astype(np.float32)
     fitted = guided_filter(guide, mixed, max(2, round(GUIDE_RADIUS * max(h, w))), GUIDE_EPS)
-    share = np.clip(fitted / max(float(fitted.max()), 1e-6), 0.02, 1).astype(np.float32)
-    return cv2.resize(share, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.clip(fitted / max(float(fitted.max()), 1e-6), NEAREST, 1).astype(np.float32)
+
+
+def window_of(depth: Floats, picture: tuple[int, int], window: Window, size: int) -> Floats:
+    """The depth of a sample, (size, size): its window of a map of any resolution over a picture of (height, width)."""
+    if depth.shape == picture:
+        return cut(depth, window, size)
+    down, across = depth.shape[0] / picture[0], depth.shape[1] / picture[1]
+    step = window.w / size
+    left = window.x + (window.w - 0.5 * step if window.flip else 0.5 * step)
+    matrix = np.array(
+        [
+            [across * (-step if window.flip else step), 0, across * left - 0.5],
+            [0, down * step, down * (window.y + 0.5 * step) - 0.5],
+        ]
+    )
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(depth, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
 
 
 def guided_filter(guide: Floats, image: Floats, radius: int, eps: float) -> Floats:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from synth.apply import damage_pair, draw_all, views_of
 from synth.degradations.engine import Applied, damage
 from synth.draft import Draft
@@ -28,8 +30,10 @@ def keep(
         a, b = damage_pair("vif", clean.a, clean.b, views_of("vif", clean.a, clean.b, scene), kept)
         return gradient.fuse("vif", a.image, b.image, gradient.choose(clean.a, clean.b))
     own_light = measure("mff", target, target)
-    share = scene.depth / scene.depth_range_m
-    own = draw_scene(drawn.task, seed, drawn.group, share, scene.depth_kind, own_light)
+    own = draw_scene(
+        *(drawn.task, seed, drawn.group, target.shape[1]),
+        *(lambda: scene.depth / np.float32(scene.depth_range_m), scene.depth_kind, own_light),
+    )
     views = views_of("mff", target, target, own)
     again = draw_all(drawn.effects, views, seed, drawn.group)
     names = {(item.effect, item.image) for item in kept}

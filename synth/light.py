@@ -2,12 +2,14 @@
 
 import math
 
+import cv2
 import numpy as np
 
 from synth.pixels import Bytes, Floats, in_colour, luma, shrink, to_linear
 from synth.scene import GainKind, ImageName, Light, Task
 
 MEASURED_AT = 256  # pixels of the long side: exposures need no detail
+SORTED_AT = 128  # and for what is sorted, every so many of them
 DARKEST, BRIGHTEST = 8, 247  # grey levels between which an exposure can be read
 LEAST_SHARE = 0.01  # of pixels that neither image clips, to measure a ratio
 ASSUMED_STOPS = 5.7  # the median of real brackets
@@ -26,9 +28,10 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
     The two shots of a bracket differ by a factor in linear light: the median ratio of lumas where neither clips, or
     5.7 stops where fewer than 1% of the pixels can be compared (`assumed`). Other pairs share one exposure (`equal`).
     """
-    a, b = shrink(a, MEASURED_AT), shrink(b, MEASURED_AT)
+    a = shrink(a, MEASURED_AT)
     if task != "mef":
         return _light(to_linear(a), {"a": 1.0, "b": 1.0}, "equal")
+    b = shrink(b, MEASURED_AT)
     linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
     level_a, level_b = luma(a), luma(b)
     usable = (np.minimum(level_a, level_b) >= DARKEST) & (np.maximum(level_a, level_b) <= BRIGHTEST)
@@ -43,10 +46,12 @@ def measure(task: Task, a: Bytes, b: Bytes) -> Light:
 
 
 def _light(image: Floats, gain: dict[ImageName, float], kind: GainKind) -> Light:
+    step = max(1, max(image.shape[:2]) // SORTED_AT)
+    image = np.ascontiguousarray(image[::step, ::step])
     radiance = luma(image)
     p50, p80, p95 = np.percentile(radiance, (50, 80, 95))
-    bright = in_colour(image)[(radiance >= p80) & (radiance <= p95)].mean(axis=0)
-    warmth = float(np.clip(math.sqrt(bright[0] / bright[2]), 1 / MOST_WARM, MOST_WARM)) if bright.min() > 0 else 1.0
+    bright = cv2.mean(in_colour(image), mask=cv2.inRange(radiance, p80, p95))[:3]
+    warmth = float(np.clip(math.sqrt(bright[0] / bright[2]), 1 / MOST_WARM, MOST_WARM)) if min(bright) > 0 else 1.0
     night = _below(float(radiance.mean()), NIGHT_MEAN)
     if (radiance >= LAMP).mean() >= LAMPS_SHARE:
         sky = float(np.percentile(radiance[: max(1, round(SKY_SHARE * len(radiance)))], 75))

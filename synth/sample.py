@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from synth.apply import Backdrop, fall, look
 from synth.cache import BoundedCache
 from synth.crop import Window, cut, draw_window
 from synth.degradations.engine import Applied, Damaged
+from synth.depth import window_of
 from synth.draft import Draft, draft
 from synth.errors import UnreadableError
 from synth.instructions.content import mentions
@@ -23,9 +24,8 @@ from synth.scene import IMAGES, DepthKind, ImageName, Scene, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
-CACHED_BYTES = 128 << 20  # of decoded pairs and their depth that a process keeps
-
-Whole: TypeAlias = tuple[CleanPair, Backdrop]  # a pair as it stands on disk, and what the whole picture tells
+CACHED_BYTES = 96 << 20  # of decoded pairs that a process keeps
+LOOKS_BYTES = 96 << 20  # and of what their whole pictures told, which is a third of a pair and took as long to make
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +78,15 @@ def render(plan: Plan, index: int) -> Sample:
 def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     """The degraded pair of a sample, without its target. Raises UnreadableError."""
     recipe, network = plan.recipe, plan.recipe.depth_network
-    whole, backdrop = _load(drawn.pair, None if network is None else (network.onnx, network.kind))
+    whole, backdrop = load(drawn.pair, None if network is None else (network.onnx, network.kind))
     size, seed, group = recipe.crop.size, recipe.seed, drawn.group
     height, width = whole.a.shape[:2]
     window = draw_window(height, width, size, recipe.crop.scale, recipe.crop.flip, stream(seed, group, "crop"))
     clean = _cropped(whole, window, size)
-    depth = cut(backdrop.depth, window, size)
-    scene = draw_scene(drawn.task, seed, group, depth, backdrop.depth_kind, backdrop.light)
+    scene = draw_scene(
+        *(drawn.task, seed, group, size),
+        *(lambda: window_of(backdrop.depth, (height, width), window, size), backdrop.depth_kind, backdrop.light),
+    )
     a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
     kept = drawn.content.kept
     applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in applied]
@@ -123,21 +125,19 @@ def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instructio
     return compose(kind, remove, kept, settings.phrases, rng)
 
 
-def _load(ref: PairRef, network: tuple[Path, DepthKind] | None) -> Whole:
-    def read() -> Whole:
-        pair = ref.load()
-        return pair, look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind, network)
-
-    return _WHOLE.get((ref, network), read)
-
-
-def _weight(whole: Whole) -> int:
-    pair, backdrop = whole
-    arrays = [pair.a, pair.b, pair.gt, backdrop.depth]
-    return sum(array.nbytes for array in arrays if array is not None)
+def load(ref: PairRef, network: tuple[Path, DepthKind] | None) -> tuple[CleanPair, Backdrop]:
+    """A whole pair and what it tells, either kept from before. Raises UnreadableError."""
+    pair = _PAIRS.get(ref, ref.load)
+    backdrop = _LOOKS.get((ref, network), lambda: look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind, network))
+    return pair, backdrop
 
 
-_WHOLE = BoundedCache(CACHED_BYTES, _weight)
+def _weight(pair: CleanPair) -> int:
+    return sum(array.nbytes for array in (pair.a, pair.b, pair.gt, pair.depth) if array is not None)
+
+
+_PAIRS: BoundedCache[CleanPair] = BoundedCache(CACHED_BYTES, _weight)
+_LOOKS: BoundedCache[Backdrop] = BoundedCache(LOOKS_BYTES, lambda backdrop: backdrop.nbytes)
 
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:

@@ -1,6 +1,7 @@
 """What both images of a pair share, drawn once a sample, and how each image sees it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -8,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.random import Generator
 
-from synth.pixels import Floats
+from synth.pixels import Bytes, Floats, to_linear
 from synth.streams import field_seed, stream
 
 Task: TypeAlias = Literal["vif", "mef", "mff"]
@@ -37,7 +38,8 @@ EXPOSURE_S = (1 / 500, 1 / 30)
 class Scene:
     """The scene in front of both cameras. Radiance 1 is the white of the brighter image of the pair.
 
-    depth: (H, W) float32, metres along the line of sight, the same for both images.
+    depth_map: (H, W) float32, metres along the line of sight, the same for both images; or what makes it, asked for
+        only where an effect looks at the depth.
     depth_kind: what the depth was made from: a map beside the pair (`distance`, `inverse`), a user's `network`, or the
         `proxy`.
     depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
@@ -50,7 +52,7 @@ class Scene:
     night: how far the scene is lit by lamps in it, in [0, 1].
     """
 
-    depth: Floats
+    depth_map: Floats | Callable[[], Floats]
     depth_kind: DepthKind
     depth_range_m: float
     airlight: tuple[float, float, float]
@@ -61,6 +63,11 @@ class Scene:
     gain: dict[ImageName, float]
     gain_kind: GainKind
     night: float = 0.0
+
+    @cached_property
+    def depth(self) -> Floats:
+        """Metres along the line of sight, (H, W)."""
+        return self.depth_map() if callable(self.depth_map) else self.depth_map
 
     @cached_property
     def far_m(self) -> float:
@@ -75,7 +82,7 @@ class View:
     """How one image sees the scene.
 
     size: (height, width) in pixels. colour: three channels, else one.
-    ambient: the mean of this image's clean crop in linear light; infrared fades toward it.
+    clean: this image's clean crop, (H, W) or (H, W, 3).
     """
 
     scene: Scene
@@ -83,7 +90,12 @@ class View:
     modality: Modality
     size: tuple[int, int]
     colour: bool
-    ambient: float
+    clean: Bytes
+
+    @cached_property
+    def ambient(self) -> float:
+        """The mean of the clean crop in linear light; infrared fades toward it."""
+        return float(to_linear(self.clean).mean())
 
     @property
     def gain(self) -> float:
@@ -114,10 +126,12 @@ class Light:
     gain_kind: GainKind
 
 
-def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: DepthKind, light: Light) -> Scene:
+def draw_scene(
+    task: Task, seed: int, group: int, width: int, depth: Callable[[], Floats], depth_kind: DepthKind, light: Light
+) -> Scene:
     """Draw the scene of a sample.
 
-    depth: (H, W) of the crop, a share of the farthest distance in (0, 1].
+    width: of the crop in pixels. depth: makes its (H, W) distances, a share of the farthest in (0, 1].
     """
     rng = stream(seed, group, "scene.depth")
     depth_range = _log_uniform(rng, DEPTH_RANGE_M)
@@ -128,12 +142,12 @@ def draw_scene(task: Task, seed: int, group: int, depth: Floats, depth_kind: Dep
     wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
     camera = stream(seed, group, "scene.camera")
     return Scene(
-        depth=depth * np.float32(depth_range),
+        depth_map=lambda: depth() * np.float32(depth_range),
         depth_kind=depth_kind,
         depth_range_m=depth_range,
         airlight=(level * warmth * (1 + tint), level, level / warmth * (1 - tint)),
         wind=(float(wind[0]), float(wind[1])),
-        focal_px=_log_uniform(camera, FOCAL_SHARE) * depth.shape[1],
+        focal_px=_log_uniform(camera, FOCAL_SHARE) * width,
         exposure_s=_log_uniform(camera, EXPOSURE_S),
         simultaneous=task == "vif",
         gain=light.gain,

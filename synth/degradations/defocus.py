@@ -38,6 +38,7 @@ class Defocus(Degradation[DefocusParams]):
 
     name = "defocus"
     stage = Stage.OPTICS
+    version = 2
     order = 0
     quantities = {
         "radius": Quantity(0.1, 60, "px", strength=True),

@@ -69,7 +69,7 @@ class Haze(Degradation[HazeParams]):
     name = "haze"
     stage = Stage.SCENE
     kept = "always"
-    version = 2
+    version = 3
     images: ClassVar[Images] = "shared"
     quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True)}
 

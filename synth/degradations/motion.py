@@ -51,6 +51,7 @@ class Motion(Degradation[MotionParams]):
 
     name = "motion"
     stage = Stage.OPTICS
+    version = 2
     order = 2
     quantities = {
         "length": Quantity(0.1, 200, "px", strength=True),

@@ -90,6 +90,7 @@ class Rain(Degradation[RainParams]):
     name = "rain"
     stage = Stage.SCENE
     kept = "always"
+    version = 2
     order = 1
     images: ClassVar[Images] = "shared"
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}

@@ -98,6 +98,7 @@ class Snow(Degradation[SnowParams]):
     name = "snow"
     stage = Stage.SCENE
     kept = "always"
+    version = 2
     order = 2
     images: ClassVar[Images] = "shared"
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}

@@ -54,7 +54,7 @@ def view(image: Bytes, name: ImageName = "a", modality: Modality = "visible", of
     """How one image sees a scene."""
     height, width = image.shape[:2]
     shared = of or scene(height, width)
-    return View(shared, name, modality, (height, width), image.ndim == 3, float(to_linear(image).mean()))
+    return View(shared, name, modality, (height, width), image.ndim == 3, image)
 
 
 def write_pair(folder: Path, a: Bytes, b: Bytes, **others: Bytes) -> Path:

@@ -79,7 +79,7 @@ def test_infrared_sees_the_recorded_share_toward_its_own_mean():
 def test_a_room_and_a_mountain_are_equally_hazy():
     image = photograph()
     near = scene(*image.shape[:2])
-    far = replace(near, depth=near.depth * 50, depth_range_m=10_000.0)
+    far = replace(near, depth_map=near.depth * 50, depth_range_m=10_000.0)
     views = [view(image, of=s) for s in (near, far)]
     params = [HAZE.draw(0.5, v, stream(1, 0, "draw"), {}) for v in views]
     out = [HAZE.apply(to_linear(image), p, v) for p, v in zip(params, views, strict=True)]
@@ -91,7 +91,7 @@ def test_a_night_scene_stays_dark():
     night = np.full((128, 128, 3), 6, np.uint8)
     night[60:64, 60:64] = 255
     light = measure("vif", night, night[:, :, 0])
-    seen = draw_scene("vif", 0, 0, np.ones((128, 128), np.float32), "proxy", light)
+    seen = draw_scene("vif", 0, 0, 128, lambda: np.ones((128, 128), np.float32), "proxy", light)
     assert seen.night == 1
     assert max(seen.airlight) < 0.005, "fog is as bright as the scene that lights it"
 
@@ -101,7 +101,8 @@ def night_street() -> tuple:
     image = np.full((128, 128, 3), 8, np.uint8)
     image[60:66, 60:66] = 255
     light = measure("vif", image, image[:, :, 0])
-    return image, view(image, of=draw_scene("vif", 0, 0, np.full((128, 128), 0.5, np.float32), "proxy", light))
+    depth = np.full((128, 128), 0.5, np.float32)
+    return image, view(image, of=draw_scene("vif", 0, 0, 128, lambda: depth, "proxy", light))
 
 
 def test_at_night_a_lamp_stays_white_and_the_haze_around_it_glows():

@@ -29,7 +29,7 @@ def before(distance: float = 6.0, size: tuple[int, int] = SIZE, gain: float = 1.
     """The scene in front of a wall at one distance, lit like a day."""
     return replace(
         scene(*size, {"a": gain, "b": 1.0}),
-        depth=np.full(size, distance, np.float32),
+        depth_map=np.full(size, distance, np.float32),
         **{"wind": (0.0, 0.0), "exposure_s": 1 / 80} | others,
     )
 

@@ -1,0 +1,93 @@
+"""Our own contenders of bench/synth.py, each in a process of its own: the path of a job a line in, seconds out.
+
+`inputs` makes samples without their targets, `limit` only decodes, crops, encodes and packs what the others make,
+`target` fuses alone, `whole` does all that `synth generate` does.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from synth import sample
+from synth.crop import Window, cut
+from synth.draft import draft
+from synth.engines.memory import keep_memory
+from synth.plan import Plan, make_plan
+from synth.recipe_file import find_recipe, load_recipe
+from synth.sample import Sample, finish, make_inputs, render
+from synth.shards import Hashed, ShardWriter
+
+WARM = 400  # samples
+NO_TARGET = np.zeros((1, 1), np.uint8)
+
+
+@lru_cache
+def plan_for(data: str, size: int, encoding: str) -> Plan:
+    """The all-in-one recipe on pairs of the user's."""
+    recipe = load_recipe(find_recipe("all_in_one"), {"crop": {"size": size}, "encoding": encoding})
+    return make_plan(recipe, Path(data))
+
+
+def inputs(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
+    drawn = draft(plan, item["index"])
+    writer.add(drawn, finish(plan, make_inputs(plan, drawn), NO_TARGET, {}))
+
+
+def limit(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
+    drawn = draft(plan, item["index"])
+    pair, size = sample._PAIRS.get(drawn.pair, drawn.pair.load), plan.recipe.crop.size
+    x, y, side = item["window"]
+    window = Window(x, y, side, side, size / side, item["flip"])
+    record = item["record"]
+    for image in record["images"].values():
+        image["encoding"] = plan.recipe.encoding
+    writer.add(drawn, Sample(cut(pair.a, window, size), cut(pair.b, window, size), NO_TARGET, None, None, record, {}))
+
+
+def whole(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
+    writer.add(draft(plan, item["index"]), render(plan, item["index"]))
+
+
+def warm_up(plan: Plan) -> bool:
+    """What a process has after its first samples: the tiles of rain and snow, a cache of pairs and of their looks."""
+    for index in range(10**6, 10**6 + WARM):
+        make_inputs(plan, draft(plan, index))
+    return True
+
+
+CONTENDERS: dict[str, Callable[[ShardWriter, Plan, Mapping[str, Any]], None]] = {
+    "inputs": inputs,
+    "limit": limit,
+    "whole": whole,
+}
+
+
+def main() -> None:
+    """Serve jobs as one of them."""
+    cv2.setNumThreads(1)
+    keep_memory()
+    make = CONTENDERS[sys.argv[1]]
+    warm = False
+    for line in sys.stdin:
+        job = json.loads(Path(line.strip()).read_text())
+        plan = plan_for(job["data"], job["size"], job["encoding"])
+        if not warm:
+            warm = warm_up(plan)
+        with tempfile.TemporaryFile() as file:
+            start = time.perf_counter()
+            with ShardWriter(Hashed(file)) as writer:
+                for item in job["items"]:
+                    make(writer, plan, item)
+            print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""How many samples a second `synth` makes, beside its codecs alone and beside plain scripts: `make bench-synth`.
+
+One thread, the all-in-one recipe on real pairs, two inputs and a record a sample. All contenders make the same samples
+(the same pairs, windows and kinds of effect) in turn, a batch each, so that whatever else the machine does falls on all
+of them alike; a ratio is the median over the rounds.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import NO_TARGET, plan_for
+from bench.document import put, table
+from synth.draft import draft
+from synth.sample import finish, make_inputs
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / ".venv-peers/bin/python"
+BATCH = {256: 64, 512: 32}
+COMMANDS = {
+    "limit": [sys.executable, "-m", "bench.contenders", "limit"],
+    "inputs": [sys.executable, "-m", "bench.contenders", "inputs"],
+    "whole": [sys.executable, "-m", "bench.contenders", "whole"],
+    "imgaug": [sys.executable, "-m", "bench.plain", "imgaug"],
+    "albumentations": [str(PEERS), "bench/plain.py", "albumentations"],
+}
+WORDS = {
+    "limit": "decode, crop, encode, tar: the codec limit",
+    "inputs": "synth, targets off",
+    "whole": "synth, everything on",
+    "imgaug": "imgaug, plainly",
+    "albumentations": "albumentations, plainly",
+}
+GOALS = {256: (0.6, 3.0), 512: (0.6, 4.0)}
+
+
+def main() -> None:
+    """Measure, print and document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
+    parser.add_argument("--rounds", type=int, default=9, help="batches of each contender, after two uncounted ones")
+    parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
+    arguments = parser.parse_args()
+    rows = []
+    for size in BATCH:
+        for encoding in ("png", "jpeg95"):
+            seconds = race(arguments.only, str(arguments.pairs), size, encoding, arguments.rounds)
+            rows += rows_of(seconds, size, encoding)
+            print("\n".join(" ".join(row) for row in rows[-len(seconds) :]), flush=True)
+    if arguments.only == list(COMMANDS):
+        head = ["px", "inputs as", "", "samples/s", "of the codec limit", "against imgaug", "against albumentations"]
+        put("dataset.md", "speed", "make bench-synth", table(head, rows))
+
+
+def race(names: list[str], data: str, size: int, encoding: str, rounds: int) -> dict[str, list[float]]:
+    """Seconds a sample of each contender, round by round."""
+    processes = {
+        name: subprocess.Popen(
+            COMMANDS[name],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for name in names
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(-2, rounds):
+            path = Path(folder) / "job.json"
+            path.write_text(json.dumps(job(data, size, encoding, number + 2)))
+            for name, process in processes.items():
+                print(path, file=process.stdin, flush=True)
+                spent = float(process.stdout.readline())  # type: ignore[union-attr]
+                if number >= 0:
+                    seconds[name].append(spent / BATCH[size])
+    for process in processes.values():
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait()
+    return seconds
+
+
+def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
+    """A batch of samples: which pairs, windows and effects, and the records that are packed with them."""
+    plan = plan_for(data, size, encoding)
+    items = []
+    for index in range(number * BATCH[size], (number + 1) * BATCH[size]):
+        made = make_inputs(plan, draft(plan, index))
+        record = finish(plan, made, NO_TARGET, {}).record
+        falls = {name: [x["effect"] for x in record["degradations"] if x["image"] == name] for name in ("a", "b")}
+        items.append(
+            {
+                "index": index,
+                "a": str(Path(made.drawn.pair.a).resolve()),  # type: ignore[attr-defined]
+                "b": str(Path(made.drawn.pair.b).resolve()),  # type: ignore[attr-defined]
+                "window": [made.window.x, made.window.y, made.window.w],
+                "flip": made.window.flip,
+                "effects": falls,
+                "record": record,
+                "text": json.dumps(record),
+            }
+        )
+    return {"data": data, "size": size, "encoding": encoding, "items": items}
+
+
+def rows_of(seconds: dict[str, list[float]], size: int, encoding: str) -> list[list[str]]:
+    """A row a contender; ratios are medians of the ratios of each round."""
+    rows = []
+    for name, spent in seconds.items():
+        row = [str(size), encoding, WORDS[name], f"{1 / statistics.median(spent):.0f}"]
+        for other in ("limit", "imgaug", "albumentations"):
+            ratios = [theirs / ours for theirs, ours in zip(seconds.get(other, []), spent, strict=False)]
+            row.append(f"{statistics.median(ratios):.2f}" if ratios and other != name else "")
+        rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
