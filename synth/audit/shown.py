@@ -2,10 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, BinaryIO
+from typing import Any
 
 from synth.dataset import is_shard, read_dataset
 from synth.draft import draft
@@ -19,7 +20,7 @@ PICTURES = tuple(name for name in MEMBERS if name != "json")
 GOLDEN = 0.618
 MOST_FOOTERS = 256  # sidecars that are asked for their rows where dataset.json does not say
 EQUAL = 10**6  # rows that a shard is taken to have where nothing says
-LARGEST = 1 << 28  # bytes of a member: a stranger's row may name any number
+LARGEST = 1 << 28  # bytes of a sample: a stranger's row may name any number
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,8 @@ def from_shards(storage: Storage, count: int) -> list[Shown]:
     for stem, places, weight in _spread(stems, _weights(storage, stems), count):
         rows = [row for row in read_rows(storage, f"{stem}.parquet") if row["status"] == "ok"]
         numbers = sorted({place * len(rows) // weight for place in places}) if rows else []
-        if numbers:
-            with storage.open(f"{stem}.tar") as tar:
-                found += [_read(tar, rows[number], storage.shown(f"{stem}.tar")) for number in numbers]
+        read = partial(storage.read, f"{stem}.tar")
+        found += [_read(read, rows[number], storage.shown(f"{stem}.tar")) for number in numbers]
     if not found:
         raise UserError(f"{storage.url}: no finished shard with a sample in it")
     return found
@@ -71,7 +71,7 @@ def one_of(plan: Plan, index: int) -> Shown:
     tar = io.BytesIO()
     with ShardWriter(Hashed(tar)) as writer:
         writer.add(draft(plan, index), render(plan, index))
-    return _read(tar, writer.rows[0], plan.recipe.name)
+    return _read(lambda start, size: tar.getvalue()[start : start + size], writer.rows[0], plan.recipe.name)
 
 
 def _finished(storage: Storage) -> list[str]:
@@ -114,22 +114,20 @@ def _spread(stems: Sequence[str], weights: Sequence[int], count: int) -> Iterato
             yield stem, numbers, weight
 
 
-def _read(tar: BinaryIO, row: Mapping[str, Any], where: str) -> Shown:
-    pictures: dict[str, bytes] = {}
+def _read(read: Callable[[int, int], bytes], row: Mapping[str, Any], where: str) -> Shown:
+    """A sample by its row, its bytes in one piece. read: from a start, so many bytes."""
     try:
-        for name in PICTURES:
-            if row.get(f"{name}_offset") is None:
-                continue
-            offset, size = int(row[f"{name}_offset"]), int(row[f"{name}_size"])
-            if not 0 <= size <= LARGEST:
-                raise ValueError(f"{name} of {size} bytes")
-            tar.seek(offset)
-            pictures[name] = tar.read(size)
-            if len(pictures[name]) != size:
-                raise ValueError(f"{name} is cut")
+        spans = {n: (row[f"{n}_offset"], row[f"{n}_size"]) for n in PICTURES if row.get(f"{n}_offset") is not None}
+        start = min(offset for offset, _ in spans.values())
+        size = max(offset + size for offset, size in spans.values()) - start
         record = json.loads(row["record"])
-        if not isinstance(record, dict) or not {"a", "b", "target"} <= set(pictures):
+        if not isinstance(record, dict) or not {"a", "b", "target"} <= set(spans):
             raise ValueError("not a sample")
-    except (KeyError, TypeError, ValueError) as error:
+        if start < 0 or size > LARGEST or any(length < 0 for _, length in spans.values()):
+            raise ValueError("its offsets are not those of a sample")
+        data = read(start, size)
+        if len(data) != size:
+            raise ValueError("the tar is cut")
+    except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
         raise UserError(f"{where}: sample {row.get('key')} is damaged ({error}); run synth verify") from None
-    return Shown(record, pictures)
+    return Shown(record, {name: data[offset - start :][:length] for name, (offset, length) in spans.items()})

@@ -121,6 +121,23 @@ def test_failed_samples_are_no_fault(tmp_path):
     assert 0 < verdict.failed < 22
 
 
+def test_a_url_is_looked_at_as_a_folder(dataset, request):
+    from synth.audit.preview import sheet
+    from synth.audit.shown import from_shards
+    from synth.audit.stats import gather
+    from synth.storage import open_storage
+
+    storage = open_storage(f"memory://{request.node.name}")
+    for path in sorted(dataset.iterdir()):
+        storage.write(path.name, path.read_bytes())
+    assert find_faults(storage, None).faults == []
+    assert gather(storage).as_json() == gather(Folder(dataset)).as_json()
+    assert from_shards(storage, 5) == from_shards(Folder(dataset), 5)
+    assert sheet(from_shards(storage, 2)).shape[2] == 3
+    storage.write("000000.tar", storage.read("000000.tar")[:-20_000])
+    assert find_faults(storage, None).broken == {"000000"}
+
+
 # Bytes on the disk that are not those that were written.
 
 
