@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -268,9 +269,7 @@ class Recipe(_Part):
 
     def hash(self) -> str:
         """sha256 of all that decides pixels and sentences: not the number of samples, not a path."""
-        data = self.resolved()
-        del data["samples"]
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+        return hash_resolved(self.resolved())
 
     def resolved(self) -> dict[str, Any]:
         """The recipe with all defaults, as plain data for JSON, the folders of its sources left out."""
@@ -288,3 +287,9 @@ class Recipe(_Part):
                 for source in part.sources
             ]
         return data
+
+
+def hash_resolved(recipe: Mapping[str, Any]) -> str:
+    """The hash of a recipe from its plain data, as `dataset.json` holds it too."""
+    data = {key: value for key, value in recipe.items() if key != "samples"}
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -63,16 +63,21 @@ class Inputs:
 
 def render(plan: Plan, index: int) -> Sample:
     """The sample of an index: the same bytes in any process, in any order. Raises UnreadableError."""
-    recipe, made = plan.recipe, make_inputs(plan, draft(plan, index))
-    drawn, clean = made.drawn, made.clean
-    target_kind = kind_for(recipe.tasks[drawn.task].target, clean.gt is not None)
-    if target_kind is None:
-        raise UnreadableError("no gt, and the recipe's target is given")
-    fusion = None if recipe.target_network is None else recipe.target_network.onnx
-    target, target_record = make_target(target_kind, drawn.task, clean, onnx=fusion)
-    if drawn.content.kept:
-        target = keep(drawn, clean, target, target_kind, made.scene, made.applied, recipe.seed)
+    made = make_inputs(plan, draft(plan, index))
+    kind, target, target_record = fuse_clean(plan, made)
+    if made.drawn.content.kept:
+        target = keep(made.drawn, made.clean, target, kind, made.scene, made.applied, plan.recipe.seed)
     return finish(plan, made, target, target_record)
+
+
+def fuse_clean(plan: Plan, made: Inputs) -> tuple[str, Bytes, dict[str, Any]]:
+    """The target before anything is kept: its kind, its picture, and what the record says. Raises UnreadableError."""
+    recipe, task = plan.recipe, made.drawn.task
+    kind = kind_for(recipe.tasks[task].target, made.clean.gt is not None)
+    if kind is None:
+        raise UnreadableError("no gt, and the recipe's target is given")
+    network = None if recipe.target_network is None else recipe.target_network.onnx
+    return kind, *make_target(kind, task, made.clean, onnx=network)
 
 
 def make_inputs(plan: Plan, drawn: Draft) -> Inputs:

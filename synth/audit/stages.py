@@ -21,8 +21,7 @@ from synth.draft import draft
 from synth.errors import UnreadableError, UserError
 from synth.pixels import Bytes, Floats, in_colour
 from synth.plan import Plan
-from synth.sample import make_inputs
-from synth.targets.target import kind_for, make_target
+from synth.sample import fuse_clean, make_inputs
 
 SHEET = "sheet.png"
 LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet
@@ -64,9 +63,7 @@ def stages(plan: Plan, index: int) -> Stages:
         image = after[0].image if item.image == "a" else after[1].image
         ways[item.image].append(Stage(f"{item.image}_{item.effect}", _told(item), image))
     sample = one_of(plan, index)
-    kind = kind_for(plan.recipe.tasks[drawn.task].target, clean.gt is not None) or ""
-    network = plan.recipe.target_network
-    target, _ = make_target(kind, drawn.task, clean, onnx=None if network is None else network.onnx)
+    _, target, _ = fuse_clean(plan, made)
     others = [
         Stage("depth", f"depth ({made.scene.depth_kind}), far is bright", _depth_picture(made.scene.depth)),
         Stage("target_clean", "target before anything is kept", target),

@@ -14,6 +14,7 @@ from synth.audit.faults import Fault
 from synth.audit.records import Expected
 from synth.dataset import DATASET, is_shard, read_dataset
 from synth.errors import StoppedError, UserError
+from synth.recipe import hash_resolved
 from synth.record import FORMAT_VERSION
 from synth.storage import Storage
 
@@ -174,6 +175,8 @@ def _recipe(described: Mapping[str, Any], verdict: Verdict) -> tuple[Expected | 
         step, total = int(recipe["samples_per_shard"]), int(recipe["samples"])
         if step < 1 or total < 1 or total > MOST_SHARDS * step:
             raise ValueError(f"{total} samples in shards of {step}")
+        if described.get("recipe_sha256") != hash_resolved(recipe):
+            verdict.add(Fault("", "", f"{DATASET}: recipe_sha256 is not of the recipe beside it"))
         return Expected.from_recipe(recipe), step, total
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         verdict.add(Fault("", "", f"{DATASET}: recipe is no resolved recipe ({type(error).__name__}: {error})"))

@@ -288,6 +288,8 @@ def test_a_shard_too_many(dataset):
         (lambda d: d["shards"].append(dict(d["shards"][0])), "000000.tar stands twice"),
         (lambda d: d["shards"].append({"name": "../x"}), "'../x' names no shard"),
         (lambda d: d["recipe"].update(seed=6), "seed 5, the recipe's is 6"),
+        (lambda d: d["recipe"].update(seed=6), "recipe_sha256 is not of the recipe beside it"),
+        (lambda d: d.update(recipe_sha256="0"), "recipe_sha256 is not of the recipe beside it"),
         (lambda d: d["recipe"].update(samples=30), "6 rows; the recipe plans 8, from 000000016"),
         (lambda d: d["recipe"].pop("crop"), "recipe is no resolved recipe"),
         (lambda d: d["recipe"].update(samples=10**18), "recipe is no resolved recipe"),
