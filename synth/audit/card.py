@@ -9,7 +9,10 @@ from typing import Any
 import yaml
 
 from synth.audit.chart import in_bytes
-from synth.audit.stats import Stats, ranked
+from synth.audit.stats import Stats, gather, ranked
+from synth.dataset import read_dataset
+from synth.errors import UserError
+from synth.storage import Storage
 
 CARD = "README.md"
 BAR = 24  # characters of the longest bar
@@ -29,6 +32,14 @@ KINDS = {
     "clean": "nothing is degraded",
 }
 FILES = {"folder": "pairs", "manifest": "pairs.parquet"}  # what stands for the path of a source, which is not known
+
+
+def write_card(storage: Storage) -> None:
+    """Write the card of a finished dataset beside its shards. Raises UserError where it is none."""
+    described = read_dataset(storage)
+    if described is None or described.get("complete") is not True:
+        raise UserError(f"{storage.url}: no finished dataset")
+    storage.write(CARD, card(described, gather(storage, records=False)).encode())
 
 
 def card(described: Mapping[str, Any], stats: Stats) -> str:

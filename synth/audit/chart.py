@@ -1,5 +1,6 @@
 """Statistics as a picture: bars and histograms drawn with Pillow alone."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +106,13 @@ def _colour(task: str) -> Colour:
 def _percent(count: float, total: float) -> str:
     share = 100 * count / total if total else 0.0
     return f"{share:.1f}%" if share < 9.95 else f"{share:.0f}%"
+
+
+def as_png(picture: Bytes) -> bytes:
+    """A page or a sheet as a PNG file. Shards are written fast; this one is to be small."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
 
 
 def in_bytes(size: float) -> str:

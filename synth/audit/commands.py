@@ -70,8 +70,7 @@ def stats(
     """Count what a dataset is made of: effects, strengths, kinds, sources, failures. Reads the sidecars alone."""
     import json
 
-    from synth import codecs
-    from synth.audit.chart import draw
+    from synth.audit.chart import as_png, draw
     from synth.audit.stats import gather
     from synth.storage import open_storage
 
@@ -85,7 +84,7 @@ def stats(
         text = json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n"
         written.append((json_file, text.encode()))
     if picture is not None:
-        written.append((picture, codecs.encode_png(draw(found))))
+        written.append((picture, as_png(draw(found))))
     for path, content in written:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

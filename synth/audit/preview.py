@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
+from synth.audit.chart import as_png
 from synth.audit.page import page
 from synth.audit.shown import Shown
 from synth.errors import UnreadableError, UserError
@@ -28,7 +29,7 @@ def write_preview(samples: Sequence[Shown], title: str, about: str, out: Path) -
     title, about: of the page. Raises UserError where the name says neither, or a picture cannot be decoded.
     """
     check_name(out)
-    data = page(title, about, samples).encode() if out.suffix.lower() in PAGES else codecs.encode_png(sheet(samples))
+    data = page(title, about, samples).encode() if out.suffix.lower() in PAGES else as_png(sheet(samples))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
 

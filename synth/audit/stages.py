@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
 from synth.apply import damage_pair, views_of
+from synth.audit.chart import as_png
 from synth.audit.shown import Shown, one_of
 from synth.degradations.engine import Applied
 from synth.draft import draft
@@ -91,7 +92,7 @@ def render_files(plan: Plan, index: int, out: Path) -> list[str]:
             files[f"{stage.name[0]}_{number}{stage.name[1:]}.png"] = codecs.encode_png(stage.image)
     files |= {f"{stage.name}.png": codecs.encode_png(stage.image) for stage in made.others if stage.name != "target"}
     files["record.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
-    files[SHEET] = codecs.encode_png(sheet(made))
+    files[SHEET] = as_png(sheet(made))
     out.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (out / name).write_bytes(data)

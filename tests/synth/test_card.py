@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from synth.audit.card import card
+from synth.audit.card import card, write_card
 from synth.audit.stats import Stats, gather
+from synth.errors import UserError
 from synth.plan import make_plan
 from synth.recipe import Recipe
 from synth.storage import Folder
@@ -105,6 +106,15 @@ def test_the_code_in_it_reads_the_dataset(made, tmp_path, monkeypatch, capsys):
 def test_it_depends_on_the_dataset_alone(made, tmp_path):
     generate(make_plan(recipe()), tmp_path / "elsewhere", workers=2)
     assert card_of(tmp_path / "elsewhere") == card_of(made)
+
+
+def test_it_is_written_beside_a_finished_dataset(made, tmp_path):
+    with pytest.raises(UserError, match="no finished dataset"):
+        write_card(Folder(tmp_path))
+    for path in made.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    write_card(Folder(tmp_path))
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == card_of(made)
 
 
 def test_what_strangers_wrote_is_text_and_no_markup(made):
