@@ -1,0 +1,151 @@
+"""Shards on a Ray cluster: a shard is a task, and a task whose worker or node is lost is begun again elsewhere."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth.engines.local import prepare_process
+from synth.errors import StoppedError, UserError
+from synth.generate import Job, Watch
+from synth.plan import Plan, Shard
+from synth.storage import Storage
+
+TRIES_AGAIN = 5  # of a task whose worker was lost, before the run gives up
+WAITING_A_CPU = 2  # tasks submitted ahead for each CPU: a plan may have a million
+REACHED_S = 10.0  # within which a cluster must answer
+POLLED_S = 0.5  # how often the tally is read, and told to
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """Tasks of one CPU each on the cluster at `address`, or on one that is started here for the run.
+
+    workers: CPUs of the one that is started here, or the most tasks at once on the one that is joined. A folder to
+    write to, and the sources, must be at the same path on every node; object storage is everywhere.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+
+    def __call__(
+        self, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
+    ) -> None:
+        """As synth.generate.Engine has it."""
+        with self._cluster() as ray:
+            tally = ray.remote(num_cpus=0)(_Tally).remote()
+            work = ray.remote(num_cpus=1, max_retries=TRIES_AGAIN)(_work)
+            given = ray.put((job, plan, storage, str(Path.cwd()), tally))
+            cpus = int(ray.cluster_resources().get("CPU", 1))
+            ahead = WAITING_A_CPU * cpus if self.address is None or self.workers is None else self.workers
+            left, waiting = iter(enumerate(shards)), set[Any]()
+            done: dict[int, int] = {}
+            failed_pairs = set(failed)
+            while True:
+                while len(waiting) < ahead and (item := next(left, None)) is not None:
+                    waiting.add(work.remote(given, item[1], item[0]))
+                if not waiting:
+                    break
+                finished, _ = ray.wait(list(waiting), num_returns=1, timeout=POLLED_S)
+                for task in finished:
+                    waiting.discard(task)
+                    slot, samples, pairs = _result(ray, task)
+                    done[slot] = samples
+                    failed_pairs |= pairs
+                if not finished:
+                    told, pairs = ray.get(tally.read.remote())
+                    done |= {slot: max(samples, done.get(slot, 0)) for slot, samples in told.items()}
+                    failed_pairs |= pairs
+                watch(sum(done.values()), len(failed_pairs))
+
+    @contextmanager
+    def _cluster(self) -> Iterator[Any]:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as Ray advises: no GPU is hidden
+        try:
+            import ray
+        except ImportError:
+            raise UserError("--engine ray needs Ray; pip install 'mmaif[ray]'") from None
+        ours = signal.getsignal(signal.SIGTERM)
+        try:
+            _reach(self.address)
+            how = {"log_to_driver": False, "logging_level": logging.ERROR}
+            if self.address is None:
+                ray.init(num_cpus=self.workers, include_dashboard=False, **how)
+            else:
+                ray.init(address=self.address, **how)
+        except (OSError, ValueError, RuntimeError) as error:
+            told = " ".join(str(error).split())[:200]
+            raise UserError(f"--address {self.address}: no Ray cluster could be joined: {told}") from None
+        signal.signal(signal.SIGTERM, ours)  # Ray puts its own in place
+        try:
+            yield ray
+        finally:
+            ray.shutdown()  # ends the tasks of this run, on a cluster that was joined too
+
+
+def _reach(address: str | None) -> None:
+    """Raises OSError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), REACHED_S).close()
+
+
+class _Tally:
+    """How far the tasks are: an actor, to which they tell it now and then."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, int] = {}
+        self._failed: set[int] = set()
+
+    def tell(self, slot: int, samples: int, failed: set[int]) -> None:
+        self._done[slot] = samples
+        self._failed |= failed
+
+    def read(self) -> tuple[dict[int, int], set[int]]:
+        return self._done, self._failed
+
+
+class _Told:
+    """What a shard tells, passed on to the tally every POLLED_S seconds."""
+
+    def __init__(self, tally: Any, slot: int) -> None:
+        self._tally, self._slot, self._next = tally, slot, time.monotonic() + POLLED_S
+        self.samples = 0
+        self.pairs: set[int] = set()
+
+    def done(self, samples: int) -> None:
+        self.samples = samples
+        if time.monotonic() >= self._next:
+            self._tally.tell.remote(self._slot, samples, self.pairs)
+            self._next = time.monotonic() + POLLED_S
+
+    def failed(self, pair: int) -> None:
+        self.pairs.add(pair)
+
+
+def _work(given: tuple[Job, Plan, Storage, str, Any], shard: Shard, slot: int) -> tuple[int, int, set[int]]:
+    """One shard on a worker: its slot, its samples, and the pairs that failed."""
+    job, plan, storage, folder, tally = given
+    os.chdir(folder)  # relative paths mean what they mean to who started the run
+    prepare_process()
+    told = _Told(tally, slot)
+    job(plan, shard, storage, told)
+    return slot, told.samples, told.pairs
+
+
+def _result(ray: Any, task: Any) -> tuple[int, int, set[int]]:
+    try:
+        result: tuple[int, int, set[int]] = ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        raise (error.cause or error) from None  # what the job raised
+    except ray.exceptions.RayError as error:
+        told = " ".join(str(error).split())[:160]
+        raise StoppedError(f"a worker was lost {TRIES_AGAIN + 1} times ({told})") from None
+    return result
