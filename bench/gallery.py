@@ -80,7 +80,7 @@ def weather_rows() -> Bytes:
         for name, theirs in IMGAUG.items():
             augmenter = getattr(iaa, theirs)()
             augmenter.seed_(7)
-            albumentations = codecs.read(Path(folder) / f"albumentations-{name}.png")[0]
+            albumentations = codecs.read(Path(folder) / f"albumentations-{name}.png").image
             ours = [damaged(image, name, severity, 4) for severity in (0.4, 0.8)]
             rows.append(np.hstack([text(name, LABEL, WEATHER_PX), *ours, augmenter(image=image), albumentations]))
     return np.vstack(rows)

@@ -130,7 +130,7 @@ def fitted(image: Bytes) -> Bytes:
 
 def read_all(folder: Path) -> list[Bytes]:
     """The pictures of a folder, by name."""
-    return [codecs.read(path)[0] for path in sorted(folder.iterdir()) if path.suffix.lower() in codecs.SUFFIXES]
+    return [codecs.read(path).image for path in sorted(folder.iterdir()) if path.suffix.lower() in codecs.SUFFIXES]
 
 
 SECTIONS: list[tuple[str, str, list[Callable[[Bytes], Measured]]]] = [

@@ -29,7 +29,7 @@ def pictures(folder: Path) -> list[Bytes]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in codecs.SUFFIXES:
             continue
-        image = codecs.read(path)[0]
+        image = codecs.read(path).image
         y, x = (image.shape[0] - SIZES[-1]) // 2, (image.shape[1] - SIZES[-1]) // 2
         if image.ndim == 3 and min(y, x) >= 0:
             found.append(np.ascontiguousarray(image[y : y + SIZES[-1], x : x + SIZES[-1]]))

@@ -189,8 +189,8 @@ def degrade_files(
     """
     try:
         done = degrade(
-            codecs.read(a)[0],
-            codecs.read(b)[0],
+            codecs.read(a).image,
+            codecs.read(b, infrared=task == "vif").image,
             _effect_options(effects),
             task=task,
             seed=seed,

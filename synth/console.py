@@ -68,6 +68,8 @@ def say_plan(plan: Plan, listed: int) -> None:
         typer.echo(f"  left out: {item.scene}: {item.reason}")
     if len(plan.left_out) > listed:
         typer.echo(f"  left out: {len(plan.left_out) - listed} more; --dry-run lists them all")
+    if plan.profiles:
+        typer.echo(f"  warning: {plan.profiles} pairs have a colour profile that is not sRGB; it is ignored")
 
 
 def say_summary(summary: Summary, storage: Storage) -> None:

@@ -12,10 +12,12 @@ from numpy.random import Generator
 
 from synth.crop import MOST_ENLARGED
 from synth.errors import UserError
+from synth.headers import Header
 from synth.instructions.content import partial_chance
 from synth.pairs.base import PairRef
 from synth.pairs.builtin import list_builtin
 from synth.pairs.folder import list_folder
+from synth.pairs.split import side_of
 from synth.recipe import Recipe, Source, TaskRecipe
 from synth.scene import Task
 from synth.targets.target import kind_for
@@ -59,6 +61,7 @@ class Plan:
     recipe: Recipe
     pools: tuple[Pool, ...]
     left_out: tuple[LeftOut, ...]
+    profiles: int = 0  # pairs with a colour profile other than sRGB, which is ignored
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
@@ -117,12 +120,16 @@ def make_plan(recipe: Recipe, data: Path | None = None) -> Plan:
         recipe = _with_data(recipe, data)
     pools: list[Pool] = []
     left_out: list[LeftOut] = []
+    profiles = 0
     for task, part in sorted(recipe.tasks.items()):
-        found, out = _usable(task, part, recipe.crop.size)
+        found, out, coloured = _usable(task, part, recipe.crop.size)
         left_out += out
+        profiles += coloured
         if not found:
             reasons = Counter(item.reason for item in out).most_common(1)
-            why = f"; of {len(out)} left out, the first: {out[0].scene}: {reasons[0][0]}" if out else ""
+            splits = sorted({source.split for source in part.sources} - {"all"})
+            none = f"; none stands in the split {splits[0]}" if splits else ""
+            why = f"; of {len(out)} left out, the first: {out[0].scene}: {reasons[0][0]}" if out else none
             raise UserError(f"{recipe.name}: no usable pair for {task}{why}")
         weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
         unknown = sorted(set(weights) - {pair.dataset for pair in found})
@@ -132,7 +139,7 @@ def make_plan(recipe: Recipe, data: Path | None = None) -> Plan:
         for dataset in sorted({pair.dataset for pair in found}):
             pairs = tuple(pair for pair in found if pair.dataset == dataset)
             pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), pairs))
-    return Plan(recipe, tuple(pools), tuple(left_out))
+    return Plan(recipe, tuple(pools), tuple(left_out), profiles)
 
 
 def _with_data(recipe: Recipe, root: Path) -> Recipe:
@@ -142,25 +149,30 @@ def _with_data(recipe: Recipe, root: Path) -> Recipe:
     for task, part in recipe.tasks.items():
         folder = root / task if (root / task).is_dir() else root
         weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
-        first = next((source for source in part.sources if source.folder), Source(folder=folder))
+        first = next((source for source in part.sources if source.folder), Source(folder=folder, split="all"))
         source = first.model_copy(update={"folder": folder, "weights": weights})
         tasks[task] = part.model_copy(update={"sources": (source,)})
     return recipe.model_copy(update={"tasks": tasks})
 
 
-def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut]]:
+def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
+    """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
+    profiles = 0
     for item in _listed(task, part):
         if isinstance(item, LeftOut):
             left_out.append(item)
-        elif (reason := _why_not(item, part, crop)) is not None:
+            continue
+        headers = item.headers()
+        if (reason := _why_not(item, *headers, part, crop)) is not None:
             left_out.append(LeftOut(item.scene, reason))
         elif item.scene in found:
             left_out.append(LeftOut(item.scene, "a scene of this name stands in another source"))
         else:
             found[item.scene] = item
-    return [found[scene] for scene in sorted(found)], left_out
+            profiles += any(header is not None and header.profile for header in headers)
+    return [found[scene] for scene in sorted(found)], left_out, profiles
 
 
 def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
@@ -169,16 +181,20 @@ def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
             yield from list_builtin(source.builtin, source.split)
         elif source.folder is not None:
             for item in list_folder(source.folder, task, source.licence, source.depth_kind, source.align):
-                yield LeftOut(*item) if isinstance(item, tuple) else item
+                name = item[0] if isinstance(item, tuple) else item.scene
+                if source.split in ("all", side_of(name, source.held_out)):
+                    yield LeftOut(*item) if isinstance(item, tuple) else item
 
 
-def _why_not(pair: PairRef, part: TaskRecipe, crop: int) -> str | None:
+def _why_not(
+    pair: PairRef, header_a: Header | None, header_b: Header | None, part: TaskRecipe, crop: int
+) -> str | None:
     """Why a pair cannot be used; None where it can, or where only reading it will tell."""
     if kind_for(part.target, pair.has_gt) is None:
         return "no gt, and the recipe's target is given"
-    size_a, size_b = pair.sizes()
-    if size_a is None or size_b is None:
+    if header_a is None or header_b is None:
         return None
+    size_a, size_b = header_a.size, header_b.size
     if size_a != size_b:
         return f"a is {size_a[1]}×{size_a[0]}, b is {size_b[1]}×{size_b[0]}"
     if min(size_a) * MOST_ENLARGED < crop:

@@ -24,6 +24,7 @@ from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind
 from synth.instructions.own import load_sentences
 from synth.network import hash_of
 from synth.pairs.builtin import BUILTINS
+from synth.pairs.split import Split
 from synth.scene import Task
 
 MOST_SAMPLES = 10**9  # keys have nine digits
@@ -47,11 +48,15 @@ class Source(_Part):
     """Where clean pairs come from: a folder, or photographs that ship inside scikit-image."""
 
     folder: Path | None = None
-    """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair."""
+    """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
+    Relative to the working directory; a link that leads out of it is not followed."""
     builtin: str | None = None
     """The name of a built-in source: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
-    split: Literal["train", "test", "all"] = "train"
-    """Of a built-in source: which of its photographs."""
+    split: Split
+    """Which scenes: those of train or of test, which share none, or all. Default: all of a folder, and of a built-in
+    source the photographs for train."""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """Of a folder: the share of scenes that are for test. A scene's side follows from its name alone."""
     weights: dict[str, float] = Field(default_factory=dict)
     """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
     depth_kind: Literal["distance", "inverse"] = "distance"
@@ -60,6 +65,13 @@ class Source(_Part):
     """Of brackets: b is moved onto a by whole pixels, as a hand moves a camera between two shots."""
     licence: str = "unknown"
     """Of the pictures, for the record."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _which_scenes(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "split" in data:
+            return data
+        return {**data, "split": "all" if data.get("builtin") is None else "train"}
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Source":

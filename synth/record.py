@@ -69,6 +69,8 @@ def make_record(
             "licence": drawn.pair.licence,
             "sha256": list(clean.sha256),
         }
-        | ({} if clean.shift is None else {"shift": list(clean.shift)}),
+        | ({} if clean.shift is None else {"shift": list(clean.shift)})
+        | ({"stretch": {name: list(span) for name, span in clean.stretch.items()}} if clean.stretch else {})
+        | ({"notes": list(clean.notes)} if clean.notes else {}),
         "seed": plan.recipe.seed,
     }

@@ -1,12 +1,14 @@
 """What a source gives: references that cost nothing, and the clean pairs behind them."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import cv2
 
+from synth.headers import Header
 from synth.pixels import Bytes, Floats, luma
-from synth.scene import DepthKind, Task
+from synth.scene import DepthKind, ImageName, Task
 
 GREY_TOLERANCE = 3  # levels between channels that JPEG puts into a grey picture
 LOOKED_AT = 64  # pixels a side of a first look for colour
@@ -19,7 +21,8 @@ class CleanPair:
     a, b: as the task names them. gt: the fused truth where the source has one. depth: (H, W) float32, the distance
     as a share of the farthest, in (0, 1], where the source has one. source_channels: as the files have them; an image
     that is grey in three equal channels, and every infrared one, is held as grey. shift: pixels to the right and down
-    by which b was moved onto a, where the source asks for that.
+    by which b was moved onto a, where the source asks for that. notes: what was done to the files or ignored of them.
+    stretch: by image, the values of a 16-bit infrared file that became black and white.
     """
 
     a: Bytes
@@ -31,6 +34,8 @@ class CleanPair:
     files: tuple[str, ...]
     sha256: tuple[str, ...]
     shift: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    stretch: Mapping[ImageName, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ class PairRef(ABC):
         """Whether the source has a fused truth for it."""
 
     @abstractmethod
-    def sizes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-        """(height, width) of a and of b, from their headers; None for one that cannot be read."""
+    def headers(self) -> tuple[Header | None, Header | None]:
+        """Of a and of b; None for one that cannot be read."""
 
     @abstractmethod
     def load(self) -> CleanPair:

@@ -13,6 +13,7 @@ import numpy as np
 
 from synth import codecs
 from synth.depth import proxy
+from synth.headers import Header
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
 from synth.scene import Task
@@ -85,16 +86,17 @@ class BuiltinPair(PairRef):
     def has_gt(self) -> bool:
         return self.task != "vif"
 
-    def sizes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-        size = _photograph(self.photograph)[0].shape[:2]
-        return size, size
+    def headers(self) -> tuple[Header | None, Header | None]:
+        header = Header(*_photograph(self.photograph).image.shape[:2])
+        return header, header
 
     def load(self) -> CleanPair:
-        image, sha256 = _photograph(self.photograph)
+        picture = _photograph(self.photograph)
+        image = picture.image
         depth = _motorcycle_depth() if self.photograph == "motorcycle_left" else None
         a, b, gt = BUILTINS[self.source].make(image, proxy(image) if depth is None else depth)
         file = FILES.get(self.photograph, f"{self.photograph}.png")
-        pair = CleanPair(a, b, gt, depth, "distance", (channels(image), channels(image)), (file,), (sha256,))
+        pair = CleanPair(a, b, gt, depth, "distance", (channels(image), channels(image)), (file,), (picture.sha256,))
         return without_idle_channels(self.task, pair)
 
 
@@ -107,7 +109,7 @@ def list_builtin(source: str, split: str) -> list[BuiltinPair]:
 
 
 @lru_cache(maxsize=16)
-def _photograph(name: str) -> tuple[Bytes, str]:
+def _photograph(name: str) -> codecs.Picture:
     from pathlib import Path
 
     from skimage.data import data_dir

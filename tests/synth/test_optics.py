@@ -213,7 +213,7 @@ def test_infrared_has_no_lamps(name):
 @pytest.mark.parametrize(("name", "fixed"), OPTICS)
 def test_damage_is_alike_at_every_size(name, fixed, research_data):
     """Twelve pictures of the Kodak set, which are sharp at all three sizes; a soft one has less to lose at 512 px."""
-    pictures = [codecs.read(path)[0][:512, :512] for path in sorted((research_data / "photos/test").iterdir())]
+    pictures = [codecs.read(path).image[:512, :512] for path in sorted((research_data / "photos/test").iterdir())]
     pictures = [picture for picture in pictures if picture.shape == (512, 512, 3)][:12]
     assert len(pictures) == 12
     for severity in (0.1, 0.5, 1.0):

@@ -128,7 +128,7 @@ def test_datasets_are_drawn_by_the_root_of_their_pairs_or_as_the_recipe_weighs_t
     write_pair(tmp_path / "small-0", image, image)
 
     def shares(plan):
-        drawn = Counter(plan.draw_pair("mff", stream(0, n, "pair")).dataset for n in range(4000))
+        drawn = Counter(plan.draw_pair("mff", stream(0, n, "pair"))[1].dataset for n in range(4000))
         return drawn["large"] / drawn.total()
 
     assert shares(make_plan(recipe(tmp_path))) == pytest.approx(4 / 5, abs=0.02)
