@@ -15,6 +15,7 @@ from synth.errors import UserError
 from synth.storage import Storage
 
 CARD = "README.md"
+MADE_BY = "Made by `synth` of MMAIF"
 BAR = 24  # characters of the longest bar
 MOST_ROWS = 60  # of a table; the rest is one line
 LONGEST = 200  # characters of a cell
@@ -40,6 +41,11 @@ def write_card(storage: Storage) -> None:
     if described is None or described.get("complete") is not True:
         raise UserError(f"{storage.url}: no finished dataset")
     storage.write(CARD, card(described, gather(storage, records=False)).encode())
+
+
+def is_card(data: bytes) -> bool:
+    """Whether a README.md is one of this tool's cards, and no one's own."""
+    return MADE_BY.encode() in data
 
 
 def card(described: Mapping[str, Any], stats: Stats) -> str:
@@ -100,7 +106,7 @@ def _summary(described: Mapping[str, Any], stats: Stats, total: int) -> str:
     tasks = ", ".join(TASKS.get(task, task) for task in sorted(stats.tasks))
     return (
         f"Pairs of degraded images, an instruction in English, and the fused image that it asks for: {tasks}. "
-        f"Made by `synth` of MMAIF from clean pairs and a recipe.\n\n"
+        f"{MADE_BY} from clean pairs and a recipe.\n\n"
         f"**{stats.samples:,} samples**{failed} of {size}×{size} px in {shards:,} shard{'s' * (shards != 1)}, "
         f"{in_bytes(total)}."
     )

@@ -16,6 +16,7 @@ from synth.dataset import DATASET, is_shard, read_dataset
 from synth.errors import StoppedError, UserError
 from synth.recipe import hash_resolved
 from synth.record import FORMAT_VERSION
+from synth.shards import read_facts
 from synth.storage import Storage
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
@@ -142,6 +143,7 @@ def _tasks(
     expected, step, total = _recipe(described, verdict)
     planned = {f"{number:06d}" for number in range(-(-total // step))} if step else set()
     finished = described.get("complete") is True
+    spread = total or _guessed(storage, stems)
     for stem in sorted(planned | set(stems) | set(entries)):
         tar, side = f"{stem}.tar" in sizes, f"{stem}.parquet" in sizes
         if planned and stem not in planned:
@@ -162,8 +164,14 @@ def _tasks(
             _metadata(described),
             entries.get(stem),
             decode,
-            total or sum(_count(entry, "samples") + _count(entry, "failed") for entry in entries.values()),
+            spread,
         )
+
+
+def _guessed(storage: Storage, stems: Sequence[str]) -> int:
+    """How many samples a dataset without a description has, if all its shards are like the first."""
+    facts = read_facts(storage, f"{stems[0]}.parquet") if stems else None
+    return 0 if facts is None else facts.rows * len(stems)
 
 
 def _recipe(described: Mapping[str, Any], verdict: Verdict) -> tuple[Expected | None, int, int]:
