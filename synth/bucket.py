@@ -50,13 +50,27 @@ class Bucket(Storage):
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
         def got() -> bytes:
-            expected = self._fs.info(self._at(name))["size"] - start if size is None else size
-            data: bytes = self._fs.cat_file(self._at(name), start=start, end=start + expected)
+            whole = self._fs.info(self._at(name))["size"] if size is None else start + size
+            data: bytes = self._fs.cat_file(self._at(name), start=start, end=whole)
+            expected = len(data) if whole is None else whole - start  # a web server may not know its file's size
             if len(data) != expected:
                 raise ConnectionError(f"{len(data)} bytes came of {expected}")
             return data
 
         return self._again(got, name)
+
+    def version(self, name: str) -> str:
+        """A word that differs once the file has changed, where the store tells."""
+        return self._again(lambda: str(self._fs.ukey(self._at(name))), name)
+
+    def find(self) -> dict[str, int | None]:
+        """All files below, by their path from here, and their bytes where the store tells."""
+
+        def found() -> dict[str, int | None]:
+            below = self._fs.find(self._root, detail=True)
+            return {path.removeprefix(f"{self._root}/"): item.get("size") for path, item in below.items()}
+
+        return self._again(found)
 
     def open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, _Reader(self, name, self._again(lambda: self._fs.info(self._at(name))["size"], name)))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from synth.audit.card import CARD, is_card, write_card
 from synth.dataset import (
     DATASET,
     Standing,
@@ -93,7 +94,7 @@ def generate(
         failed = _failed_pairs(plan, storage, standing)
         with _swept(storage, alone=part is None):
             run(write_shard, plan, missing, storage, engine, failed, progress, limit)
-    return None if part is not None else finish(plan, storage, [shard.stem for shard in missing])
+    return None if part is not None else _finished(plan, storage, missing)
 
 
 def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limit: FailureLimit) -> Summary:
@@ -110,14 +111,20 @@ def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limi
     if broken:
         with _swept(storage, alone=True):
             run(mend_shard, plan, broken, storage, engine, set(), progress, limit)
-    return finish(plan, storage, [shard.stem for shard in broken])
+    return _finished(plan, storage, broken)
 
 
 def close(plan: Plan, storage: Storage) -> Summary:
     """Finish a dataset whose shards several runs made. Raises UserError where one is missing, or is of another one."""
     _open(plan, storage, overwrite=False, extend=False, part=slice(0, 0))
     storage.sweep()
-    return finish(plan, storage, [])
+    return _finished(plan, storage, [])
+
+
+def _finished(plan: Plan, storage: Storage, made: Sequence[Shard]) -> Summary:
+    summary = finish(plan, storage, [shard.stem for shard in made])
+    write_card(storage)
+    return summary
 
 
 def run(
@@ -204,6 +211,10 @@ def _open(
     place holds another dataset, its files are removed (overwrite), or UserError names what differs.
     """
     standing = survey(storage, plan.shards)
+    if CARD in standing.sizes and not is_card(storage.read(CARD)):
+        raise UserError(
+            f"{storage.shown(CARD)} is no dataset's card, and one would be written there; choose another --out"
+        )
     if (other := another(plan, storage, standing, extend)) is not None:
         if not overwrite:
             raise UserError(f"{other}; choose another --out, or replace it with --overwrite")

@@ -75,7 +75,7 @@ class RayEngine:
         ours = signal.getsignal(signal.SIGTERM)
         try:
             _reach(self.address)
-            how = {"log_to_driver": False, "logging_level": logging.ERROR}
+            how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             if self.address is None:
                 ray.init(num_cpus=self.workers, include_dashboard=False, **how)
             else:

@@ -55,7 +55,10 @@ def made(tmp_path_factory) -> Path:
 def test_one_worker_and_four_make_the_same_bytes(made, tmp_path):
     generate(plan(), tmp_path / "d", workers=4)
     assert hashes(tmp_path / "d") == hashes(made)
-    assert len(hashes(made)) == 2 * 5 + 1
+    assert set(hashes(made)) == {f"{n:06d}.{kind}" for n in range(5) for kind in ("tar", "parquet")} | {
+        "dataset.json",
+        "README.md",
+    }
 
 
 def test_the_way_a_folder_of_pairs_is_named_changes_no_byte(tmp_path):
@@ -124,6 +127,15 @@ def test_overwrite_leaves_what_is_no_dataset(tmp_path):
     with pytest.raises(UserError, match="--overwrite leaves what is no dataset of this tool"):
         generate(plan(), tmp_path, overwrite=True)
     assert (tmp_path / "000000.tar").read_bytes() == b"mine"
+
+
+def test_nobodys_own_readme_is_written_over(tmp_path):
+    (tmp_path / "README.md").write_text("# My project")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"README.md is no dataset's card"):
+            generate(plan(), tmp_path, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "# My project"
 
 
 @pytest.mark.parametrize("damage", ["tar cut", "sidecar cut", "sidecar empty", "sidecar gone"])
@@ -276,7 +288,7 @@ def test_an_image_that_claims_to_be_huge_is_a_row_too(tmp_path):
         (pairs / f"shots-1/{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
     summary = generate(plan(sources=[{"folder": str(pairs)}]), tmp_path / "d")
     assert 0 < summary.failed < 22
-    assert all("decoded" in reason for reason in summary.reasons)
+    assert all("Mpx" in reason for reason in summary.reasons)
 
 
 def test_a_sidecar_of_other_libraries_is_refused(made, monkeypatch):
