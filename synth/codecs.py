@@ -23,6 +23,7 @@ PNG_SETTINGS = [
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
 ]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+MOST_BYTES = 1 << 30  # of a file
 STRETCHED = (0.1, 99.9)  # percentiles of a 16-bit infrared image that become black and white
 TURNS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -162,10 +163,18 @@ def encode_png(image: Bytes) -> bytes:
     return cv2.imencode(".png", bgr, PNG_SETTINGS)[1].tobytes()
 
 
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise UnreadableError(f"a file of over {MOST_BYTES >> 30} GB")
+    return data
+
+
 def read(path: Path, infrared: bool = False) -> Picture:
     """The picture in a file. Raises UnreadableError, which names no folder."""
     try:
-        return decode_picture(path.read_bytes(), infrared)
+        return decode_picture(_bytes_of(path), infrared)
     except OSError as error:
         raise UnreadableError(f"{path.name}: {error.strerror}") from None
     except UnreadableError as error:
@@ -178,7 +187,7 @@ def read_depth(path: Path) -> tuple[Floats, str]:
     Raises UnreadableError, which names no folder.
     """
     try:
-        data = path.read_bytes()
+        data = _bytes_of(path)
         image = _pixels(data, read_header(data))
     except OSError as error:
         raise UnreadableError(f"{path.name}: {error.strerror}") from None

@@ -1,5 +1,10 @@
-"""The file of a recipe: found by path or name, read by YAML's safe loader, and its mistakes in one line."""
+"""The file of a recipe: found by path or name, read by YAML's safe loader, and its mistakes in one line.
 
+A recipe from a stranger is data. It runs no code, and its size is bounded, with all its aliases written out. It reads
+the folders and the files that it names, which are those of whoever runs it, and nothing beside them; it writes nowhere.
+"""
+
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +25,10 @@ from synth.recipe import (
     TargetNetwork,
     TaskRecipe,
 )
+
+MOST_BYTES = 1 << 16  # of the file
+MOST_VALUES = 20_000  # of the document, its aliases written out
+MOST_DEPTH = 24  # of values in one another; recipes need eight
 
 
 def find_recipe(name: str) -> Path:
@@ -42,14 +51,61 @@ def _shipped() -> Path:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which refuses a key that stands twice in one mapping."""
+    """YAML's safe loader, which refuses a key that stands twice in one mapping, and documents that grow."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _check_size(node)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = [key for key in keys if isinstance(key, str) and keys.count(key) > 1]
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [key for key, times in Counter(keys).items() if times > 1]
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Raises ValueError where a document has too many values, each alias counted as what it stands for, or is too deep.
+
+    Counted from the inside out, each node once: an alias of an alias of … would take for ever to write out.
+    """
+    counts: dict[int, int] = {}
+    above: set[int] = set()
+
+    def count(node: yaml.Node, depth: int) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if id(node) in above:
+            raise ValueError("an alias stands inside of what it names")
+        if depth > MOST_DEPTH:
+            raise ValueError(f"values stand in one another more than {MOST_DEPTH} deep")
+        if id(node) not in counts:
+            above.add(id(node))
+            pairs = isinstance(node, yaml.MappingNode)
+            children = [child for pair in node.value for child in pair] if pairs else node.value
+            counts[id(node)] = 1 + sum(count(child, depth + 1) for child in children)
+            above.remove(id(node))
+            if counts[id(node)] > MOST_VALUES:
+                raise ValueError(f"more than {MOST_VALUES} values, its aliases written out")
+        return counts[id(node)]
+
+    count(root, 1)
+
+
+def _read(path: Path) -> str:
+    """The text of a recipe. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    if len(data) > MOST_BYTES:
+        raise UserError(f"{path}: over {MOST_BYTES >> 10} KB; a recipe is a page or two")
+    return text
 
 
 def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -57,10 +113,9 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
 
     Raises UserError with the file, the key, the value and the rule.
     """
+    text = _read(path)
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        data = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(data, dict):

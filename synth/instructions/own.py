@@ -16,6 +16,7 @@ from typing import Any
 from synth.errors import UserError, hint
 from synth.instructions.grammar import PHRASED, Kind
 
+MOST_BYTES = 256 << 20  # of the file
 LONGEST, MOST_LINES = 500, 1_000_000
 KINDS: tuple[Kind, ...] = ("full", "partial", "keep", "general", "clean")
 Key = tuple[Kind, frozenset[str], frozenset[str]]
@@ -42,10 +43,13 @@ class Sentences:
 def load_sentences(path: Path) -> Sentences:
     """Read and check a file. Raises UserError with its line."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
         lines = data.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    if len(data) > MOST_BYTES:
+        raise UserError(f"{path}: over {MOST_BYTES >> 20} MB")
     if len(lines) > MOST_LINES:
         raise UserError(f"{path}: {len(lines)} lines; {MOST_LINES} at most")
     by_content: dict[Key, list[tuple[int, str]]] = {}

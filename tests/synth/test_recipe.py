@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from synth.draft import draft
 from synth.errors import UserError
+from synth.plan import make_plan
 from synth.recipe import Recipe
 from synth.recipe_file import find_recipe, load_recipe
+from synth.sample import render
 
 BASE = """
 name: test
@@ -20,6 +23,8 @@ degradations:
   always: [haze: {severity: [0.2, 0.9]}]
   some: {count: {0: 0.5, 1: 0.5}, of: [noise: {sigma: [5, 25], images: any}, jpeg]}
 """
+
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
 def load(tmp_path: Path, text: str) -> Recipe:
@@ -123,6 +128,75 @@ def test_a_recipe_is_found_by_path_and_by_name(name):
     assert load_recipe(find_recipe(name)).name == "mef_haze"
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_recipe_that_ships_is_valid_and_named_after_its_file(path):
     assert load_recipe(path).name == path.stem
+
+
+def laughs(levels: int) -> str:
+    """Ten aliases of ten aliases of …: a few lines that would fill any memory."""
+    lines = ["x0: &x0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, levels)]
+    return "\n".join(lines) + "\n"
+
+
+MERGES = "x0: &x0 {k0: 1}\n" + "".join(f"x{n}: &x{n} {{<<: [{', '.join([f'*x{n - 1}'] * 9)}]}}\n" for n in range(1, 12))
+HOSTILE = {
+    "billion laughs": (laughs(12), "more than 20000 values, its aliases written out"),
+    "a billion merges": (MERGES, "more than 20000 values, its aliases written out"),
+    "an alias of itself": ("x: &x [*x]\n", "an alias stands inside of what it names"),
+    "deep lists": ("x: " + "[" * 60 + "]" * 60 + "\n", "more than 24 deep"),
+    "deeper lists": ("x: " + "[" * 30_000 + "\n", "not YAML"),
+    "many values": ("x: [" + "1, " * 21_000 + "1]\n", "more than 20000 values"),
+    "a large file": ("# " + "x" * 70_000 + "\n", "over 64 KB; a recipe is a page or two"),
+    "an object of Python": ("x: !!python/object/apply:os.system ['true']\n", "not YAML"),
+    "a module of Python": ("x: !!python/module:os\n", "not YAML"),
+    "a huge number": ("samples: 1" + "0" * 5000 + "\n", "not YAML"),
+    "many keys": ("x: {" + ", ".join(f"k{n}: 1" for n in range(4000)) + "}\n", "x: unknown key"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_document_is_refused_at_once_in_one_line(tmp_path, name):
+    text, message = HOSTILE[name]
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, text + BASE.replace("samples: 10\n", "" if text.startswith("samples") else "samples: 10\n"))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def test_aliases_of_a_sane_size_are_fine(tmp_path):
+    text = BASE.replace("always: [haze: {severity: [0.2, 0.9]}]", "always: &some [haze: {severity: [0.2, 0.9]}]")
+    assert load(tmp_path, text) == load(tmp_path, BASE)
+
+
+def test_a_recipe_that_never_ends_is_not_read_to_its_end():
+    with pytest.raises(UserError, match="over 64 KB"):
+        load_recipe(Path("/dev/zero"))
+
+
+def test_sizes_are_bounded(tmp_path):
+    for old, new in (
+        ("samples: 10", "samples: 100000000000"),
+        ("samples: 10", "samples: 10\nsamples_per_shard: 10000000"),
+        ("{size: 64}", "{size: 100000}"),
+        ("sources:", "instructions: {kinds: {full: 1.0}, per_pair: 100000}\nsources:"),
+    ):
+        with pytest.raises(UserError, match="less than or equal"):
+            load(tmp_path, BASE.replace(old, new))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_one_sample_of_every_task_of_every_recipe_renders(path):
+    plan = make_plan(load_recipe(path, {"samples": 1000}))
+    wanted = set(plan.recipe.tasks)
+    for index in range(1000):
+        if not wanted:
+            break
+        task = draft(plan, index).task
+        if task in wanted:
+            size = plan.recipe.crop.size
+            assert render(plan, index).target.shape[:2] == (size, size)
+            wanted.remove(task)
+    assert not wanted
