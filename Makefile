@@ -7,6 +7,7 @@ PYTHON ?= python3
 PIP_ARGS ?=# what your pip needs, e.g. --extra-index-url with the CPU or CUDA builds of torch
 DATA ?= $(or $(MMAIF_DATA),../shared/data)# research data with pairs/, photos/ and real/
 CONFIG ?= tiny
+SYNTH_ARGS ?=# of make shards, e.g. --limit 64
 TRAIN_ARGS ?=# e.g. --restart, where the shards have changed
 RECIPE ?= mef_haze
 OUT ?= runs/$(RECIPE)
@@ -45,7 +46,7 @@ demo: $(INSTALLED) ## shards, a sheet, a minute of training and one fused pictur
 shards: $(addprefix shards/,$(RECIPES)) ## the datasets of all recipes
 
 shards/%: recipes/%.yaml $(INSTALLED) FORCE ## one dataset, from recipes/NAME.yaml
-	$(BIN)/synth generate --recipe $< --out $@ --overwrite
+	$(BIN)/synth generate --recipe $< --out $@ --overwrite $(SYNTH_ARGS)
 
 train: $(INSTALLED) ## a model on shards/RECIPE (RECIPE=, CONFIG=, OUT=)
 	$(BIN)/trainer train --shards shards/$(RECIPE) --config $(CONFIG) --out $(OUT) $(TRAIN_ARGS)
