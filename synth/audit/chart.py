@@ -175,8 +175,8 @@ class _Page:
         self._room(y + ROW)
         for task in sorted(stats.tasks):
             self._pen.rectangle((x, y - GAP + 8, x + 12, y - GAP + 20), _colour(task))
-            self._write(x + 18, y - GAP + 5, shown(task), SMALL, MUTED)
-            x += 34 + self._width(shown(task), SMALL)
+            self._write(x + 18, y - GAP + 5, one_line(task), SMALL, MUTED)
+            x += 34 + self._width(one_line(task), SMALL)
         return y + GAP
 
     def histograms(self, title: str, items: Sequence[tuple[str, Histogram]], y: int) -> int:
@@ -216,13 +216,13 @@ class _Page:
         self._pen.line((x, y + 27, x + width, y + 27), FAINT)
 
     def _write(self, x: int, y: int, text: str, size: int, colour: Colour = INK, anchor: str = "la") -> None:
-        self._pen.text((x, y), shown(text), fill=colour, font=self._font(size), anchor=anchor)
+        self._pen.text((x, y), one_line(text), fill=colour, font=self._font(size), anchor=anchor)
 
     def _width(self, text: str, size: int) -> int:
-        return int(self._font(size).getlength(shown(text))) + 1
+        return int(self._font(size).getlength(one_line(text))) + 1
 
     def _short(self, text: str, size: int, width: int) -> str:
-        text = shown(text)
+        text = one_line(text)
         if self._width(text, size) <= width:
             return text
         while text and self._width(f"{text}…", size) > width:
@@ -242,7 +242,7 @@ class _Page:
             self._image, self._pen = larger, ImageDraw.Draw(larger)
 
 
-def shown(text: str, most: int = 120) -> str:
+def one_line(text: str, most: int = 120) -> str:
     """A text from a dataset as one line for a picture: no control characters, not too long, and no sign of
     multiplication, which Pillow's font has not."""
     line = "".join(c if c.isprintable() else " " for c in str(text)).replace("×", "x")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from synth.storage import Storage
 
 LISTED = 50  # faults that are printed
+LONGEST = 500  # characters of such a line
 WIDTH = 120  # of tables that go to a file
 Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
 Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
@@ -143,15 +144,17 @@ def _plan(recipe: str, data: str | None) -> "Plan":
 
 
 def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:
+    from synth.audit.chart import one_line
+
     for fault in verdict.faults[:LISTED]:
-        typer.echo(str(fault))
+        typer.echo(one_line(str(fault), LONGEST))
     if verdict.count > LISTED:
         typer.echo(f"… and {verdict.count - LISTED} more")
     failed = f", {verdict.failed} failed" if verdict.failed else ""
     typer.echo(
         f"{storage.url}: {verdict.samples} samples{failed} in {verdict.shards} shards, {verdict.bytes / 1e6:.1f} MB, "
         f"pictures of {verdict.decoded} decoded: "
-        + (f"{verdict.count} faults in {len(verdict.broken)} shards" if verdict.count else "sound")
+        + (f"faults: {verdict.count}, broken shards: {len(verdict.broken)}" if verdict.count else "sound")
     )
 
 
@@ -160,13 +163,13 @@ def _say_stats(found: "Stats") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from synth.audit.chart import in_bytes, shown
+    from synth.audit.chart import in_bytes, one_line
     from synth.audit.stats import ranked
 
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     failed = f", {found.failed:,} failed" if found.failed else ""
     console.print(
-        f"{shown(found.name)}: {found.samples:,} samples{failed}, {found.shards:,} shards, {in_bytes(found.bytes)}",
+        f"{one_line(found.name)}: {found.samples:,} samples{failed}, {found.shards:,} shards, {in_bytes(found.bytes)}",
         markup=False,
         highlight=False,
     )
@@ -226,11 +229,11 @@ def _say_stats(found: "Stats") -> None:
 def _cell(value: Any) -> Any:
     from rich.text import Text
 
-    from synth.audit.chart import shown
+    from synth.audit.chart import one_line
 
     if isinstance(value, float):
         return f"{value:.1f}"
-    return f"{value:,}" if isinstance(value, int) else Text(shown(value))
+    return f"{value:,}" if isinstance(value, int) else Text(one_line(value))
 
 
 def _spark(histogram: "Histogram") -> list[Any]:

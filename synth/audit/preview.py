@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
-from synth.audit.chart import as_png
+from synth.audit.chart import as_png, one_line
 from synth.audit.page import page
 from synth.audit.shown import Shown
 from synth.errors import UnreadableError, UserError
@@ -19,6 +19,7 @@ COLUMNS = 2  # samples side by side
 LEAST_PX = 200  # smaller images are shown enlarged by a whole factor, pixel for pixel
 GAP = 6  # pixels between the images
 TEXT_PX = 13
+LONGEST = 1000  # characters of a line, which then is broken
 LINE_PX = 18
 INK, PAPER = (20, 20, 20), (255, 255, 255)
 
@@ -84,7 +85,8 @@ def caption(record: dict[str, Any]) -> list[str]:
         drawn.setdefault(f"{item['effect']} {', '.join(shown)}", []).append(item["image"])
     told = [f"{'+'.join(images)}: {effect}" for effect, images in drawn.items()]
     source = f"{record['key']} {record['task']} {record['source']['scene']}"
-    return [f"“{record['instruction']}” ({record['kind']})", f"{source}: {'; '.join(told) or 'undamaged'}"]
+    lines = [f"“{record['instruction']}” ({record['kind']})", f"{source}: {'; '.join(told) or 'undamaged'}"]
+    return [one_line(line, LONGEST) for line in lines]
 
 
 def _text(lines: list[str], width: int) -> Bytes:

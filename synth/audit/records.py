@@ -17,7 +17,8 @@ class Expected:
     """What the recipe in dataset.json says of every sample.
 
     effects: by task, the effects that may fall, each with its range of severity (None where there is none).
-    targets: by task.
+    targets: by task. kinds: of instruction, that it asks for. own: whether sentences may be the user's.
+    sources: (task, dataset); None where dataset.json does not say.
     """
 
     seed: int
@@ -27,10 +28,16 @@ class Expected:
     effects: dict[str, dict[str, tuple[float, float] | None]]
     targets: dict[str, tuple[str, ...]]
     stored: tuple[str, ...]
+    kinds: frozenset[str]
+    own: bool
+    sources: frozenset[tuple[str, str]] | None
 
     @classmethod
-    def from_recipe(cls, recipe: Mapping[str, Any]) -> "Expected":
-        """From a resolved recipe. Raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+    def from_recipe(cls, recipe: Mapping[str, Any], sources: Any = None) -> "Expected":
+        """From a resolved recipe and the sources beside it.
+
+        Raises KeyError, TypeError, ValueError or AttributeError where it is no resolved recipe.
+        """
         effects: dict[str, dict[str, tuple[float, float] | None]] = {}
         for task, part in recipe["tasks"].items():
             some = part["degradations"]["some"]
@@ -48,6 +55,9 @@ class Expected:
             effects,
             {task: tuple(part["target"]) for task, part in recipe["tasks"].items()},
             tuple(recipe["store"]),
+            frozenset(kind for kind, share in recipe["instructions"]["kinds"].items() if share > 0) | {"full"},
+            recipe["instructions"]["file"] is not None,
+            None if sources is None else frozenset((str(item["task"]), str(item["dataset"])) for item in sources),
         )
 
 
@@ -118,6 +128,12 @@ def _against_recipe(record: Mapping[str, Any], expected: Expected) -> list[str]:
         return [*found, f"task {task} is not in the recipe"]
     if record["target"]["kind"] not in expected.targets[task]:
         found.append(f"target {record['target']['kind']}, the recipe has {', '.join(expected.targets[task])}")
+    if expected.sources is not None and (task, record["source"]["dataset"]) not in expected.sources:
+        found.append(f"dataset {record['source']['dataset']!r} is not among the sources of {task}")
+    if record["kind"] not in expected.kinds:
+        found.append(f"kind {record['kind']}, which the recipe does not ask for")
+    if not expected.own and any(str(name).startswith("file.") for name in record["phrases"]):
+        found.append(f"phrases {record['phrases']}, and the recipe has no file of sentences")
     if (first := record["group"]) == record["key"] and expected.per_pair > 1 and record["kind"] != "full":
         found.append(f"the first of group {first} is {record['kind']}, not full")
     known = expected.effects[task]

@@ -16,8 +16,9 @@ from synth.cli import app
 from synth.errors import UserError
 from synth.plan import make_plan
 from synth.recipe import Recipe
-from synth.shards import read_rows
+from synth.shards import read_rows, sidecar
 from synth.storage import Folder
+from tests.synth.forging import Forger
 from tests.synth.helpers import bracket_folder, generate
 
 FALLING = {"some": {"count": {1: 0.5, 2: 0.5}, "of": ["haze", {"noise": {"sigma": [5, 30], "images": "any"}}, "jpeg"]}}
@@ -119,6 +120,15 @@ def test_the_picture_must_be_a_png(made, tmp_path):
 
 def test_no_shard_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match="no finished shard"):
+        gather(Folder(tmp_path))
+
+
+@pytest.mark.parametrize("record", ["{", "3", "{}", '{"target": {"kind": "x"}, "degradations": [{}]}'])
+def test_a_record_that_is_none_is_a_mistake(made, tmp_path, record):
+    forger = Forger(made)
+    forger.rows[-1] = {**next(row for row in forger.rows if row["status"] == "ok"), "record": record}
+    (tmp_path / "000000.parquet").write_bytes(sidecar(forger.rows, forger.metadata))
+    with pytest.raises(UserError, match=r"000000\.parquet: rows as no sidecar has them .*; run synth verify"):
         gather(Folder(tmp_path))
 
 

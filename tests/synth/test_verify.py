@@ -416,6 +416,9 @@ def first(record: dict[str, Any]) -> dict[str, Any]:
         (lambda r: r["images"]["target"].update(x=1) if "target" in r["images"] else r.update(seed=1), "seed 1"),
         (lambda r: r["target"].update(kind="given"), "target given, the recipe has gradient"),
         (lambda r: r.update(phrase_split="test"), "phrase_split"),
+        (lambda r: r.update(phrases=["file.1"]), "the recipe has no file of sentences"),
+        (lambda r: r.update(kind="clean"), "kind clean, which the recipe does not ask for"),
+        (lambda r: r["source"].update(dataset="other"), "dataset 'other' is not among the sources of mef"),
         (lambda r: r.update(absent=["haze"]), "absent haze"),
         (lambda r: r.update(instruction="remove the rain"), "do not make 'remove the rain'"),
         (lambda r: r.update(phrases=["nothing.at.all"]), "phrase 'nothing.at.all' is not in phrases.yaml"),
@@ -576,7 +579,7 @@ def test_the_exit_code_says_whether_a_dataset_is_sound(dataset, tmp_path):
     done = run(dataset, "--workers", 1, "--all")
     assert done.exit_code == 1
     assert "000001: the tar is cut at byte 0" in done.output
-    assert "faults in 1 shards" in done.output
+    assert "broken shards: 1" in done.output
     (tmp_path / "t.yaml").write_text(json.dumps(DATA))
     done = run(dataset, "--workers", 1, "--repair", "--recipe", tmp_path / "t.yaml")
     assert done.exit_code == 0, done.output
