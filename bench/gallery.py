@@ -12,7 +12,7 @@ from skimage import data
 
 from bench.effects import PEERS
 from synth import codecs
-from synth.apply import fall, look
+from synth.apply import Backdrop, fall
 from synth.degradations import effects
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec
@@ -48,7 +48,7 @@ def photographs() -> list[Bytes]:
 
 def damaged(image: Bytes, effect: str, severity: float, seed: int) -> Bytes:
     """One effect on one photograph as a visible image."""
-    backdrop = look("vif", image, image, None, "distance")
+    backdrop = Backdrop("vif", image, image)
     scene = draw_scene("vif", seed, 0, image.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
     return fall("vif", image, image, scene, [EffectSpec(effect, (severity, severity), (), "a")], seed, 0)[0].image
 
@@ -105,7 +105,7 @@ def real_sheet(root: Path, out: Path, effect: str) -> None:
 
 
 def _pair_strip(task: Task, pair: CleanPair, effect: str, seed: int) -> Bytes:
-    backdrop = look(task, pair.a, pair.b, pair.depth, pair.depth_kind)
+    backdrop = Backdrop(task, pair.a, pair.b, pair.depth, pair.depth_kind)
     scene = draw_scene(task, seed, 0, pair.a.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
     cells, b = [pair.a], pair.b
     for severity in (0.3, 0.6, 0.9):

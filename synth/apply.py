@@ -25,51 +25,48 @@ from synth.targets.exposure import mertens
 
 @dataclass(frozen=True, eq=False)
 class Backdrop:
-    """What a whole picture tells of its scene before any crop.
+    """What a whole picture tells of its scene before any crop, each thing found out when it is asked for.
 
-    size: (height, width) of the picture. given: (H, W) float32, the distance as a share of the farthest, where a map
-    stands beside the pair or a network made one. seen: small, what the proxy is made from where there is none.
+    a, b: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside it,
+    and given_kind what that map held. network: of the user's own, with what its values stand for.
     """
 
-    light: Light
-    depth_kind: DepthKind
-    size: tuple[int, int]
-    given: Floats | None
-    seen: tuple[Bytes, ...]
+    task: Task
+    a: Bytes
+    b: Bytes
+    given: Floats | None = None
+    given_kind: DepthKind = "distance"
+    network: tuple[Path, DepthKind] | None = None
+
+    @property
+    def depth_kind(self) -> DepthKind:
+        if self.given is not None:
+            return self.given_kind
+        return "proxy" if self.network is None else "network"
+
+    @cached_property
+    def _small(self) -> tuple[Bytes, Bytes]:
+        a = shrink(self.a, WORKED_AT)
+        return a, shrink(self.b, WORKED_AT) if self.task == "mef" else a
+
+    @cached_property
+    def light(self) -> Light:
+        return light.measure(self.task, *self._small)
 
     @cached_property
     def depth(self) -> Floats:
         """The distance as a share of the farthest, float32, over the whole picture in any resolution."""
         if self.given is not None:
             return self.given
-        return coarse_proxy(mertens(*self.seen) if len(self.seen) == 2 else self.seen[0])
+        if self.network is None:
+            a, b = self._small
+            return coarse_proxy(mertens(a, b) if self.task == "mef" else a)
+        path, kind = self.network
+        return distance_share(depth_of(mertens(self.a, self.b) if self.task == "mef" else self.a, path), kind)
 
     def whole(self) -> Floats:
         """The depth in the size of the picture, (H, W)."""
-        return cv2.resize(self.depth, self.size[::-1], interpolation=cv2.INTER_LINEAR)
-
-    @property
-    def nbytes(self) -> int:
-        """What it holds, the proxy that it may come to hold among it."""
-        proxy = 4 * self.seen[0].shape[0] * self.seen[0].shape[1]
-        return sum(image.nbytes for image in self.seen) + (proxy if self.given is None else self.given.nbytes)
-
-
-def look(
-    task: Task,
-    a: Bytes,
-    b: Bytes,
-    depth: Floats | None,
-    depth_kind: DepthKind,
-    network: tuple[Path, DepthKind] | None = None,
-) -> Backdrop:
-    """Measure the light of a clean pair and find its depth: the map that it came with, a network's, or the proxy."""
-    if depth is None and network is not None:
-        path, kind = network
-        depth, depth_kind = distance_share(depth_of(mertens(a, b) if task == "mef" else a, path), kind), "network"
-    seen = tuple(shrink(image, WORKED_AT) for image in ((a, b) if task == "mef" else (a,)))
-    measured = light.measure(task, seen[0], seen[-1])
-    return Backdrop(measured, "proxy" if depth is None else depth_kind, a.shape[:2], depth, seen)
+        return cv2.resize(self.depth, self.a.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def fall(
@@ -160,7 +157,7 @@ def degrade(
         [parse_effect({name: dict(value) if isinstance(value, Mapping) else value}) for name, value in effects.items()]
     )
     share = None if depth is None else distance_share(depth, depth_kind)
-    backdrop = look(task, a, b, share, depth_kind)
+    backdrop = Backdrop(task, a, b, share, depth_kind)
     scene = draw_scene(task, seed, 0, a.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
     out_a, out_b, applied = fall(task, a, b, scene, specs, seed, 0)
     record = {

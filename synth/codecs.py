@@ -16,6 +16,7 @@ from synth.headers import BROKEN, FORMATS, MOST_PIXELS, Header, read_header
 from synth.pixels import Bytes, Floats
 
 JPEG_MAGIC = b"\xff\xd8\xff"
+JPEG_MARKS = (b"Exif\0", b"ICC_PROFILE\0", b"Adobe\0")  # of an orientation, a profile, perhaps CMYK
 SUBSAMPLING = ("420", "422", "444")
 FINE = 95  # quality of an input that is stored as JPEG, without chroma subsampling
 PNG_SETTINGS = [
@@ -56,6 +57,8 @@ def decode_picture(data: bytes, infrared: bool = False) -> Picture:
     """
     if not data:
         raise UnreadableError("the file is empty")
+    if (plain := _plain_jpeg(data)) is not None:
+        return Picture(plain, hashlib.sha256(data).hexdigest())
     header = read_header(data)
     notes = []
     image = _pixels(data, header)
@@ -75,6 +78,13 @@ def decode_picture(data: bytes, infrared: bool = False) -> Picture:
     if header.orientation != 1:
         notes.append(f"turned by its EXIF orientation {header.orientation}")
     return Picture(image, hashlib.sha256(data).hexdigest(), tuple(notes), stretch)
+
+
+def _plain_jpeg(data: bytes) -> Bytes | None:
+    """The image of a JPEG that is not turned, has no profile and is not CMYK, as most are; None of any other file."""
+    if not data.startswith(JPEG_MAGIC) or any(mark in data for mark in JPEG_MARKS):
+        return None
+    return decode_jpeg(data)
 
 
 def _pixels(data: bytes, header: Header) -> Any:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from synth.apply import Backdrop, fall, look
+from synth.apply import Backdrop, fall
 from synth.cache import BoundedCache
 from synth.crop import Window, cut, draw_window
 from synth.degradations.engine import Applied, Damaged
@@ -17,15 +16,16 @@ from synth.instructions.grammar import Instruction, compose
 from synth.instructions.own import load_sentences
 from synth.kept import keep
 from synth.pairs.base import CleanPair, PairRef
-from synth.pixels import Bytes
+from synth.pixels import Bytes, Floats
 from synth.plan import Plan
 from synth.record import make_record
-from synth.scene import IMAGES, DepthKind, ImageName, Scene, draw_scene
+from synth.scene import IMAGES, ImageName, Light, Scene, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
-CACHED_BYTES = 96 << 20  # of decoded pairs that a process keeps
-LOOKS_BYTES = 96 << 20  # and of what their whole pictures told, which is a third of a pair and took as long to make
+PAIRS_BYTES = 96 << 20  # of decoded pairs that a process keeps
+DEPTHS_BYTES = 96 << 20  # and of their depth, which is a sixth of a pair and takes half as long
+LIGHTS = 100_000  # and of how many pairs the light
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +83,18 @@ def fuse_clean(plan: Plan, made: Inputs) -> tuple[str, Bytes, dict[str, Any]]:
 def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     """The degraded pair of a sample, without its target. Raises UnreadableError."""
     recipe, network = plan.recipe, plan.recipe.depth_network
-    whole, backdrop = load(drawn.pair, None if network is None else (network.onnx, network.kind))
-    size, seed, group = recipe.crop.size, recipe.seed, drawn.group
-    height, width = whole.a.shape[:2]
+    size, seed, group, ref = recipe.crop.size, recipe.seed, drawn.group, drawn.pair
+    whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
+    backdrop = Backdrop(drawn.task, whole.a, whole.b, whole.depth, whole.depth_kind, onnx)
+    picture = height, width = whole.a.shape[:2]
     window = draw_window(height, width, size, recipe.crop.scale, recipe.crop.flip, stream(seed, group, "crop"))
     clean = _cropped(whole, window, size)
-    scene = draw_scene(
-        *(drawn.task, seed, group, size),
-        *(lambda: window_of(backdrop.depth, (height, width), window, size), backdrop.depth_kind, backdrop.light),
-    )
+
+    def depth() -> Floats:
+        return window_of(_DEPTHS.get((ref, onnx), lambda: backdrop.depth), picture, window, size)
+
+    light = _LIGHTS.get(ref, lambda: backdrop.light)
+    scene = draw_scene(drawn.task, seed, group, size, depth, backdrop.depth_kind, light)
     a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
     kept = drawn.content.kept
     applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in applied]
@@ -130,19 +133,18 @@ def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instructio
     return compose(kind, remove, kept, settings.phrases, rng)
 
 
-def load(ref: PairRef, network: tuple[Path, DepthKind] | None) -> tuple[CleanPair, Backdrop]:
-    """A whole pair and what it tells, either kept from before. Raises UnreadableError."""
-    pair = _PAIRS.get(ref, ref.load)
-    backdrop = _LOOKS.get((ref, network), lambda: look(ref.task, pair.a, pair.b, pair.depth, pair.depth_kind, network))
-    return pair, backdrop
+def load(ref: PairRef) -> CleanPair:
+    """A whole pair, kept from before or read now. Raises UnreadableError."""
+    return _PAIRS.get(ref, ref.load)
 
 
 def _weight(pair: CleanPair) -> int:
     return sum(array.nbytes for array in (pair.a, pair.b, pair.gt, pair.depth) if array is not None)
 
 
-_PAIRS: BoundedCache[CleanPair] = BoundedCache(CACHED_BYTES, _weight)
-_LOOKS: BoundedCache[Backdrop] = BoundedCache(LOOKS_BYTES, lambda backdrop: backdrop.nbytes)
+_PAIRS: BoundedCache[CleanPair] = BoundedCache(PAIRS_BYTES, _weight)
+_DEPTHS: BoundedCache[Floats] = BoundedCache(DEPTHS_BYTES, lambda depth: depth.nbytes)
+_LIGHTS: BoundedCache[Light] = BoundedCache(LIGHTS, lambda _: 1)
 
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:

@@ -1,8 +1,22 @@
 """Random numbers by name: each generator is a function of (seed, number, stream) and of nothing else."""
 
 import hashlib
+from typing import Any
 
+import numpy as np
 from numpy.random import Generator, Philox
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
+
+
+class _Key(ISeedSequence):
+    """A key for Philox as it stands. `Philox(key=…)` is the same, but first asks the system for random numbers."""
+
+    def __init__(self, words: NDArray[np.uint64]) -> None:
+        self._words = words
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+        return self._words
 
 
 def stream(seed: int, number: int, name: str) -> Generator:
@@ -13,7 +27,7 @@ def stream(seed: int, number: int, name: str) -> Generator:
     of all three, so that neither the order of work nor the number of samples or streams moves a draw.
     """
     digest = hashlib.blake2b(f"{seed}/{number}/{name}".encode(), digest_size=16).digest()
-    return Generator(Philox(key=int.from_bytes(digest, "little")))
+    return Generator(Philox(_Key(np.frombuffer(digest, "<u8"))))  # type: ignore[arg-type]
 
 
 def field_seed(rng: Generator) -> int:
