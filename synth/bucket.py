@@ -16,6 +16,7 @@ TRIES = 6
 FIRST_WAIT_S = 0.2  # before the second try, doubled before each that follows
 LOCAL = "synth-put-"  # how the folders of files on their way begin: then the process's number
 EXTRAS = {"s3": "mmaif[s3]", "s3a": "mmaif[s3]"}  # by kind of URL; other kinds name fsspec's own package
+VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime", "created")  # as stores call them
 Result = TypeVar("Result")
 
 
@@ -59,9 +60,15 @@ class Bucket(Storage):
 
         return self._again(got, name)
 
-    def version(self, name: str) -> str:
-        """A word that differs once the file has changed, where the store tells."""
-        return self._again(lambda: str(self._fs.ukey(self._at(name))), name)
+    def facts(self, name: str) -> tuple[int | None, str]:
+        """The bytes of a file, where the store tells, and a word that differs once it has changed, where it does."""
+        info = self._again(lambda: self._fs.info(self._at(name)), name)
+        told = (str(info[key]) for key in VERSIONS if info.get(key))
+        return info.get("size"), next(told, "")
+
+    def exists(self) -> bool:
+        """Whether anything stands at or below this URL."""
+        return self._again(lambda: bool(self._fs.exists(self._root)))
 
     def find(self) -> dict[str, int | None]:
         """All files below, by their path from here, and their bytes where the store tells."""

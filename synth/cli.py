@@ -33,7 +33,7 @@ OutOption = Annotated[
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="Pairs to use instead of the recipe's: ROOT/<task>/<stem>/ or ROOT/<stem>/."),
+    typer.Option("--data", help="Other pairs: a folder or URL with <task>/<stem>/ or <stem>/, or a manifest."),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="The number of samples, instead of the recipe's.")]
 PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", help="Instead of the recipe's.")]
@@ -149,6 +149,17 @@ def finish(
 
 
 @app.command()
+def manifest(
+    root: Annotated[Path, typer.Argument(help="A folder with <task>/<stem>/, or one called vif, mef or mff.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet or .csv file, in a folder that holds ROOT.")],
+) -> None:
+    """Write the pairs of a folder as a table, which a recipe can name as its source."""
+    from synth.pairs.manifest import write_manifest
+
+    typer.echo(f"{write_manifest(root, out)} pairs of {root} → {out}")
+
+
+@app.command()
 def degrade(
     a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
@@ -198,7 +209,7 @@ def _plan(recipe: str, data: str | None, samples: int | None, samples_per_shard:
 
     given = {"samples": samples, "samples_per_shard": samples_per_shard}
     overrides = {key: value for key, value in given.items() if value is not None}
-    return make_plan(load_recipe(find_recipe(recipe), overrides), None if data is None else Path(data))
+    return make_plan(load_recipe(find_recipe(recipe), overrides), data)
 
 
 def _part(text: str, shards: int) -> slice:

@@ -4,7 +4,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -12,8 +12,11 @@ import simplejpeg
 from PIL import Image as PillowImage
 
 from synth.errors import UnreadableError
-from synth.headers import BROKEN, FORMATS, MOST_PIXELS, Header, read_header
+from synth.headers import BROKEN, FORMATS, MOST_BYTES, MOST_PIXELS, Header, read_header
 from synth.pixels import Bytes, Floats
+
+if TYPE_CHECKING:
+    from synth.pairs.files import File
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 JPEG_MARKS = (b"Exif\0", b"ICC_PROFILE\0", b"Adobe\0")  # of an orientation, a profile, perhaps CMYK
@@ -24,7 +27,6 @@ PNG_SETTINGS = [
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
 ]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-MOST_BYTES = 1 << 30  # of a file
 STRETCHED = (0.1, 99.9)  # percentiles of a 16-bit infrared image that become black and white
 TURNS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -173,7 +175,7 @@ def encode_png(image: Bytes) -> bytes:
     return cv2.imencode(".png", bgr, PNG_SETTINGS)[1].tobytes()
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: "File") -> bytes:
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
@@ -181,7 +183,7 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def read(path: Path, infrared: bool = False) -> Picture:
+def read(path: "File", infrared: bool = False) -> Picture:
     """The picture in a file. Raises UnreadableError, which names no folder."""
     try:
         return decode_picture(_bytes_of(path), infrared)
@@ -191,7 +193,7 @@ def read(path: Path, infrared: bool = False) -> Picture:
         raise UnreadableError(f"{path.name}: {error}") from None
 
 
-def read_depth(path: Path) -> tuple[Floats, str]:
+def read_depth(path: "File") -> tuple[Floats, str]:
     """A depth map as float32 (H, W) in its own units, at full precision, and the sha256 of its bytes.
 
     Raises UnreadableError, which names no folder.

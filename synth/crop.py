@@ -33,6 +33,13 @@ def draw_window(height: int, width: int, size: int, scale: tuple[float, float], 
     return Window(x, y, side, side, size / side, mirrored)
 
 
+def too_small(size: tuple[int, int], crop: int) -> str | None:
+    """Why a pair of (height, width) pixels cannot be used for a crop; None where it can."""
+    if min(size) * MOST_ENLARGED < crop:
+        return f"its short side is {min(size)} px, the crop {crop}"
+    return None
+
+
 def cut(image: NDArray, window: Window, size: int) -> NDArray:
     """The window of an image, (size, size) or (size, size, 3): cubic up, linear down to a half, area averaging beyond.
 

@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from synth.errors import UnreadableError
 
 MOST_PIXELS = 1 << 27  # 134 Mpx, 400 MB as bytes in three channels: a file that claims more is not decoded
+MOST_BYTES = 1 << 30  # of a file
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 ORIENTATION = 0x0112  # the EXIF tag
 TURNED = (5, 6, 7, 8)  # orientations that swap height and width

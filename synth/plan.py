@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from numpy.random import Generator
 
-from synth.crop import MOST_ENLARGED
+from synth.bucket import Bucket
+from synth.crop import too_small
 from synth.errors import UserError
 from synth.headers import Header
 from synth.instructions.content import partial_chance
 from synth.pairs.base import PairRef
 from synth.pairs.builtin import list_builtin
 from synth.pairs.folder import list_folder
+from synth.pairs.manifest import list_manifest
 from synth.pairs.split import side_of
 from synth.recipe import Recipe, Source, TaskRecipe
 from synth.scene import Task
@@ -109,12 +112,13 @@ def _choose(weights: list[float], rng: Generator) -> int:
     return int(rng.choice(len(weights), p=probabilities))
 
 
-def make_plan(recipe: Recipe, data: Path | None = None) -> Plan:
+def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
     """List the pairs of a recipe and sort out those that cannot be used.
 
-    data: a folder whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources. A pair whose two sizes differ, or
-    whose short side is under the crop by more than 1.15, is left out; one that cannot be read stays, and its samples
-    say so. Raises UserError where a source is missing or empty, or where no pair of a task is left.
+    data: a folder or a URL whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources, or a manifest. A pair
+    whose two sizes differ, or whose short side is under the crop by more than 1.15, is left out; one that cannot be
+    read stays, and its samples say so. Raises UserError where a source is missing or empty, or where no pair of a task
+    is left.
     """
     if data is not None:
         recipe = _with_data(recipe, data)
@@ -142,17 +146,30 @@ def make_plan(recipe: Recipe, data: Path | None = None) -> Plan:
     return Plan(recipe, tuple(pools), tuple(left_out), profiles)
 
 
-def _with_data(recipe: Recipe, root: Path) -> Recipe:
-    if not root.is_dir():
-        raise UserError(f"--data {root}: no such folder")
+def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
+    """The recipe with one source for each task, which keeps the weights of those that it replaces."""
     tasks = {}
     for task, part in recipe.tasks.items():
-        folder = root / task if (root / task).is_dir() else root
+        place = _place_of(task, root)
         weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
-        first = next((source for source in part.sources if source.folder), Source(folder=folder, split="all"))
-        source = first.model_copy(update={"folder": folder, "weights": weights})
+        first = next((source for source in part.sources if source.builtin is None), Source(**place))
+        source = first.model_copy(update={"folder": None, "manifest": None, "weights": weights} | place)
         tasks[task] = part.model_copy(update={"sources": (source,)})
     return recipe.model_copy(update={"tasks": tasks})
+
+
+def _place_of(task: Task, root: Path | str) -> dict[str, Any]:
+    """Where below `root` the pairs of a task stand, as a source has it."""
+    text = str(root)
+    if text.endswith((".parquet", ".csv")):
+        return {"manifest": text}
+    if "://" in text:
+        inner = f"{text.rstrip('/')}/{task}"
+        return {"folder": inner if Bucket(inner).exists() else text}
+    path = Path(root)
+    if not path.is_dir():
+        raise UserError(f"--data {path}: no such folder")
+    return {"folder": path / task if (path / task).is_dir() else path}
 
 
 def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
@@ -179,6 +196,10 @@ def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
     for source in part.sources:
         if source.builtin is not None:
             yield from list_builtin(source.builtin, source.split)
+        elif source.manifest is not None:
+            given = source.depth_kind, source.split, source.held_out, source.align
+            for item in list_manifest(source.manifest, task, source.licence, *given):
+                yield LeftOut(*item) if isinstance(item, tuple) else item
         elif source.folder is not None:
             for item in list_folder(source.folder, task, source.licence, source.depth_kind, source.align):
                 name = item[0] if isinstance(item, tuple) else item.scene
@@ -197,6 +218,4 @@ def _why_not(
     size_a, size_b = header_a.size, header_b.size
     if size_a != size_b:
         return f"a is {size_a[1]}×{size_a[0]}, b is {size_b[1]}×{size_b[0]}"
-    if min(size_a) * MOST_ENLARGED < crop:
-        return f"its short side is {min(size_a)} px, the crop {crop}"
-    return None
+    return too_small(size_a, crop)

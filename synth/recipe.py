@@ -44,19 +44,31 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Source(_Part):
-    """Where clean pairs come from: a folder, or photographs that ship inside scikit-image."""
+def _place(value: Any) -> Any:
+    """A URL as it stands, and anything else as a path."""
+    return value if isinstance(value, str) and "://" in value else Path(value) if isinstance(value, str) else value
 
-    folder: Path | None = None
+
+Place = Annotated[Path | str, BeforeValidator(_place)]
+
+
+class Source(_Part):
+    """Where clean pairs come from: a folder, a table, or photographs that ship inside scikit-image."""
+
+    folder: Place | None = None
     """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
     Relative to the working directory; a link that leads out of it is not followed."""
+    manifest: str | None = None
+    """A parquet or CSV file, or its URL, with a row a pair: a, b and, where there are any, gt, depth, task, dataset,
+    scene, licence, split, width, height (synth/pairs/manifest.py); `synth manifest` writes one."""
     builtin: str | None = None
     """The name of a built-in source: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
     split: Split
-    """Which scenes: those of train or of test, which share none, or all. Default: all of a folder, and of a built-in
-    source the photographs for train."""
+    """Which scenes: those of train or of test, which share none, or all. Default: all of a folder or a table, and of a
+    built-in source the photographs for train."""
     held_out: float = Field(default=0.1, gt=0, lt=1)
-    """Of a folder: the share of scenes that are for test. A scene's side follows from its name alone."""
+    """Of a folder or a table without splits: the share of scenes that are for test. A scene's side follows from its
+    name alone."""
     weights: dict[str, float] = Field(default_factory=dict)
     """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
     depth_kind: Literal["distance", "inverse"] = "distance"
@@ -75,8 +87,8 @@ class Source(_Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Source":
-        if (self.folder is None) == (self.builtin is None):
-            raise ValueError("a source is one of folder, builtin: name just one of them")
+        if (self.folder, self.manifest, self.builtin).count(None) != 2:
+            raise ValueError("a source is one of folder, manifest, builtin: name just one of them")
         if self.builtin is not None and self.builtin not in BUILTINS:
             raise ValueError(f"no built-in source {self.builtin!r}{hint(self.builtin, BUILTINS)}")
         if any(not 0 < weight <= MOST for weight in self.weights.values()):
@@ -294,8 +306,12 @@ class Recipe(_Part):
             data["instructions"]["file"] = load_sentences(self.instructions.file).sha256
         for task, part in self.tasks.items():
             data["tasks"][task]["sources"] = [
-                {key: value for key, value in source.model_dump(mode="json").items() if key != "folder"}
-                | {"kind": "folder" if source.folder else "builtin"}
+                {
+                    key: value
+                    for key, value in source.model_dump(mode="json").items()
+                    if key not in ("folder", "manifest")
+                }
+                | {"kind": "folder" if source.folder else "manifest" if source.manifest else "builtin"}
                 for source in part.sources
             ]
         return data

@@ -6,7 +6,7 @@ from typing import Any
 
 from synth.apply import Backdrop, fall
 from synth.cache import BoundedCache
-from synth.crop import Window, cut, draw_window
+from synth.crop import Window, cut, draw_window, too_small
 from synth.degradations.engine import Applied, Damaged
 from synth.depth import window_of
 from synth.draft import Draft, draft
@@ -87,6 +87,8 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
     backdrop = Backdrop(drawn.task, whole.a, whole.b, whole.depth, whole.depth_kind, onnx)
     picture = height, width = whole.a.shape[:2]
+    if (reason := too_small(picture, size)) is not None:
+        raise UnreadableError(reason)  # of a pair whose size was not known when it was planned
     window = draw_window(height, width, size, recipe.crop.scale, recipe.crop.flip, stream(seed, group, "crop"))
     clean = _cropped(whole, window, size)
 

@@ -140,7 +140,7 @@ def _plan(recipe: str, data: str | None) -> "Plan":
     from synth.plan import make_plan
     from synth.recipe_file import find_recipe, load_recipe
 
-    return make_plan(load_recipe(find_recipe(recipe)), None if data is None else Path(data))
+    return make_plan(load_recipe(find_recipe(recipe)), data)
 
 
 def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:

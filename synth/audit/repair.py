@@ -1,7 +1,6 @@
 """`synth verify --repair`: the broken shards of a dataset, and its description, made again."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 from synth import console
@@ -45,7 +44,7 @@ def _plan(recipe: str, data: str | None, described: dict[str, Any] | None) -> Pl
     """The recipe with as many samples as the dataset has."""
     there = {} if described is None else described["recipe"]
     sizes = {key: there[key] for key in ("samples", "samples_per_shard") if isinstance(there.get(key), int)}
-    return make_plan(load_recipe(find_recipe(recipe), sizes), None if data is None else Path(data))
+    return make_plan(load_recipe(find_recipe(recipe), sizes), data)
 
 
 def _check(plan: Plan, storage: Storage, described: bool, broken: Collection[str]) -> None:

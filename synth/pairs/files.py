@@ -1,0 +1,91 @@
+"""A clean pair whose images are files, of this machine or behind URLs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from synth import codecs
+from synth.depth import distance_share
+from synth.errors import UnreadableError
+from synth.headers import Header, read_header
+from synth.pairs.base import CleanPair, PairRef, without_idle_channels
+from synth.pairs.remote import Remote
+from synth.pixels import Floats, channels
+from synth.scene import DepthKind
+from synth.targets.align import align
+
+File: TypeAlias = Path | Remote
+
+
+@dataclass(frozen=True)
+class FilePair(PairRef):
+    """A pair whose images are files.
+
+    align: b is to be moved onto a. size: (height, width) of the images where the source tells; it is taken at its word
+    until they are read.
+    """
+
+    a: File
+    b: File
+    gt: File | None
+    depth: File | None
+    depth_kind: DepthKind
+    align: bool
+    size: tuple[int, int] | None = None
+
+    @property
+    def has_gt(self) -> bool:
+        return self.gt is not None
+
+    def headers(self) -> tuple[Header | None, Header | None]:
+        if self.size is not None:
+            return Header(*self.size), Header(*self.size)
+        return _header(self.a), _header(self.b)
+
+    def load(self) -> CleanPair:
+        a, b = codecs.read(self.a), codecs.read(self.b, infrared=self.task == "vif")
+        gt = None if self.gt is None else codecs.read(self.gt)
+        named = [(self.a, a), (self.b, b), (self.gt, gt)]
+        pictures = [(file.name, picture) for file, picture in named if file is not None and picture is not None]
+        files, hashes = [name for name, _ in pictures], [picture.sha256 for _, picture in pictures]
+        depth: Floats | None = None
+        if self.depth is not None:
+            values, hash_depth = codecs.read_depth(self.depth)
+            try:
+                depth = distance_share(values, self.depth_kind)
+            except ValueError as error:
+                raise UnreadableError(f"{self.depth.name}: {error}") from None
+            files.append(self.depth.name)
+            hashes.append(hash_depth)
+        for name, other in ((self.b.name, b.image), ("gt", gt.image if gt else None), ("depth", depth)):
+            if other is not None and other.shape[:2] != a.image.shape[:2]:
+                raise UnreadableError(
+                    f"{name} is {_shown(other)}, {self.a.name} is {_shown(a.image)}; a pair has one size"
+                )
+        moved, shift = align(a.image, b.image) if self.align else (b.image, None)
+        pair = CleanPair(
+            *(a.image, moved, gt.image if gt else None, depth, self.depth_kind),
+            source_channels=(channels(a.image), channels(b.image)),
+            files=tuple(files),
+            sha256=tuple(hashes),
+            shift=shift,
+            notes=tuple(f"{name}: {note}" for name, picture in pictures for note in picture.notes),
+            stretch={} if b.stretch is None else {"b": b.stretch},
+        )
+        return without_idle_channels(self.task, pair)
+
+
+def _header(file: File) -> Header | None:
+    """None where it cannot be read, or only from far away."""
+    if isinstance(file, Remote):
+        return None
+    try:
+        return read_header(file)
+    except UnreadableError:
+        return None
+
+
+def _shown(image: np.ndarray) -> str:
+    return f"{image.shape[1]}×{image.shape[0]}"

@@ -1,0 +1,188 @@
+"""Clean pairs in a table: a parquet or CSV file with a row a pair, its images as paths or URLs."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from synth.errors import UserError, hint
+from synth.pairs.files import File, FilePair
+from synth.pairs.folder import NO_PAIRS, list_folder
+from synth.pairs.remote import Remote
+from synth.pairs.split import Split, side_of
+from synth.scene import DepthKind, Task
+from synth.storage import open_storage
+
+COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
+TASKS: tuple[Task, ...] = ("vif", "mef", "mff")
+UNSAFE = set("/\\\n\r\t\0")
+
+
+def list_manifest(
+    where: str,
+    task: Task,
+    licence: str,
+    depth_kind: DepthKind,
+    split: Split = "all",
+    held_out: float = 0.1,
+    moved: bool = False,
+) -> Iterator[FilePair | tuple[str, str]]:
+    """The pairs of a task and a split in a manifest, in its order; for a row that is no pair, its scene and why.
+
+    Columns: a, b and, where there are any, gt, depth (images: a URL, or a path from the manifest's own folder that does
+    not leave it), task, dataset, scene, licence, split (train or test; a scene has one), width and height (pixels of
+    the images; where they are not given, those behind URLs are only known once they are read). Further columns are
+    passed over. Without `scene`, a pair is its own, named by its row. Without `split`, a share `held_out` of the scenes
+    is for test, as for folders. Raises UserError.
+    """
+    rows = read_table(where)
+    base = where.rpartition("/")[0] if "://" in where else Path(where).parent
+    sides: dict[str, str] = {}
+    several: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        if row.get("task") not in (None, "", task):
+            continue
+        dataset = str(row.get("dataset") or "manifest")
+        scene = str(row.get("scene") or f"{dataset}-{number:09d}")
+        side = row.get("split") or side_of(scene, held_out)
+        if side not in ("train", "test"):
+            raise UserError(f"{where}: row {number}: split {side!r}; it is train or test")
+        if sides.setdefault(scene, side) != side:
+            raise UserError(f"{where}: row {number}: scene {scene!r} stands in train and in test; it has one side")
+        several[scene] = several.get(scene, -1) + 1
+        if split not in ("all", side):
+            continue
+        name = f"{scene}-p{several[scene]}" if several[scene] else scene  # further pairs of a scene
+        if UNSAFE & set(f"{dataset}{name}"):
+            yield repr(name), "a dataset or scene with a slash or a line break in its name"
+            continue
+        try:
+            a, b, gt, depth = (_file(row.get(role), base) for role in ("a", "b", "gt", "depth"))
+            size = _size(row)
+        except ValueError as error:
+            yield name, str(error)
+            continue
+        if a is None or b is None:
+            yield name, f"no image {'a' if a is None else 'b'}"
+            continue
+        yield FilePair(
+            *(task, dataset, name, str(row.get("licence") or licence)), a, b, gt, depth, depth_kind, moved, size
+        )
+
+
+def read_table(where: str) -> list[dict[str, Any]]:
+    """The rows of a manifest. Raises UserError where it is missing, no table, or lacks the columns a and b."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder, _, name = where.rpartition("/")
+    try:
+        data = open_storage(folder or ".").read(name)
+    except FileNotFoundError:
+        raise UserError(f"{where}: no such manifest") from None
+    if name.endswith(".parquet"):
+        try:
+            table = pq.read_table(io.BytesIO(data))
+            kept = table.select([column for column in COLUMNS if column in table.column_names])
+            columns, rows = table.column_names, kept.to_pylist()
+        except pa.ArrowException:
+            raise UserError(f"{where}: not a parquet file that can be read") from None
+    elif name.endswith(".csv"):
+        try:
+            reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+            rows, columns = list(reader), list(reader.fieldnames or [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{where}: not a CSV file in UTF-8: {error}") from None
+    else:
+        raise UserError(f"{where}: a manifest is a .parquet or a .csv file")
+    for needed in ("a", "b"):
+        if needed not in columns:
+            raise UserError(f"{where}: no column {needed!r}{hint(needed, columns)}; it needs a and b")
+    return rows
+
+
+def _file(text: Any, base: str | Path) -> File | None:
+    """An image of a row. Raises ValueError where it leads out of the manifest's folder."""
+    if text is None or text == "":
+        return None
+    text = str(text)
+    if "://" in text:
+        if text.startswith("file://"):
+            raise ValueError("a file:// URL; give a path from the manifest's folder")
+        return Remote(text)
+    parts = Path(text).parts
+    if Path(text).is_absolute() or ".." in parts:
+        raise ValueError(f"an image outside of the manifest's folder: {text}")
+    if isinstance(base, str):
+        return Remote(f"{base}/{text}")
+    path = base / text
+    if not path.resolve().is_relative_to(base.resolve()):
+        raise ValueError("a link that leads out of the manifest's folder")
+    return path
+
+
+def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(height, width) where the row has both. Raises ValueError where they are no numbers of pixels."""
+    height, width = row.get("height"), row.get("width")
+    if height in (None, "") or width in (None, ""):
+        return None
+    try:
+        size = int(height), int(width)
+    except (TypeError, ValueError):
+        size = 0, 0
+    if min(size) < 1:
+        raise ValueError(f"height {height!r} and width {width!r} are no numbers of pixels")
+    return size
+
+
+def write_manifest(root: Path, out: Path) -> int:
+    """Write the pairs of a folder as a manifest, their paths from the manifest's own folder; returns how many.
+
+    root: `<task>/<dataset>-<scene>/{a,b[,gt][,depth]}.*`, or the folder of one task with `<dataset>-<scene>/…`, whose
+    name is then the task. out: .parquet or .csv, in a folder that holds root. Raises UserError.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if out.suffix not in (".parquet", ".csv"):
+        raise UserError(f"{out}: a manifest is a .parquet or a .csv file")
+    if not root.resolve().is_relative_to(out.parent.resolve()):
+        raise UserError(f"{out}: a manifest names images below its own folder; put it into one that holds {root}")
+    rows = list(_rows(root, out.parent))
+    if not rows:
+        raise UserError(f"{root}: {NO_PAIRS}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), out, compression="zstd")
+    else:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return len(rows)
+
+
+def _rows(root: Path, base: Path) -> Iterator[dict[str, Any]]:
+    folders = {task: root / task for task in TASKS if (root / task).is_dir()}
+    if not folders:
+        task = next((task for task in TASKS if task == root.resolve().name), None)
+        if task is None:
+            raise UserError(f"{root}: of which task? it holds no vif, mef or mff, and is none itself")
+        folders = {task: root}
+    for task, folder in folders.items():
+        for pair in list_folder(folder, task, "", "distance"):
+            if isinstance(pair, FilePair):
+                yield _row(pair, base)
+
+
+def _row(pair: FilePair, base: Path) -> dict[str, Any]:
+    files = {"a": pair.a, "b": pair.b, "gt": pair.gt, "depth": pair.depth}
+    named = {
+        role: file.resolve().relative_to(base.resolve()).as_posix() if isinstance(file, Path) else None
+        for role, file in files.items()
+    }
+    header, _ = pair.headers()
+    height, width = (None, None) if header is None else header.size
+    facts = {"task": pair.task, "dataset": pair.dataset, "scene": pair.scene, "width": width, "height": height}
+    return named | facts
