@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from synth.dataset import is_shard, read_dataset
+from synth.dataset import at_once, is_shard, read_dataset
 from synth.degradations.base import REGISTRY
 from synth.errors import UserError
 from synth.shards import MEMBERS, read_rows
@@ -14,6 +15,7 @@ from synth.storage import Storage
 
 BINS = 20  # of a histogram of severities, over [0, 1]
 FINE = 400  # of one of a quantity, over the range in which it makes sense: drawn, they are brought together
+MOST_AT_ONCE, BLOCK_BYTES = 32, 16 << 20  # sidecars that are read together: how many, and how large in all
 MOST_SCENES = 1_000_000  # names that are held to count them
 LIGHT = ["status", "reason", "task", "kind", "dataset", "scene", "licence", "height", "width", "effects"]
 HEAVY = ["record", *(f"{name}_{part}" for name in MEMBERS for part in ("name", "size"))]
@@ -188,15 +190,35 @@ def gather(storage: Storage, records: bool = True, progress: Callable[[int, int]
         described = {}  # the sidecars tell all but its name
     stats = Stats(name=str(described.get("name", "")), gathered=records)
     columns = LIGHT + (HEAVY if records else [])
-    for done, side in enumerate(sides, 1):
-        try:
-            for row in read_rows(storage, side, columns):
-                stats.add(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            what = f"{type(error).__name__}: {error}"
-            raise UserError(f"{storage.shown(side)}: rows as no sidecar has them ({what}); run synth verify") from None
-        stats.shards += 1
-        stats.bytes += sizes[side] + sizes.get(f"{side.removesuffix('.parquet')}.tar", 0)
-        if progress is not None:
-            progress(done, len(sides))
+    for block in _blocks(sides, sizes):
+        found = at_once(storage, partial(_rows, storage, columns), block)
+        for side, rows in zip(block, found, strict=True):
+            try:
+                for row in rows:
+                    stats.add(row)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                what = f"{type(error).__name__}: {error}"
+                raise UserError(
+                    f"{storage.shown(side)}: rows as no sidecar has them ({what}); run synth verify"
+                ) from None
+            stats.shards += 1
+            stats.bytes += sizes[side] + sizes.get(f"{side.removesuffix('.parquet')}.tar", 0)
+            if progress is not None:
+                progress(stats.shards, len(sides))
     return stats
+
+
+def _rows(storage: Storage, columns: list[str], side: str) -> list[dict[str, Any]]:
+    return read_rows(storage, side, columns)
+
+
+def _blocks(sides: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Sidecars that are read together: several requests under way, and no more rows in memory than a block has."""
+    block: list[str] = []
+    for side in sides:
+        if block and (len(block) == MOST_AT_ONCE or sum(sizes[name] for name in block) + sizes[side] > BLOCK_BYTES):
+            yield block
+            block = []
+        block.append(side)
+    if block:
+        yield block

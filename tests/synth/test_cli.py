@@ -76,6 +76,7 @@ def test_limit_and_data_and_samples_per_shard(tmp_path):
     assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
         "000000.parquet",
         "000000.tar",
+        "README.md",
         "dataset.json",
     ]
 
