@@ -19,7 +19,7 @@ LONGEST = 500  # characters of such a line
 WIDTH = 120  # of tables that go to a file
 Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
 Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
-Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's, as synth generate takes them.")]
+Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's: a folder, a URL or a manifest.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")]
 
 
