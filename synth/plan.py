@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from synth.headers import Header
 from synth.instructions.content import partial_chance
 from synth.pairs.base import PairRef
 from synth.pairs.builtin import list_builtin
+from synth.pairs.files import FilePair, FilePairs
 from synth.pairs.folder import list_folder
 from synth.pairs.manifest import list_manifest
 from synth.pairs.split import side_of
@@ -41,7 +42,7 @@ class Pool:
     task: Task
     dataset: str
     weight: float
-    pairs: tuple[PairRef, ...]
+    pairs: Sequence[PairRef]
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,22 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
         if unknown and data is None:
             known = ", ".join(sorted({pair.dataset for pair in found}))
             raise UserError(f"{recipe.name}: sources.weights.{unknown[0]}: no such dataset; there are: {known}")
-        for dataset in sorted({pair.dataset for pair in found}):
-            pairs = tuple(pair for pair in found if pair.dataset == dataset)
-            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), pairs))
+        for dataset, pairs in sorted(_by_dataset(found).items()):
+            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), _held(pairs)))
     return Plan(recipe, tuple(pools), tuple(left_out), profiles)
+
+
+def _by_dataset(pairs: Sequence[PairRef]) -> dict[str, list[PairRef]]:
+    datasets: dict[str, list[PairRef]] = {}
+    for pair in pairs:
+        datasets.setdefault(pair.dataset, []).append(pair)
+    return datasets
+
+
+def _held(pairs: Sequence[PairRef]) -> Sequence[PairRef]:
+    """As a plan, which goes to every worker, holds them."""
+    files = [pair for pair in pairs if isinstance(pair, FilePair)]
+    return FilePairs(files) if len(files) == len(pairs) else tuple(pairs)
 
 
 def _with_data(recipe: Recipe, root: Path | str) -> Recipe:

@@ -1,10 +1,12 @@
 """A clean pair whose images are files, of this machine or behind URLs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
+import pyarrow as pa
 
 from synth import codecs
 from synth.depth import distance_share
@@ -75,6 +77,49 @@ class FilePair(PairRef):
             stretch={} if b.stretch is None else {"b": b.stretch},
         )
         return without_idle_channels(self.task, pair)
+
+
+class FilePairs(Sequence[FilePair]):
+    """Pairs of one task and dataset as columns, made into objects one by one: a million of them are 0.1 GB, not 2."""
+
+    def __init__(self, pairs: Sequence[FilePair]) -> None:
+        self._same = {key: getattr(pairs[0], key) for key in ("task", "dataset")}
+        values = {
+            "scene": [pair.scene for pair in pairs],
+            "licence": [pair.licence for pair in pairs],
+            **{role: [_text(getattr(pair, role)) for pair in pairs] for role in ("a", "b", "gt", "depth")},
+            "depth_kind": [pair.depth_kind for pair in pairs],
+            "align": [pair.align for pair in pairs],
+            "height": [None if pair.size is None else pair.size[0] for pair in pairs],
+            "width": [None if pair.size is None else pair.size[1] for pair in pairs],
+        }
+        self._columns = {name: pa.array(column) for name, column in values.items()}
+        for name in ("licence", "depth_kind"):
+            self._columns[name] = self._columns[name].dictionary_encode()
+
+    def __len__(self) -> int:
+        return len(self._columns["scene"])
+
+    @overload
+    def __getitem__(self, at: int) -> FilePair: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[FilePair]: ...
+    def __getitem__(self, at: int | slice) -> FilePair | list[FilePair]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        row: dict[str, Any] = {name: column[at].as_py() for name, column in self._columns.items()}
+        height, width = row.pop("height"), row.pop("width")
+        size = None if height is None else (height, width)
+        files: dict[str, Any] = {role: _file(row.pop(role)) for role in ("a", "b", "gt", "depth")}
+        return FilePair(**self._same, **row, **files, size=size)
+
+
+def _text(file: File | None) -> str | None:
+    return file.url if isinstance(file, Remote) else None if file is None else str(file)
+
+
+def _file(text: str | None) -> File | None:
+    return None if text is None else Remote(text) if "://" in text else Path(text)
 
 
 def _header(file: File) -> Header | None:

@@ -283,9 +283,11 @@ def test_an_image_that_claims_to_be_huge_is_a_row_too(tmp_path):
 
     pairs = bracket_folder(tmp_path / "pairs")
     head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    chunks = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(100)))):
+        chunks += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     for name in ("a", "b"):
-        (pairs / f"shots-1/{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+        (pairs / f"shots-1/{name}.png").write_bytes(chunks)
     summary = generate(plan(sources=[{"folder": str(pairs)}]), tmp_path / "d")
     assert 0 < summary.failed < 22
     assert all("Mpx" in reason for reason in summary.reasons)

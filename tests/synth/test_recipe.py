@@ -57,7 +57,7 @@ MISTAKES = [
     ("{size: 64}", "{size: 64, flop: true}", "crop.flop: unknown key; did you mean 'flip'?"),
     ("{builtin: bracketed}", "{builtin: refocused}", "builtin refocused makes mff pairs, not mef"),
     ("{builtin: bracketed}", "{builtin: braketed}", "no built-in source 'braketed'; did you mean 'bracketed'?"),
-    ("{builtin: bracketed}", "{}", "a source is one of folder, builtin"),
+    ("{builtin: bracketed}", "{}", "a source is one of folder, manifest, builtin"),
     ("name: test", "name: ../test", "name: String should match pattern"),
     ("crop:", "target: mertens\ncrop:", "target"),
     ("crop:", "instructions: {kinds: {full: 0.5}}\ncrop:", "kinds: shares from 0 that sum to 1, not to 0.5"),
