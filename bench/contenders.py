@@ -1,7 +1,7 @@
 """Our own contenders of bench/synth.py, each in a process of its own: the path of a job a line in, seconds out.
 
-`inputs` makes samples without their targets, `limit` only decodes, crops, encodes and packs what the others make,
-`target` fuses alone, `whole` does all that `synth generate` does.
+`inputs` makes samples without their targets, `limit` the same with all effects off: what is left is to decode, crop,
+encode and pack. `whole` does all that `synth generate` does.
 """
 
 import json
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from synth import sample
-from synth.crop import Window, cut
 from synth.draft import draft
 from synth.engines.memory import keep_memory
+from synth.instructions.content import Content
 from synth.plan import Plan, make_plan
 from synth.recipe_file import find_recipe, load_recipe
-from synth.sample import Sample, finish, make_inputs, render
+from synth.sample import finish, make_inputs, render
 from synth.shards import Hashed, ShardWriter
 
 WARM = 400  # samples
@@ -42,14 +42,8 @@ def inputs(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
 
 
 def limit(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
-    drawn = draft(plan, item["index"])
-    pair, size = sample._PAIRS.get(drawn.pair, drawn.pair.load), plan.recipe.crop.size
-    x, y, side = item["window"]
-    window = Window(x, y, side, side, size / side, item["flip"])
-    record = item["record"]
-    for image in record["images"].values():
-        image["encoding"] = plan.recipe.encoding
-    writer.add(drawn, Sample(cut(pair.a, window, size), cut(pair.b, window, size), NO_TARGET, None, None, record, {}))
+    drawn = replace(draft(plan, item["index"]), content=Content("clean"), effects=())
+    writer.add(drawn, finish(plan, make_inputs(plan, drawn), NO_TARGET, {}))
 
 
 def whole(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:

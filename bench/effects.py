@@ -33,11 +33,16 @@ GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, 
 def ours(name: str, image: Bytes) -> Callable[[], object]:
     """One effect on one visible image: draw and apply."""
     light = measure("vif", image, image)
-    scene = draw_scene("vif", 0, 0, image.shape[1], lambda: proxy(image), "proxy", light)
+    depth = proxy(image)
     height, width = image.shape[:2]
-    view = View(scene, "a", "visible", (height, width), True, image)
     spec = EffectSpec(name, (SEVERITY, SEVERITY), (), "a")
-    return lambda: damage(image, draw(spec, {"a": view}, 0, 0), view, None)
+
+    def run() -> object:
+        scene = draw_scene("vif", 0, 0, width, lambda: depth, "proxy", light)  # anew: a scene keeps its streaks
+        view = View(scene, "a", "visible", (height, width), True, image)
+        return damage(image, draw(spec, {"a": view}, 0, 0), view, None)
+
+    return run
 
 
 def imgaug_effects() -> dict[str, Any]:

@@ -30,7 +30,7 @@ COMMANDS = {
     "albumentations": [str(PEERS), "bench/plain.py", "albumentations"],
 }
 WORDS = {
-    "limit": "decode, crop, encode, tar: the codec limit",
+    "limit": "synth, effects and targets off: the codec limit",
     "inputs": "synth, targets off",
     "whole": "synth, everything on",
     "imgaug": "imgaug, plainly",
@@ -102,7 +102,6 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
                 "window": [made.window.x, made.window.y, made.window.w],
                 "flip": made.window.flip,
                 "effects": falls,
-                "record": record,
                 "text": json.dumps(record),
             }
         )

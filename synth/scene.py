@@ -1,8 +1,8 @@
 """What both images of a pair share, drawn once a sample, and how each image sees it."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -63,6 +63,13 @@ class Scene:
     gain: dict[ImageName, float]
     gain_kind: GainKind
     night: float = 0.0
+    _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
+        """A field that both images of one shot share, made for the first of them; it is not to be written to."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     @cached_property
     def depth(self) -> Floats:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from typing import ClassVar
 
@@ -112,7 +112,9 @@ class Rain(Degradation[RainParams]):
     def apply(self, image: Floats, params: RainParams, view: View) -> Floats:
         if params.rate == 0:
             return image.copy()
-        particles, beta = _streaks(params, view), params.veil_gain * extinction(params.rate)
+        falling = replace(params, thickness_share=1.0)
+        particles = view.scene.once((falling, view.size), lambda: _streaks(falling, view))
+        beta = params.veil_gain * extinction(params.rate)
         if view.modality == "infrared":
             return behind_particles_in_infrared(image, params.thickness_share, beta, particles, view)
         return behind_particles(image, SHINE, beta, particles, view)
