@@ -61,7 +61,7 @@ def card(described: Mapping[str, Any], stats: Stats) -> str:
         _summary(described, stats, total),
         "## Read it\n\n" + _reading(name, recipe),
         "## What is in it",
-        "### Tasks\n\n" + _counted("task", stats.tasks, stats.samples, TASKS),
+        "### Tasks\n\n" + _counted("task", dict(ranked(stats.tasks)), stats.samples, TASKS),
         "### Degradations\n\n" + _effects(stats, described["effects"]),
         "### Different effects a sample\n\n"
         + _counted("effects", {str(n): c for n, c in sorted(stats.numbers.items())}, stats.samples),
@@ -113,11 +113,12 @@ def _summary(described: Mapping[str, Any], stats: Stats, total: int) -> str:
 
 
 def _reading(name: str, recipe: Mapping[str, Any]) -> str:
-    inputs = "`a.png`, `b.png`" if recipe["encoding"] == "png" else "`a.jpg`, `b.jpg` (or `.png`)"
+    as_png = recipe["encoding"] == "png"
+    inputs = "`a.png`, `b.png` (`.jpg` where that was the last effect)" if as_png else "`a.jpg`, `b.jpg`"
     clean = ", `clean_a.png`, `clean_b.png` (the pair before anything fell on it)" if "clean" in recipe["store"] else ""
     return f"""Each shard is a plain [WebDataset](https://github.com/webdataset/webdataset) tar. Of a sample it holds \
-{inputs} (the degraded inputs), `target.png` (what the instruction asks for), `json` (the record: the instruction, and \
-what was drawn, in physical units){clean}.
+the degraded inputs, {inputs}, `target.png` (what the instruction asks for), and `json` (the record: the instruction, \
+and what was drawn, in physical units){clean}.
 
 ```python
 import webdataset as wds

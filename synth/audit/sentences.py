@@ -95,7 +95,7 @@ def _sentence(record: Mapping[str, Any], named: Entries, absent: Sequence[str]) 
         spoken = [name.split(".")[0] for name in ids if name.split(".")[0] in PHRASED]
         removed = [name for name, entries in named.items() if entries[0]["asked"] == "remove"]
         if FREE in removed:
-            spoken = [name for name in spoken if name in removed]
+            spoken = [name for name in spoken if name in (*removed, *absent)]
             removed = [name for name in removed if name != FREE]
         if sorted(spoken) != sorted([*removed, *absent]):
             return [f"it names {_list(spoken)}; to be removed are {_list([*removed, *absent])}"]
@@ -173,7 +173,7 @@ def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
 def _clause(phrase: str, named: Entries, task: str) -> str:
     """A clause, with the words for strength and place that go with what was drawn."""
     name = phrase.split(".")[0]
-    words, entries = _PHRASES["effects"][name], named.get(name, [])
+    words, entries = _PHRASES["effects"][name], named.get(name) or named.get(FREE, [])
     strengths = [entry["severity"] for entry in entries]
     said: list[str] = []
     if strengths and None not in strengths:

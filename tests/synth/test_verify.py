@@ -48,6 +48,11 @@ def plan(**changes) -> Plan:
     return make_plan(Recipe.model_validate({**DATA, **changes}))
 
 
+def falling(**degradations) -> dict[str, Any]:
+    """The one task of the recipe, with other degradations."""
+    return {"mef": {**DATA["tasks"]["mef"], "degradations": degradations}}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("sound") / "d"
@@ -90,9 +95,14 @@ def test_a_sound_dataset_has_no_fault(made):
         {"encoding": "jpeg95", "store": []},
         {"instructions": {"kinds": {"clean": 1.0}}},
         {"instructions": {"kinds": {"general": 1.0}}, "samples": 5},
+        {"tasks": falling(always=["haze", "noise"], order="shuffled", second_pass=0.5)},
+        {"tasks": falling(always=[{"imgaug": {"name": "GaussianBlur", "args": {"sigma": 2}, "as": "blur"}}, "haze"])},
+        {"instructions": {**DATA["instructions"], "phrases": "test", "file": "own.jsonl", "file_share": 0.5}},
     ],
 )
-def test_other_recipes_are_sound_too(tmp_path, changes):
+def test_other_recipes_are_sound_too(tmp_path, monkeypatch, changes):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.jsonl").write_text('{"text": "lass alles so", "kind": "keep"}\n{"text": "x", "remove": ["haze"]}')
     generate(plan(**changes), tmp_path / "d")
     assert faults(tmp_path / "d") == []
 
