@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainer.frozen.autoencoder import load_autoencoder
+    from trainer.frozen.loading import load_autoencoder
     from trainer.fuse import Fuser
 
 __all__ = ["Fuser", "load_autoencoder"]
 
-_HOMES = {"Fuser": "trainer.fuse", "load_autoencoder": "trainer.frozen.autoencoder"}
+_HOMES = {"Fuser": "trainer.fuse", "load_autoencoder": "trainer.frozen.loading"}
 
 
 def __getattr__(name: str) -> Any:

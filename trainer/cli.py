@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from trainer.autoencoder.cli import app as autoencoder_app
 from trainer.errors import UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(autoencoder_app, name="autoencoder")
 
 
 @app.callback()
@@ -29,7 +31,9 @@ def train(
     samples: Annotated[int | None, typer.Option(help="Samples to train on in all.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and of the order of samples.")] = None,
-    autoencoder: Annotated[str | None, typer.Option(help="'klt' or the folder of a diffusers autoencoder.")] = None,
+    autoencoder: Annotated[
+        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many samples of the run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,

@@ -25,7 +25,7 @@ class Section(BaseModel):
 
 class AutoencoderConfig(Section):
     path: str = "klt"
-    """'klt' (fitted to the shards when the run starts) or the folder of a diffusers autoencoder."""
+    """'klt' (fitted to the shards as the run starts), 'mmaif' (ours, trained), a folder, or a hub name of diffusers."""
     channels: int = Field(default=32, ge=1, le=192)
     """Latent channels of the KLT; an autoencoder from a folder has its own number."""
     fit_samples: int = Field(default=64, ge=1, le=10**5)

@@ -15,7 +15,8 @@ from trainer.data.encode import encode_pair, network_inputs
 from trainer.data.images import Image, as_rgb, read_image, to_images
 from trainer.errors import UserError
 from trainer.files import one_line, read_json
-from trainer.frozen.autoencoder import STATISTICS, Autoencoder, hash_of, load_autoencoder
+from trainer.frozen.autoencoder import STATISTICS, Autoencoder, hash_of
+from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.model import base
 from trainer.model.dit import FusionDiT

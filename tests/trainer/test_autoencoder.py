@@ -7,12 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
+from diffusers import (
+    AsymmetricAutoencoderKL,
+    AutoencoderDC,
+    AutoencoderKL,
+    AutoencoderKLFlux2,
+    AutoencoderKLHunyuanImage,
+    AutoencoderKLKVAE,
+    AutoencoderKLQwenImage,
+    AutoencoderKLWan,
+    AutoencoderOobleck,
+    AutoencoderTiny,
+    VQModel,
+)
 
 from tests.trainer.helpers import picture
 from trainer import load_autoencoder
 from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import to_tensor
+from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder, hash_of
 
 CPU = torch.device("cpu")
@@ -103,9 +116,40 @@ FOREIGN = {
         decoder_layers_per_block=(1, 1, 1),
         encoder_qkv_multiscales=((), (), ()),
         decoder_qkv_multiscales=((), (), ()),
+        scaling_factor=0.4,
     ),
+    "asymmetric": lambda: AsymmetricAutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        down_block_out_channels=(8, 8),
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        up_block_out_channels=(8, 8),
+        norm_num_groups=4,
+        scaling_factor=0.5,
+    ),
+    "flux2": lambda: AutoencoderKLFlux2(block_out_channels=(8,) * 4, norm_num_groups=4, latent_channels=5),
+    "hunyuan": lambda: AutoencoderKLHunyuanImage(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=8,
+        block_out_channels=(32, 32, 32),
+        layers_per_block=1,
+        spatial_compression_ratio=4,
+        sample_size=64,
+        scaling_factor=0.8,
+    ),
+    "kvae": lambda: AutoencoderKLKVAE(channels=32, ch_mult=(1, 1), z_channels=4, num_enc_blocks=1, num_dec_blocks=1),
+    "vq": lambda: VQModel(block_out_channels=(8,), norm_num_groups=4),
+    "qwen": lambda: AutoencoderKLQwenImage(base_dim=8, num_res_blocks=1),
+    "wan": lambda: AutoencoderKLWan(
+        base_dim=8, z_dim=2, dim_mult=[1, 1], num_res_blocks=1, temperal_downsample=[False], latents_mean=[0.5, -1.0],
+        latents_std=[2.0, 4.0], scale_factor_spatial=2,
+    ),
+}  # fmt: skip
+SHAPES = {
+    **{"kl": (6, 4), "tiny": (4, 8), "dc": (8, 4), "asymmetric": (4, 2), "flux2": (5, 8), "hunyuan": (8, 4)},
+    **{"kvae": (4, 2), "vq": (3, 1), "qwen": (16, 8), "wan": (2, 2)},
 }
-SHAPES = {"kl": (6, 4), "tiny": (4, 8), "dc": (8, 4)}
+"""Channels and factor."""
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -126,6 +170,44 @@ def test_any_diffusers_autoencoder_stands_behind_one_interface(name: str, tmp_pa
     torch.testing.assert_close(normalised.std(1), torch.ones(autoencoder.channels), atol=1e-3, rtol=0)
     autoencoder.save(tmp_path / "measured")
     assert torch.equal(load_autoencoder(tmp_path / "measured").latent_std, autoencoder.latent_std)
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [("kl", [0.0] * 6, [1 / 0.18215] * 6), ("dc", [0.0] * 8, [2.5] * 8), ("wan", [0.5, -1.0], [2.0, 4.0])],
+)
+def test_scale_and_shift_are_those_of_the_config(
+    name: str, mean: list[float], std: list[float], tmp_path: Path
+) -> None:
+    FOREIGN[name]().save_pretrained(tmp_path)
+    autoencoder = load_autoencoder(tmp_path)
+    assert autoencoder.measured
+    torch.testing.assert_close(autoencoder.latent_mean, torch.tensor(mean))
+    torch.testing.assert_close(autoencoder.latent_std, torch.tensor(std))
+
+
+def test_the_shift_of_a_pipeline_is_the_mean(tmp_path: Path) -> None:
+    AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, scaling_factor=0.5, shift_factor=0.25).save_pretrained(
+        tmp_path
+    )
+    autoencoder = load_autoencoder(tmp_path)
+    z = torch.randn(1, autoencoder.channels, 4, 4)
+    torch.testing.assert_close(autoencoder.normalise(z), (z - 0.25) * 0.5)  # as pipelines of diffusers have it
+
+
+def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"^autoencoder nobody/nothing-here: no such folder here, and from the hub"):
+        load_autoencoder("nobody/nothing-here")
+
+
+def test_a_model_of_no_images_is_one_line(tmp_path: Path) -> None:
+    AutoencoderOobleck(encoder_hidden_size=8, decoder_channels=8, decoder_input_channels=4).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="as AutoencoderOobleck of images") as refused:
+        load_autoencoder(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (37, 50), (8, 9), (3, 5), (1, 1)])

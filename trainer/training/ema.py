@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
-
-from trainer.model.dit import FusionDiT
+from torch import nn
 
 RAMP = 0.1
+Model = TypeVar("Model", bound=nn.Module)
 
 
-class EMA:
+class EMA(Generic[Model]):
     """Exponential moving average of a model's parameters with a half-life in samples.
 
     θ̄ ← β θ̄ + (1 - β) θ,  β = 0.5^(batch / half-life), the half-life at most a tenth of the samples seen, so that
     the first steps are soon forgotten (Karras et al., "Elucidating the design space", 2022, appendix F.2).
     """
 
-    def __init__(self, model: FusionDiT, half_life: int) -> None:
+    def __init__(self, model: Model, half_life: int) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.half_life = half_life
 
     @torch.no_grad()
-    def update(self, model: FusionDiT, seen: int, batch: int) -> None:
+    def update(self, model: Model, seen: int, batch: int) -> None:
         """After a step on `batch` samples, the last of which was number `seen`."""
         beta = 0.5 ** (batch / min(self.half_life, RAMP * seen))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - beta)

@@ -17,7 +17,8 @@ from trainer.data.images import Image, to_tensor
 from trainer.data.shards import IndexedShards, Sample, Shards, open_shards
 from trainer.errors import UserError
 from trainer.files import atomically
-from trainer.frozen.autoencoder import STATISTICS, Autoencoder, load_autoencoder
+from trainer.frozen.autoencoder import STATISTICS, Autoencoder
+from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.fuse import Fuser, choose_device
 from trainer.model.dit import FusionDiT

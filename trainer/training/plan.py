@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from trainer.autoencoder.klt import FACTOR
 from trainer.config import Config
 from trainer.data.shards import IndexedShards, open_shards
-from trainer.frozen.autoencoder import load_autoencoder
+from trainer.frozen.loading import load_autoencoder
 from trainer.training.loop import build_model
 
 TEXT_DIM = 384

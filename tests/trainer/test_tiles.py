@@ -1,0 +1,51 @@
+"""Tiles against the whole."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from trainer.frozen.tiles import _spans, _weights, tiled
+
+
+@pytest.mark.parametrize("side", [8, 64, 72, 100 * 8, 1000, 4096])
+def test_tiles_cover_a_side_and_overlap_as_asked(side: int) -> None:
+    spans = _spans(side, 64, 24, 8)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == side
+    assert all(end - start <= 64 and start % 8 == 0 for start, end in spans)
+    assert all(before[1] - after[0] >= 24 for before, after in pairwise(spans))
+
+
+@pytest.mark.parametrize(("scale", "side"), [((1, 1), 1000), ((1, 8), 1000), ((8, 1), 125)])
+def test_weights_sum_to_one_everywhere(scale: tuple[int, int], side: int) -> None:
+    spans = _spans(side, 64, 24, 8 if scale[1] == 8 else 1)
+    total = torch.zeros(side * scale[0] // scale[1], dtype=torch.float64)
+    for (start, end), weight in zip(spans, _weights(spans, scale), strict=True):
+        total[start * scale[0] // scale[1] : end * scale[0] // scale[1]] += weight
+        assert float(weight.min()) >= 0
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_work_that_looks_no_further_than_the_overlap_is_exact() -> None:
+    x = torch.rand(2, 3, 200, 136, dtype=torch.float64)
+    kernel = torch.rand(3, 3, 9, 9, dtype=torch.float64)
+
+    def blur(part: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.conv2d(part, kernel, padding=4)
+
+    torch.testing.assert_close(tiled(blur, x, 64, 32, 8, (1, 1)), blur(x))
+
+
+def test_no_tile_is_larger_than_asked() -> None:
+    seen = []
+
+    def work(part: torch.Tensor) -> torch.Tensor:
+        seen.append(part.shape[-2:])
+        return part
+
+    x = torch.rand(1, 1, 96, 296)
+    torch.testing.assert_close(tiled(work, x, 64, 16, 4, (1, 1)), x)
+    assert max(max(size) for size in seen) == 64
