@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LISTED = 50  # faults that are printed
 LONGEST = 500  # characters of such a line
+SMALL = 100_000_000  # bytes of a dataset that is through before more processes have begun
 WIDTH = 120  # of tables that go to a file
 Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
 Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
@@ -49,7 +50,8 @@ def verify(
     if repair != (recipe is not None):
         raise UserError("--repair and --recipe go together: what is broken is made again from the recipe")
     storage = open_storage(dataset)
-    decode, processes = None if everything else sample, workers or default_workers()
+    small = sum(storage.sizes().values()) < SMALL
+    decode, processes = None if everything else sample, workers or (1 if small else default_workers())
     with _bar("verify", "shards") as progress:
         verdict = find_faults(storage, decode, processes, progress)
     _say_verdict(storage, verdict)

@@ -277,6 +277,14 @@ def test_a_file_that_is_gone(dataset, name, words):
     only(dataset, words)
 
 
+def test_an_unfinished_dataset_is_that_and_no_more(dataset):
+    """As a run leaves it that was killed between a tar and its mark."""
+    describe(dataset, lambda d: d.update(complete=False, shards=[], counts={"samples": 0, "failed": 0}))
+    for name in ("000000.tar", "000000.parquet", "000001.parquet"):
+        (dataset / name).unlink()
+    only(dataset, "complete is false: run synth generate again")
+
+
 def test_a_whole_shard_that_is_gone_is_found_without_dataset_json_too(dataset):
     for name in ("000001.tar", "000001.parquet"):
         (dataset / name).unlink()
