@@ -79,8 +79,9 @@ class Bucket(Storage):
 
         return self._again(found)
 
-    def open(self, name: str) -> BinaryIO:
-        return cast(BinaryIO, _Reader(self, name, self._again(lambda: self._fs.info(self._at(name))["size"], name)))
+    def open(self, name: str, size: int | None = None) -> BinaryIO:
+        known = self._again(lambda: self._fs.info(self._at(name))["size"], name) if size is None else size
+        return cast(BinaryIO, _Reader(self, name, known))
 
     @contextmanager
     def create(self, name: str) -> Iterator[IO[bytes]]:

@@ -172,13 +172,13 @@ class SidecarFacts:
     failed: bool
 
 
-def read_facts(storage: Storage, name: str) -> SidecarFacts | None:
-    """The footer of a sidecar; None where there is none that can be read."""
+def read_facts(storage: Storage, name: str, size: int | None = None) -> SidecarFacts | None:
+    """The footer of a sidecar of `size` bytes, where they are known; None where there is none that can be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with storage.open(name) as file:
+        with storage.open(name, size) as file:
             footer = pq.read_metadata(file)
     except (pa.ArrowException, FileNotFoundError):
         return None
@@ -198,12 +198,20 @@ def _lowest_status(footer: Any) -> str | None:
 
 def read_rows(storage: Storage, name: str, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a sidecar. Raises UserError where it is missing or damaged."""
+    try:
+        with storage.open(name) as file:
+            return rows_in(file, storage.shown(name), columns)
+    except FileNotFoundError:
+        raise UserError(f"{storage.shown(name)}: no such sidecar; generate it again") from None
+
+
+def rows_in(file: BinaryIO, shown: str, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of an open sidecar, which messages call `shown`. Raises UserError where it is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with storage.open(name) as file:
-            rows: list[dict[str, Any]] = pq.read_table(file, columns=columns, use_threads=False).to_pylist()
-    except (pa.ArrowException, FileNotFoundError, KeyError):
-        raise UserError(f"{storage.shown(name)}: a damaged sidecar; remove it and generate again") from None
+        rows: list[dict[str, Any]] = pq.read_table(file, columns=columns, use_threads=False).to_pylist()
+    except (pa.ArrowException, KeyError):
+        raise UserError(f"{shown}: a damaged sidecar; remove it and generate again") from None
     return rows

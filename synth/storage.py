@@ -32,8 +32,8 @@ class Storage(ABC):
         """The bytes of a file from `start`; `size` of them, or all that follow."""
 
     @abstractmethod
-    def open(self, name: str) -> BinaryIO:
-        """A file to read and to seek in."""
+    def open(self, name: str, size: int | None = None) -> BinaryIO:
+        """A file to read and to seek in. size: its bytes, where they are known: that spares a request."""
 
     @abstractmethod
     def create(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -88,7 +88,7 @@ class Folder(Storage):
             file.seek(start)
             return file.read(-1 if size is None else size)
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str, size: int | None = None) -> BinaryIO:
         return (self.path / name).open("rb")
 
     @contextmanager
