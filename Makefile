@@ -91,6 +91,9 @@ bench-targets: $(INSTALLED) ## targets beside simple fusions, into docs/targets.
 bench-synth: $(INSTALLED) peers ## samples a second beside codecs and plain scripts, into docs/dataset.md (DATA=)
 	$(BIN)/python -m bench.synth --pairs $(DATA)/pairs/train
 
+bench-memory: $(INSTALLED) ## memory of a worker over 20,000 samples of 512 px, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.memory --pairs $(DATA)/pairs/train
+
 bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what this machine measures, into docs/scale.md (DATA=)
 	$(BIN)/python -m bench.scale --pairs $(DATA)/pairs/train
 

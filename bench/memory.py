@@ -1,0 +1,61 @@
+"""Whether a worker's memory stays flat: one that renders and encodes the all-in-one recipe, its shards thrown away.
+
+    python -m bench.memory --pairs data/pairs/train
+
+writes a table of docs/dataset.md: resident megabytes after every so many samples.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from bench.document import put, table
+from synth.engines.local import LocalEngine
+from synth.generate import write_shard
+from synth.plan import make_plan
+from synth.recipe_file import find_recipe, load_recipe
+from synth.storage import Folder
+
+COMMAND = "make bench-memory"
+SAMPLES, TOLD = 20_000, 2_000
+SIZE = 512
+
+
+class Nowhere(Folder):
+    """Throws away what is written."""
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        with Path("/dev/null").open("wb") as file:
+            yield file
+
+
+def resident_mb() -> float:
+    """Of this process."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1e3
+
+
+def main() -> None:
+    """Render and watch."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pairs", type=Path, required=True, help="real pairs, <task>/<stem>/")
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    given = parser.parse_args()
+    settings = {"samples": given.samples, "crop": {"size": SIZE}}
+    plan = make_plan(load_recipe(find_recipe("all_in_one"), settings), given.pairs)
+    rows: list[list[str]] = []
+
+    def watch(done: int, failed_pairs: int) -> None:  # noqa: ARG001 (as an engine calls it)
+        if done % min(TOLD, given.samples // 10) == 0:
+            rows.append([f"{done:,}", f"{resident_mb():.0f}"])
+            print(*rows[-1], flush=True)
+
+    LocalEngine(1)(write_shard, plan, plan.shards, Nowhere(Path()), set(), watch)
+    put("dataset.md", "memory", COMMAND, table(["samples", "resident MB"], rows))
+
+
+if __name__ == "__main__":
+    main()
