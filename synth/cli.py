@@ -122,7 +122,6 @@ def retry(
     plan = _plan(recipe, data, limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
     storage = open_storage(out or Path("shards") / plan.recipe.name)
-    storage.prepare()
     with storage.claimed(), console.run(plan, storage) as progress:
         summary = mend(plan, storage, chosen, progress, FailureLimit(max_failed_pairs, max_failed_share))
     console.say_summary(summary, storage)

@@ -61,7 +61,7 @@ def _outlook(plan: Plan, storage: Storage) -> str:
 def say_plan(plan: Plan, listed: int) -> None:
     """Samples, shards, the datasets, and what is left out: so many of it one by one."""
     recipe = plan.recipe
-    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {len(plan.shards)} shards")
+    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {_shards(len(plan.shards))}")
     for pool in plan.pools:
         typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
     for item in plan.left_out[:listed]:
@@ -75,7 +75,7 @@ def say_plan(plan: Plan, listed: int) -> None:
 def say_summary(summary: Summary, storage: Storage) -> None:
     """What stands now. Raises UserError where no sample could be made."""
     typer.echo(
-        f"{storage.url}: {summary.samples} samples in {summary.shards} shards ({summary.made} made now), "
+        f"{storage.url}: {summary.samples} samples in {_shards(summary.shards)} ({summary.made} made now), "
         f"{summary.bytes / 1e6:.1f} MB"
     )
     for reason, times in summary.reasons.most_common():
@@ -84,6 +84,10 @@ def say_summary(summary: Summary, storage: Storage) -> None:
         raise UserError(f"{storage.url}: every sample failed; mend the sources, then run synth retry")
     if summary.failed:
         typer.echo("  once the sources are mended: synth retry, with the same options", err=True)
+
+
+def _shards(count: int) -> str:
+    return f"{count} shard{'s' * (count != 1)}"
 
 
 @contextmanager
@@ -110,4 +114,5 @@ def _bar(name: str) -> Iterator[Advance]:
     try:
         yield advance
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()

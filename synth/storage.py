@@ -123,7 +123,10 @@ class Folder(Storage):
 
     @contextmanager
     def claimed(self, shared: bool = False) -> Iterator[None]:
-        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            folder = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: no such folder") from None
         try:
             fcntl.flock(folder, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
