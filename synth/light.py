@@ -70,8 +70,11 @@ def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats
     White becomes what the darker shot saw there, never less than it was; black what the brighter one saw, never more:
     so effects mix the light that was there, and what clips again is recorded as white and black as before.
     """
-    linear = to_linear(image)
-    seen = to_linear(in_colour(other) if image.ndim == 3 else luma(other)) * np.float32(gain / other_gain)
-    np.maximum(linear, seen, out=linear, where=image >= CLIPPED)
-    np.minimum(linear, seen, out=linear, where=image <= CRUSHED)
-    return linear
+    height = len(image)
+    seen = to_linear(in_colour(other) if image.ndim == 3 else luma(other))
+    seen *= np.float32(gain / other_gain)
+    out = to_linear(image)
+    levels, flat, seen = image.reshape(height, -1), out.reshape(height, -1), seen.reshape(height, -1)
+    cv2.copyTo(cv2.max(flat, seen), cv2.compare(levels, CLIPPED, cv2.CMP_GE), flat)
+    cv2.copyTo(cv2.min(flat, seen), cv2.compare(levels, CRUSHED, cv2.CMP_LE), flat)
+    return out

@@ -19,7 +19,7 @@ from synth.pairs.base import CleanPair, PairRef
 from synth.pixels import Bytes, Floats
 from synth.plan import Plan
 from synth.record import make_record
-from synth.scene import IMAGES, ImageName, Light, Scene, draw_scene
+from synth.scene import ImageName, Light, Scene, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
@@ -32,17 +32,23 @@ LIGHTS = 100_000  # and of how many pairs the light
 class Sample:
     """A finished sample. Images are (H, W) or (H, W, 3) sRGB bytes of one size.
 
-    clean_a, clean_b: None where the recipe does not store them. record: as in shards/FORMAT.md. files: the JPEG files
-    that a and b were decoded from, of those whose last effect is JPEG; they are what is stored.
+    inputs: a and b; where JPEG fell on one last, its file is what is stored. clean_a, clean_b: None where the recipe
+    does not store them. record: as in shards/FORMAT.md.
     """
 
-    a: Bytes
-    b: Bytes
+    inputs: Mapping[ImageName, Damaged]
     target: Bytes
     clean_a: Bytes | None
     clean_b: Bytes | None
     record: dict[str, Any]
-    files: Mapping[ImageName, bytes]
+
+    @property
+    def a(self) -> Bytes:
+        return self.inputs["a"].image
+
+    @property
+    def b(self) -> Bytes:
+        return self.inputs["b"].image
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,19 +112,15 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
 def finish(plan: Plan, made: Inputs, target: Bytes, target_record: dict[str, Any]) -> Sample:
     """The sample of a degraded pair and its target: with its sentence and its record."""
     recipe, clean = plan.recipe, made.clean
-    files: dict[ImageName, bytes] = {}
-    if made.a.file is not None:
-        files["a"] = made.a.file
-    if made.b.file is not None:
-        files["b"] = made.b.file
-    encodings: dict[ImageName, str] = {name: "jpeg" if name in files else recipe.encoding for name in IMAGES}
+    inputs: dict[ImageName, Damaged] = {"a": made.a, "b": made.b}
+    encodings = {name: recipe.encoding if image.file is None else "jpeg" for name, image in inputs.items()}
     instruction = _instruction(plan, made.drawn, made.applied)
     record = make_record(
         plan, made.drawn, instruction, made.applied, made.scene, clean, made.window, encodings, target_record
     )
     stored = "clean" in recipe.store
     clean_a, clean_b = (clean.a, clean.b) if stored else (None, None)
-    return Sample(made.a.image, made.b.image, target, clean_a, clean_b, record, files)
+    return Sample(inputs, target, clean_a, clean_b, record)
 
 
 def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instruction:

@@ -10,7 +10,6 @@ from typing import IO, Any, BinaryIO, Self, cast
 from synth import codecs
 from synth.draft import Draft
 from synth.errors import UserError
-from synth.pixels import Bytes
 from synth.record import key_of
 from synth.sample import Sample
 from synth.scene import ImageName
@@ -54,8 +53,8 @@ class ShardWriter:
     def add(self, draft: Draft, sample: Sample) -> None:
         """Append the members of a sample, and its row."""
         members = {
-            "a": _stored(sample, "a", sample.a),
-            "b": _stored(sample, "b", sample.b),
+            "a": _stored(sample, "a"),
+            "b": _stored(sample, "b"),
             "json": json.dumps(sample.record, ensure_ascii=False, separators=(",", ":")).encode(),
             "target": codecs.encode_png(sample.target),
         }
@@ -108,12 +107,13 @@ class ShardWriter:
         return header_at + tarfile.BLOCKSIZE
 
 
-def _stored(sample: Sample, name: ImageName, image: Bytes) -> bytes:
+def _stored(sample: Sample, name: ImageName) -> bytes:
     """The bytes of an input: those of its own JPEG where that was its last effect, else as the recipe encodes it."""
-    if name in sample.files:
-        return sample.files[name]
+    made = sample.inputs[name]
+    if made.file is not None:
+        return made.file
     as_png = sample.record["images"][name]["encoding"] == "png"
-    return codecs.encode_png(image) if as_png else codecs.encode_jpeg(image, codecs.FINE)
+    return codecs.encode_png(made.image) if as_png else codecs.encode_jpeg(made.image, codecs.FINE)
 
 
 def _suffix(record: dict[str, Any], member: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -119,10 +120,20 @@ def _draw_quantity(quantity: Quantity, values: tuple[float, ...], seed: int, gro
 
 @dataclass(frozen=True, eq=False)
 class Damaged:
-    """An image after its effects. file: what it was decoded from, where its last effect is a way through a codec."""
+    """An image after its effects. file: the JPEG that it is decoded from, where its last effect is a way through that
+    codec; whoever stores the file need not ask for the image.
+    """
 
-    image: Bytes
+    pixels: Bytes | None
     file: bytes | None = None
+
+    @cached_property
+    def image(self) -> Bytes:
+        """(H, W) or (H, W, 3)."""
+        if self.pixels is not None:
+            return self.pixels
+        assert self.file is not None  # one of the two is there
+        return decode_jpeg(self.file)
 
 
 def damage(image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None) -> Bytes:
@@ -147,7 +158,7 @@ def damage_into_file(
             array, domain = unclipped(), wanted
         array = _convert(array, domain, wanted)
         if step is steps[-1] and (file := effect.file(array, step.params, view)) is not None:
-            return Damaged(decode_jpeg(file), file)
+            return Damaged(None, file)
         array, domain = effect.apply(array, step.params, view), wanted
     return Damaged(_convert(array, domain, Domain.BYTES))
 
