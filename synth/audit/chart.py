@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth.audit.stats import Histogram, Stats, ranked
+from synth.audit.text import Colour, one_line
 from synth.pixels import Bytes
 
 WIDTH, MARGIN, GAP = 1480, 36, 28
@@ -20,8 +21,6 @@ BAR, BAD = (86, 104, 150), (196, 63, 63)
 MOST_BARS = 24  # of one panel; the rest is one line
 PLOT = 84  # height of a histogram
 PER_ROW = 4  # histograms
-
-Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -240,10 +239,3 @@ class _Page:
             larger = Image.new("RGB", (WIDTH, height + 400), PAPER)
             larger.paste(self._image, (0, 0))
             self._image, self._pen = larger, ImageDraw.Draw(larger)
-
-
-def one_line(text: str, most: int = 120) -> str:
-    """A text from a dataset as one line for a picture: no control characters, not too long, and no sign of
-    multiplication, which Pillow's font has not."""
-    line = "".join(c if c.isprintable() else " " for c in str(text)).replace("×", "x")
-    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from synth import codecs
-from synth.audit.chart import as_png, one_line
+from synth.audit.chart import as_png
 from synth.audit.page import page
 from synth.audit.shown import Shown
+from synth.audit.text import written
 from synth.errors import UnreadableError, UserError
 from synth.pixels import Bytes, in_colour
 
@@ -18,10 +18,6 @@ PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side
 LEAST_PX = 200  # smaller images are shown enlarged by a whole factor, pixel for pixel
 GAP = 6  # pixels between the images
-TEXT_PX = 13
-LONGEST = 1000  # characters of a line, which then is broken
-LINE_PX = 18
-INK, PAPER = (20, 20, 20), (255, 255, 255)
 
 
 def write_preview(samples: Sequence[Shown], title: str, about: str, out: Path) -> None:
@@ -70,7 +66,7 @@ def _strip(sample: Shown) -> Bytes:
     height = images[0].shape[0]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     picture = np.hstack([part for image in images for part in (image, gap)])
-    return np.vstack([_text(caption(sample.record), picture.shape[1]), picture])
+    return np.vstack([written(caption(sample.record), picture.shape[1]), picture])
 
 
 def caption(record: dict[str, Any]) -> list[str]:
@@ -85,26 +81,4 @@ def caption(record: dict[str, Any]) -> list[str]:
         drawn.setdefault(f"{item['effect']} {', '.join(shown)}", []).append(item["image"])
     told = [f"{'+'.join(images)}: {effect}" for effect, images in drawn.items()]
     source = f"{record['key']} {record['task']} {record['source']['scene']}"
-    lines = [f"“{record['instruction']}” ({record['kind']})", f"{source}: {'; '.join(told) or 'undamaged'}"]
-    return [one_line(line, LONGEST) for line in lines]
-
-
-def _text(lines: list[str], width: int) -> Bytes:
-    font = ImageFont.load_default(TEXT_PX)
-    rows = [part for line in lines for part in _wrapped(line, font, width - 8)]
-    page = Image.new("RGB", (width, LINE_PX * len(rows) + 6), PAPER)
-    pen = ImageDraw.Draw(page)
-    for number, line in enumerate(rows):
-        pen.text((4, 4 + LINE_PX * number), line, fill=INK, font=font)
-    return np.asarray(page)
-
-
-def _wrapped(line: str, font: Any, width: int) -> list[str]:
-    rows = [""]
-    for word in line.split(" "):
-        longer = f"{rows[-1]} {word}".strip()
-        if font.getlength(longer) <= width:
-            rows[-1] = longer
-        else:
-            rows.append(word)
-    return rows
+    return [f"“{record['instruction']}” ({record['kind']})", f"{source}: {'; '.join(told) or 'undamaged'}"]

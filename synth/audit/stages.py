@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from synth import codecs
 from synth.apply import damage_pair, views_of
 from synth.audit.chart import as_png
 from synth.audit.shown import Shown, one_of
+from synth.audit.text import INK, written
 from synth.degradations.engine import Applied
 from synth.draft import draft
 from synth.errors import UnreadableError, UserError
@@ -26,8 +27,8 @@ from synth.sample import fuse_clean, make_inputs
 
 SHEET = "sheet.png"
 LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet
-TEXT, LINE, GAP = 13, 18, 8
-INK, MUTED, PAPER = (20, 20, 20), (105, 105, 105), (255, 255, 255)
+GAP = 8
+MUTED = (105, 105, 105)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,8 @@ def sheet(made: Stages) -> Bytes:
     width = max(sum(cell.shape[1] + GAP for cell in row) for row in rows) + GAP
     record = made.sample.record
     source = f"sample {record['index']} · {record['task']} · {record['kind']} · {record['source']['scene']}"
-    parts = [_text(f"“{record['instruction']}”", width, INK, 17, GAP), _text(source, width, MUTED, TEXT, GAP)]
+    parts = [written([f"“{record['instruction']}”"], width, INK, 17, GAP)]
+    parts.append(written([source], width, MUTED, indent=GAP))
     for row in rows:
         gap = np.full((max(cell.shape[0] for cell in row), GAP, 3), 255, np.uint8)
         cells = [np.pad(c, ((0, gap.shape[0] - c.shape[0]), (0, 0), (0, 0)), constant_values=255) for c in row]
@@ -149,22 +151,4 @@ def _cell(stage: Stage) -> Bytes:
     elif side < LEAST_PX:
         factor = -(-LEAST_PX // side)
         image = image.repeat(factor, 0).repeat(factor, 1)
-    return np.vstack([image, _text(stage.told, image.shape[1], INK, TEXT)])
-
-
-def _text(line: str, width: int, colour: tuple[int, int, int], size: int, indent: int = 2) -> Bytes:
-    """A line of text, broken where it is too long, as a picture of a width."""
-    font: Any = ImageFont.load_default(size)
-    rows = [""]
-    for word in line.split(" "):
-        longer = f"{rows[-1]} {word}".strip()
-        if rows[-1] and font.getlength(longer) > width - 2 * indent:
-            rows.append(word)
-        else:
-            rows[-1] = longer
-    step = LINE + size - TEXT
-    page = Image.new("RGB", (width, step * len(rows) + GAP), PAPER)
-    pen = ImageDraw.Draw(page)
-    for number, row in enumerate(rows):
-        pen.text((indent, 4 + step * number), row, fill=colour, font=font)
-    return np.asarray(page)
+    return np.vstack([image, written([stage.told], image.shape[1], indent=2)])
