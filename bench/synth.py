@@ -11,13 +11,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import NO_TARGET, plan_for
 from bench.document import put, table
 from synth.draft import draft
+from synth.engines.local import LocalEngine
+from synth.generate import write_shard
 from synth.sample import finish, make_inputs
+from synth.storage import open_storage
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers/bin/python"
@@ -36,7 +41,8 @@ WORDS = {
     "imgaug": "imgaug, plainly",
     "albumentations": "albumentations, plainly",
 }
-GOALS = {256: (0.6, 3.0), 512: (0.6, 4.0)}
+SCALED = 1200  # samples of a run with one or two workers, of which the middle is timed
+SHARD = 24
 
 
 def main() -> None:
@@ -52,9 +58,11 @@ def main() -> None:
             seconds = race(arguments.only, str(arguments.pairs), size, encoding, arguments.rounds)
             rows += rows_of(seconds, size, encoding)
             print("\n".join(" ".join(row) for row in rows[-len(seconds) :]), flush=True)
+    scaling = workers(str(arguments.pairs))
+    print(scaling, flush=True)
     if arguments.only == list(COMMANDS):
         head = ["px", "inputs as", "", "samples/s", "of the codec limit", "against imgaug", "against albumentations"]
-        put("dataset.md", "speed", "make bench-synth", table(head, rows))
+        put("dataset.md", "speed", "make bench-synth", f"{table(head, rows)}\n\n{scaling}")
 
 
 def race(names: list[str], data: str, size: int, encoding: str, rounds: int) -> dict[str, list[float]]:
@@ -106,6 +114,29 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
             }
         )
     return {"data": data, "size": size, "encoding": encoding, "items": items}
+
+
+def workers(data: str) -> str:
+    """What two workers make of `synth generate` at 256 px, everything on, against one; in turn, twice."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    plan = plan_for(data, 256, "png")
+    plan = replace(plan, recipe=plan.recipe.model_copy(update={"samples": SCALED, "samples_per_shard": SHARD}))
+    for _ in range(2):
+        for count, found in rates.items():
+            times: list[tuple[float, int]] = []
+            with tempfile.TemporaryDirectory() as folder:
+                LocalEngine(count)(
+                    *(write_shard, plan, plan.shards, open_storage(folder), set()),
+                    lambda done, _failed, times=times: times.append((time.perf_counter(), done)),  # type: ignore[misc]
+                )
+            timed = [(at, done) for at, done in times if 0.2 * SCALED <= done <= 0.9 * SCALED]
+            found.append((timed[-1][1] - timed[0][1]) / (timed[-1][0] - timed[0][0]))
+    ratio = statistics.median(two / one for one, two in zip(rates[1], rates[2], strict=True))
+    one, two = (statistics.median(rates[count]) for count in (1, 2))
+    return (
+        f"`synth generate`, 256 px, PNG, everything on: {one:.0f} samples/s with one worker, {two:.0f} with two: "
+        f"{ratio:.2f} times as many."
+    )
 
 
 def rows_of(seconds: dict[str, list[float]], size: int, encoding: str) -> list[list[str]]:
