@@ -18,7 +18,7 @@ from trainer.autoencoder.finish import worth
 from trainer.autoencoder.klt import DIM, KLTAutoencoder
 from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.pictures import Pictures, crop_size, read_pictures
-from trainer.autoencoder.training import Settings, loss, ssim, train
+from trainer.autoencoder.training import Settings, loss, ssim, start, train
 from trainer.data.images import to_tensor
 from trainer.errors import UserError
 from trainer.evaluation import metrics
@@ -26,7 +26,7 @@ from trainer.evaluation import metrics
 CPU = torch.device("cpu")
 MINI = Settings(
     samples=96, channels=16, width=16, encoder_blocks=1, decoder_blocks=2, crops=(64, 96), batch_pixels=4 * 96 * 96,
-    warmup=16, ema_half_life=20,
+    warmup=16, lapped_steps=10, ema_half_life=20,
 )  # fmt: skip
 
 
@@ -65,6 +65,19 @@ def test_untrained_it_is_the_klt() -> None:
     linear.mean.copy_(full.mean)
     linear.basis.copy_(full.basis[:12])
     torch.testing.assert_close(model.decode(z), linear.decode(z), atol=1e-5, rtol=1e-5)
+
+
+def test_the_linear_path_is_fitted_to_better_than_the_klt() -> None:
+    made = pictures(12)
+    settings = replace(MINI, lapped_steps=80)
+    x = to_tensor(list(made.crops(3, 0, 16, 64)), CPU)
+    errors = []
+    for steps in (0, 80):
+        model = start(made, replace(settings, lapped_steps=steps), CPU, untrained=True)
+        with torch.no_grad():
+            errors.append(float((model.decode(model.encode(x)) - x).square().mean()))
+        assert float(model.lapped_error(x).detach()) == pytest.approx(errors[-1], rel=1e-3)
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_other_units_of_the_latents_decode_to_the_same_picture() -> None:

@@ -49,3 +49,31 @@ def test_no_tile_is_larger_than_asked() -> None:
     x = torch.rand(1, 1, 96, 296)
     torch.testing.assert_close(tiled(work, x, 64, 16, 4, (1, 1)), x)
     assert max(max(size) for size in seen) == 64
+
+
+def test_a_picture_in_tiles_is_that_without() -> None:
+    from skimage import data
+
+    from trainer.autoencoder.network import ResidualKLTAutoencoder
+    from trainer.frozen.autoencoder import OVERLAP, Autoencoder
+
+    torch.manual_seed(0)
+    model = ResidualKLTAutoencoder(latent_channels=8, width=16, encoder_blocks=2, decoder_blocks=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    x = torch.from_numpy(data.astronaut()[:509, :500].copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    tiles = []
+    whole, parts = Autoencoder(model, tile=None), Autoencoder(model, tile=2 * OVERLAP)
+    for name in ("encode", "decode"):
+        work = getattr(model, name)
+        setattr(model, name, lambda part, work=work: tiles.append(part.shape[-1]) or work(part))
+    z = parts.encode(x)
+    y = parts.decode(z, (509, 500))
+    assert len(tiles) == 8, "two by two, there and back"
+    assert max(tiles) <= 2 * OVERLAP
+    expected = whole.decode(whole.encode(x), (509, 500))
+    assert y.shape == expected.shape == x.shape
+    spread = float(expected.square().mean())
+    blocks = torch.nn.functional.avg_pool2d((y - expected).square().mean(1, keepdim=True), 64, ceil_mode=True)
+    assert float(blocks.max()) < spread * 10**-4.5

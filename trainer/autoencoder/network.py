@@ -114,6 +114,15 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
         self.latent_mean.copy_(mean)
         self.latent_std.copy_(std)
 
+    def lapped_error(self, x: Tensor) -> Tensor:
+        """Mean squared error of the round trip of x without e, d and r, that is of the linear path alone."""
+        count = len(self.unit)
+        w = _exact(_last(F.pixel_unshuffle(x, FACTOR)) - self.mean, self.basis)
+        gain = self.sigma.clamp(*GAIN)
+        z = w[..., :count] + gain[:count] * _last(self.analysis(_first(w / self.sigma.clamp(min=FLOOR))))
+        added = gain * _last(self.synthesis(_first(z / self.sigma[:count])))
+        return (F.pad(z, (0, DIM - count)) + added - w).square().mean()  # the KLT keeps sums of squares
+
     def encode(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] → (B, C, H/8, W/8). H and W are multiples of 8."""
         count = len(self.unit)

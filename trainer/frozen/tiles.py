@@ -37,13 +37,14 @@ def tiled(
 
 
 def _spans(side: int, tile: int, overlap: int, grid: int) -> list[tuple[int, int]]:
-    """Where tiles begin and end along a side: as few as cover it, spread evenly, each at most `tile` long."""
+    """Where tiles begin and end along a side: as few as cover it, of one length of at most `tile`, spread evenly."""
     if side <= tile:
         return [(0, side)]
     count = -(-(side - overlap) // (tile - overlap))
-    last = side - tile  # a multiple of grid, as side and tile are
-    starts = [i * last // (count - 1) // grid * grid for i in range(count - 1)] + [last]
-    return [(start, start + tile) for start in starts]
+    length = -(-(side + (count - 1) * overlap) // (count * grid)) * grid  # a multiple of grid, as side is
+    last = side - length
+    starts = [i * last // (count - 1) // grid * grid for i in range(count)]
+    return [(start, start + length) for start in starts]
 
 
 def _weights(spans: list[tuple[int, int]], scale: tuple[int, int]) -> list[Tensor]:
