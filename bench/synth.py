@@ -52,17 +52,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="batches of each contender, after two uncounted ones")
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
     arguments = parser.parse_args()
-    rows = []
+    rows, targets = [], []
     for size in BATCH:
         for encoding in ("png", "jpeg95"):
             seconds = race(arguments.only, str(arguments.pairs), size, encoding, arguments.rounds)
             rows += rows_of(seconds, size, encoding)
             print("\n".join(" ".join(row) for row in rows[-len(seconds) :]), flush=True)
-    scaling = workers(str(arguments.pairs))
-    print(scaling, flush=True)
+            if encoding == "png" and {"whole", "inputs"} <= set(seconds):
+                spent = statistics.median(w - i for w, i in zip(seconds["whole"], seconds["inputs"], strict=True))
+                targets.append(f"{1000 * spent:.1f} ms at {size} px")
+    notes = (
+        f"The target and its PNG take {', '.join(targets)} a sample by themselves.\n\n{workers(str(arguments.pairs))}"
+    )
+    print(notes, flush=True)
     if arguments.only == list(COMMANDS):
         head = ["px", "inputs as", "", "samples/s", "of the codec limit", "against imgaug", "against albumentations"]
-        put("dataset.md", "speed", "make bench-synth", f"{table(head, rows)}\n\n{scaling}")
+        put("dataset.md", "speed", "make bench-synth", f"{table(head, rows)}\n\n{notes}")
 
 
 def race(names: list[str], data: str, size: int, encoding: str, rounds: int) -> dict[str, list[float]]:

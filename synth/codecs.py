@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from synth.pairs.files import File
 
 JPEG_MAGIC = b"\xff\xd8\xff"
-JPEG_MARKS = (b"Exif\0", b"ICC_PROFILE\0", b"Adobe\0")  # of an orientation, a profile, perhaps CMYK
+JPEG_SCAN = 0xDA  # the marker of the segment that holds the image; what describes it stands before
+JPEG_FACTS = (0xE1, 0xE2, 0xEE)  # markers of segments that may hold an orientation, a profile, or that it is CMYK
 SUBSAMPLING = ("420", "422", "444")
 FINE = 95  # quality of an input that is stored as JPEG, without chroma subsampling
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+USUAL_BYTES = 4 << 20  # of a file
 STRETCHED = (0.1, 99.9)  # percentiles of a 16-bit infrared image that become black and white
 TURNS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -81,8 +83,13 @@ def decode_picture(data: bytes, infrared: bool = False) -> Picture:
 
 def _plain_jpeg(data: bytes) -> Bytes | None:
     """The image of a JPEG that is not turned, has no profile and is not CMYK, as most are; None of any other file."""
-    if not data.startswith(JPEG_MAGIC) or any(mark in data for mark in JPEG_MARKS):
+    if not data.startswith(JPEG_MAGIC):
         return None
+    at = 2
+    while data[at : at + 1] == b"\xff" and len(data) > at + 3 and data[at + 1] != JPEG_SCAN:
+        if data[at + 1] in JPEG_FACTS:
+            return None
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
     return decode_jpeg(data)
 
 
@@ -165,7 +172,9 @@ def encode_jpeg(image: Bytes, quality: int, subsampling: str = "444") -> bytes:
 
 def _bytes_of(path: "File") -> bytes:
     with path.open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
+        data = file.read(USUAL_BYTES)
+        if len(data) == USUAL_BYTES:
+            data += file.read(MOST_BYTES + 1 - USUAL_BYTES)  # Python sets this much memory aside, whatever is there
     if len(data) > MOST_BYTES:
         raise UnreadableError(f"a file of over {MOST_BYTES >> 30} GB")
     return data

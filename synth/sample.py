@@ -25,7 +25,7 @@ from synth.targets.target import kind_for, make_target
 
 PAIRS_BYTES = 96 << 20  # of decoded pairs that a process keeps
 DEPTHS_BYTES = 96 << 20  # and of their depth, which is a sixth of a pair and takes half as long
-LIGHTS = 100_000  # and of how many pairs the light
+LIGHTS = 20_000  # and of how many pairs the light
 
 
 @dataclass(frozen=True, eq=False)
