@@ -41,7 +41,7 @@ WORDS = {
     "imgaug": "imgaug, plainly",
     "albumentations": "albumentations, plainly",
 }
-SCALED = 1200  # samples of a run with one or two workers, of which the middle is timed
+SCALED = 1600  # samples of a run with one or two workers, of which the middle is timed
 SHARD = 24
 
 
@@ -51,7 +51,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
     parser.add_argument("--rounds", type=int, default=9, help="batches of each contender, after two uncounted ones")
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
+    parser.add_argument("--workers", type=int, help="only print samples a second with so many workers")
     arguments = parser.parse_args()
+    if arguments.workers:
+        print(rate_of(arguments.pairs, arguments.workers))
+        return
     rows, targets = [], []
     for size in BATCH:
         for encoding in ("png", "jpeg95"):
@@ -61,9 +65,7 @@ def main() -> None:
             if encoding == "png" and {"whole", "inputs"} <= set(seconds):
                 spent = statistics.median(w - i for w, i in zip(seconds["whole"], seconds["inputs"], strict=True))
                 targets.append(f"{1000 * spent:.1f} ms at {size} px")
-    notes = (
-        f"The target and its PNG take {', '.join(targets)} a sample by themselves.\n\n{workers(str(arguments.pairs))}"
-    )
+    notes = f"The target and its PNG take {', '.join(targets)} a sample by themselves.\n\n{workers(arguments.pairs)}"
     print(notes, flush=True)
     if arguments.only == list(COMMANDS):
         head = ["px", "inputs as", "", "samples/s", "of the codec limit", "against imgaug", "against albumentations"]
@@ -121,27 +123,33 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
     return {"data": data, "size": size, "encoding": encoding, "items": items}
 
 
-def workers(data: str) -> str:
-    """What two workers make of `synth generate` at 256 px, everything on, against one; in turn, twice."""
+def workers(data: Path) -> str:
+    """What two workers make of `synth generate` at 256 px, everything on, against one; in turn, each run anew."""
     rates: dict[int, list[float]] = {1: [], 2: []}
-    plan = plan_for(data, 256, "png")
-    plan = replace(plan, recipe=plan.recipe.model_copy(update={"samples": SCALED, "samples_per_shard": SHARD}))
-    for _ in range(2):
+    for _ in range(3):
         for count, found in rates.items():
-            times: list[tuple[float, int]] = []
-            with tempfile.TemporaryDirectory() as folder:
-                LocalEngine(count)(
-                    *(write_shard, plan, plan.shards, open_storage(folder), set()),
-                    lambda done, _failed, times=times: times.append((time.perf_counter(), done)),  # type: ignore[misc]
-                )
-            timed = [(at, done) for at, done in times if 0.2 * SCALED <= done <= 0.9 * SCALED]
-            found.append((timed[-1][1] - timed[0][1]) / (timed[-1][0] - timed[0][0]))
+            command = [sys.executable, "-m", "bench.synth", "--pairs", str(data), "--workers", str(count)]
+            found.append(float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout))
     ratio = statistics.median(two / one for one, two in zip(rates[1], rates[2], strict=True))
     one, two = (statistics.median(rates[count]) for count in (1, 2))
     return (
         f"`synth generate`, 256 px, PNG, everything on: {one:.0f} samples/s with one worker, {two:.0f} with two: "
         f"{ratio:.2f} times as many."
     )
+
+
+def rate_of(data: Path, count: int) -> float:
+    """Samples a second of a run with some workers, in its middle."""
+    plan = plan_for(str(data), 256, "png")
+    plan = replace(plan, recipe=plan.recipe.model_copy(update={"samples": SCALED, "samples_per_shard": SHARD}))
+    times: list[tuple[float, int]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        LocalEngine(count)(
+            *(write_shard, plan, plan.shards, open_storage(folder), set()),
+            lambda done, _failed: times.append((time.perf_counter(), done)),
+        )
+    timed = [(at, done) for at, done in times if 0.3 * SCALED <= done <= 0.9 * SCALED]
+    return (timed[-1][1] - timed[0][1]) / (timed[-1][0] - timed[0][0])
 
 
 def rows_of(seconds: dict[str, list[float]], size: int, encoding: str) -> list[list[str]]:
