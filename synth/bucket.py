@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
@@ -16,7 +17,8 @@ TRIES = 6
 FIRST_WAIT_S = 0.2  # before the second try, doubled before each that follows
 LOCAL = "synth-put-"  # how the folders of files on their way begin: then the process's number
 EXTRAS = {"s3": "mmaif[s3]", "s3a": "mmaif[s3]"}  # by kind of URL; other kinds name fsspec's own package
-VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime", "created")  # as stores call them
+# of what stores tell of a file, what differs once it has changed
+VERSIONS = ("ETag", "etag", "LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created")
 Result = TypeVar("Result")
 
 
@@ -24,6 +26,7 @@ class Bucket(Storage):
     """A prefix of a store that fsspec knows. Requests that fail are made again, with growing pauses.
 
     What is read has the length that was asked for, and what was put the length of the file, or it is done again.
+    ConnectionError says that a store is away.
     """
 
     local = False
@@ -33,6 +36,8 @@ class Bucket(Storage):
         self._fs, self._root = _open(self.url)
 
     def __getstate__(self) -> str:
+        if self.url.startswith("memory://"):
+            raise UserError(f"{self.url}: no other process sees this one's memory; give --workers 1, or another place")
         return self.url  # the connection belongs to a process
 
     def __setstate__(self, url: str) -> None:
@@ -141,7 +146,7 @@ class Bucket(Storage):
             except Exception as error:  # each store has its own: of sockets, of HTTP, of its client
                 if attempt == TRIES - 1:
                     where = self.shown(name) if name else self.url
-                    raise OSError(f"{where}: failed {TRIES} times, at last: {_one_line(error)}") from error
+                    raise ConnectionError(f"{where}: failed {TRIES} times, at last: {_one_line(error)}") from error
                 time.sleep(FIRST_WAIT_S * 2**attempt)
         raise AssertionError("unreachable")
 
@@ -184,21 +189,40 @@ class _Reader:
         self.close()
 
 
+@lru_cache
+def is_known(kind: str) -> bool:
+    """Whether there are URLs of a kind (`s3`). Raises UserError where what it needs is not installed."""
+    with _installed(f"{kind}://"):
+        import fsspec
+
+        try:
+            fsspec.get_filesystem_class(kind)
+        except ValueError:
+            return False
+    return True
+
+
 def _open(url: str) -> tuple[Any, str]:
     """fsspec's file system for a URL, without its cache of listings, and the path in it."""
-    kind = url.partition("://")[0]
-    extra = EXTRAS.get(kind, "mmaif[cloud]")
-    try:
+    with _installed(url):
         import fsspec
-    except ImportError:
-        raise UserError(f"{url}: object storage needs fsspec; pip install '{extra}'") from None
-    try:
-        fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except ImportError as error:
-        raise UserError(f"{url}: {_one_line(error)}; pip install '{extra}'") from None
-    except ValueError as error:
-        raise UserError(f"{url}: {_one_line(error)}") from None
+
+        try:
+            fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except ValueError as error:
+            raise UserError(f"{url}: {_one_line(error)}") from None
     return fs, root.rstrip("/")
+
+
+@contextmanager
+def _installed(url: str) -> Iterator[None]:
+    """Raises UserError, which says what to install, where something is not."""
+    extra = EXTRAS.get(url.partition("://")[0], "mmaif[cloud]")
+    try:
+        yield
+    except ImportError as error:
+        why = "object storage needs fsspec" if error.name == "fsspec" else _one_line(error)
+        raise UserError(f"{url}: {why}; pip install '{extra}'") from None
 
 
 def _lives(number: int) -> bool:

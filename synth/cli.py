@@ -229,5 +229,6 @@ def main() -> None:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(error.code)
     except OSError as error:
-        typer.echo(f"synth: {error.filename or ''}: {error.strerror or error}; name another path", err=True)
+        what = str(error) if error.filename is None else f"{error.filename}: {error.strerror}; name another path"
+        typer.echo(f"synth: {what}", err=True)
         sys.exit(2)

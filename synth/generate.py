@@ -109,6 +109,7 @@ def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limi
         )
     broken = [shard for shard in plan.shards if standing.facts[shard.stem].failed]
     if broken:
+        write_dataset(plan, storage, [], complete=False)
         with _swept(storage, alone=True):
             run(mend_shard, plan, broken, storage, engine, set(), progress, limit)
     return _finished(plan, storage, broken)

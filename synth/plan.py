@@ -24,6 +24,7 @@ from synth.pairs.manifest import list_manifest
 from synth.pairs.split import side_of
 from synth.recipe import Recipe, Source, TaskRecipe
 from synth.scene import Task
+from synth.storage import local_path
 from synth.targets.target import kind_for
 
 
@@ -176,10 +177,12 @@ def _place_of(task: Task, root: Path | str) -> dict[str, Any]:
     text = str(root)
     if text.endswith((".parquet", ".csv")):
         return {"manifest": text}
-    if "://" in text:
+    if (path := local_path(text)) is None:
         inner = f"{text.rstrip('/')}/{task}"
-        return {"folder": inner if Bucket(inner).exists() else text}
-    path = Path(root)
+        try:
+            return {"folder": inner if Bucket(inner).exists() else text}
+        except OSError as error:
+            raise UserError(f"--data {text}: cannot be listed: {error}") from None
     if not path.is_dir():
         raise UserError(f"--data {path}: no such folder")
     return {"folder": path / task if (path / task).is_dir() else path}

@@ -180,11 +180,20 @@ def read_facts(storage: Storage, name: str, size: int | None = None) -> SidecarF
     try:
         with storage.open(name, size) as file:
             footer = pq.read_metadata(file)
-    except (pa.ArrowException, FileNotFoundError):
+        raw = footer.schema.to_arrow_schema().metadata or {}
+        facts = {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
+        return SidecarFacts(facts, footer.num_rows, _lowest_status(footer) != "ok")
+    except FileNotFoundError:
         return None
-    raw = footer.schema.to_arrow_schema().metadata or {}
-    facts = {k.decode().removeprefix("mmaif."): v.decode() for k, v in raw.items() if k.startswith(b"mmaif.")}
-    return SidecarFacts(facts, footer.num_rows, _lowest_status(footer) != "ok")
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if _of_the_disk(error):
+            raise
+        return None
+
+
+def _of_the_disk(error: Exception) -> bool:
+    """Whether a disk or a server failed, rather than pyarrow, which calls bytes that make no sense an OSError too."""
+    return isinstance(error, OSError) and (error.errno is not None or isinstance(error, ConnectionError))
 
 
 def _lowest_status(footer: Any) -> str | None:
@@ -212,6 +221,8 @@ def rows_in(file: BinaryIO, shown: str, columns: list[str] | None = None) -> lis
 
     try:
         rows: list[dict[str, Any]] = pq.read_table(file, columns=columns, use_threads=False).to_pylist()
-    except (pa.ArrowException, KeyError):
+    except (pa.ArrowException, UnicodeDecodeError, KeyError, OSError) as error:
+        if _of_the_disk(error):
+            raise
         raise UserError(f"{shown}: a damaged sidecar; remove it and generate again") from None
     return rows

@@ -1,16 +1,22 @@
 """Where a dataset stands: a folder, or a prefix in object storage (synth/bucket.py). Nothing else tells them apart."""
 
+import errno
 import fcntl
 import os
+import re
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from synth.errors import UserError
 
 PART = ".part-"  # how unfinished files in a folder begin; what a killed run leaves is swept away by the next
+LOCKLESS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # what file systems of clusters say that know no locks
+ALMOST_URL = re.compile(r"[A-Za-z0-9+.-]{2,}:/(?!/)")  # s3:/bucket: one slash is missing
+PLACE = re.compile(r"[^/]+://+[^/]")
 
 
 class Storage(ABC):
@@ -77,11 +83,17 @@ class Folder(Storage):
         self.path, self.url = path, str(path)
 
     def sizes(self) -> dict[str, int]:
+        found: dict[str, int] = {}
         try:
-            with os.scandir(self.path) as entries:
-                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+            entries = os.scandir(self.path)
         except FileNotFoundError:
-            return {}
+            return found
+        with entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # the unfinished file of another run, which has its own name by now
+                    if entry.is_file():
+                        found[entry.name] = entry.stat().st_size
+        return found
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
         with (self.path / name).open("rb") as file:
@@ -93,9 +105,9 @@ class Folder(Storage):
 
     @contextmanager
     def create(self, name: str) -> Iterator[IO[bytes]]:
-        """A temporary name, fsync, rename, fsync of the folder."""
+        """A temporary name, no other process's on any machine; fsync, rename, fsync of the folder."""
         path = self.path / name
-        part = path.with_name(f"{PART}{os.getpid()}-{name}")
+        part = path.with_name(f"{PART}{secrets.token_hex(8)}-{name}")
         try:
             with part.open("wb") as file:
                 yield file
@@ -124,20 +136,28 @@ class Folder(Storage):
     @contextmanager
     def claimed(self, shared: bool = False) -> Iterator[None]:
         try:
-            folder = os.open(self.path, os.O_RDONLY)
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             raise UserError(f"{self.path}: no such folder") from None
+        except NotADirectoryError:
+            raise UserError(f"{self.path}: is a file; --out names a folder") from None
         try:
-            fcntl.flock(folder, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(folder)
-            raise UserError(
-                f"{self.path}: another run is writing there; wait for it, or choose another --out"
-            ) from None
-        try:
+            self._lock(folder, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             yield
         finally:
             os.close(folder)
+
+    def _lock(self, folder: int, kind: int) -> None:
+        """Where the file system knows no locks, two runs do the same work twice, as in object storage."""
+        try:
+            fcntl.flock(folder, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{self.path}: another run is writing there; wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            if error.errno not in LOCKLESS:
+                raise
 
     def sweep(self) -> None:
         for part in self.path.glob(f"{PART}*"):
@@ -147,13 +167,24 @@ class Folder(Storage):
 def open_storage(where: str | Path) -> Storage:
     """The storage at a path or a URL (`s3://bucket/prefix`, `memory://x`, … as fsspec has them).
 
-    Raises UserError where a URL's kind is not known, or what it needs is not installed.
+    Raises UserError where a URL names no place, or its kind is not known, or what it needs is not installed.
     """
     text = str(where)
     if isinstance(where, Path) or "://" not in text:
+        if ALMOST_URL.match(text):
+            raise UserError(f"{text}: neither a path nor a URL; a URL has two slashes: {text.replace(':/', '://', 1)}")
         return Folder(Path(where))
-    if text.startswith("file://"):
-        return Folder(Path(text.removeprefix("file://")))
+    if not PLACE.match(text):
+        raise UserError(f"{text}: names no place; a URL is like s3://bucket/prefix")
+    if (path := local_path(text)) is not None:
+        return Folder(path)
     from synth.bucket import Bucket
 
     return Bucket(text)
+
+
+def local_path(text: str) -> Path | None:
+    """The path that a text names; None where it is a URL of elsewhere. `file:///folder` is a path."""
+    if "://" not in text:
+        return Path(text)
+    return Path(text.removeprefix("file://")) if text.startswith("file://") else None

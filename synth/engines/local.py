@@ -6,9 +6,10 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -21,6 +22,7 @@ from synth.plan import Plan, Shard
 from synth.storage import Storage
 
 POLLED_S = 0.2  # how often the counts of the workers are read
+WAITING = 3  # shards submitted for each worker: to look after all of a million takes the parent's whole time
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,14 @@ def _spawned(
         workers, context, initializer=_start_worker, initargs=(job, plan, storage, counts, pairs)
     )
     try:
-        waiting = {pool.submit(_work, shard, slot) for slot, shard in enumerate(shards)}
-        while waiting:
+        left = iter(enumerate(shards))
+        waiting = set[Future[None]]()
+        while True:
+            waiting |= {
+                pool.submit(_work, shard, slot) for slot, shard in islice(left, WAITING * workers - len(waiting))
+            }
+            if not waiting:
+                break
             finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()

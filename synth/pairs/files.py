@@ -1,5 +1,6 @@
 """A clean pair whose images are files, of this machine or behind URLs."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ class FilePairs(Sequence[FilePair]):
         values = {
             "scene": [pair.scene for pair in pairs],
             "licence": [pair.licence for pair in pairs],
-            **{role: [_text(getattr(pair, role)) for pair in pairs] for role in ("a", "b", "gt", "depth")},
+            **{role: [_name(getattr(pair, role)) for pair in pairs] for role in ("a", "b", "gt", "depth")},
             "depth_kind": [pair.depth_kind for pair in pairs],
             "align": [pair.align for pair in pairs],
             "height": [None if pair.size is None else pair.size[0] for pair in pairs],
@@ -114,12 +115,16 @@ class FilePairs(Sequence[FilePair]):
         return FilePair(**self._same, **row, **files, size=size)
 
 
-def _text(file: File | None) -> str | None:
-    return file.url if isinstance(file, Remote) else None if file is None else str(file)
+def _name(file: File | None) -> bytes | None:
+    """Bytes: a path of this machine need not be UTF-8."""
+    return file.url.encode() if isinstance(file, Remote) else None if file is None else os.fsencode(file)
 
 
-def _file(text: str | None) -> File | None:
-    return None if text is None else Remote(text) if "://" in text else Path(text)
+def _file(name: bytes | None) -> File | None:
+    if name is None:
+        return None
+    text = os.fsdecode(name)
+    return Remote(text) if "://" in text else Path(text)
 
 
 def _header(file: File) -> Header | None:

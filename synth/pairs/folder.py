@@ -12,6 +12,7 @@ from synth.scene import DepthKind, Task
 
 ROLES = ("a", "b", "gt", "depth")
 OUTSIDE = "a link in it leads out of the source's folder"
+SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
 NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg)"
 
 
@@ -25,6 +26,9 @@ def list_folder(
     """
     folders = _folders_at(root) if isinstance(root, str) else _folders_in(root)
     for folder, files in folders:
+        if any(ord(letter) in SURROGATES for letter in folder):
+            yield repr(folder), "its name is no text in UTF-8"
+            continue
         if files is None:
             yield folder, OUTSIDE
             continue

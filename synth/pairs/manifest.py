@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from synth.bucket import is_known
 from synth.errors import UserError, hint
 from synth.pairs.files import File, FilePair
 from synth.pairs.folder import NO_PAIRS, list_folder
 from synth.pairs.remote import Remote
 from synth.pairs.split import Split, side_of
 from synth.scene import DepthKind, Task
-from synth.storage import open_storage
+from synth.storage import local_path, open_storage
 
 COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
 TASKS: tuple[Task, ...] = ("vif", "mef", "mff")
 UNSAFE = set("/\\\n\r\t\0")
+LOCAL_KINDS = ("file", "local", "asynclocal", "git")  # of URLs that a table of a stranger may not hold
 
 
 def list_manifest(
@@ -36,20 +38,26 @@ def list_manifest(
     passed over. Without `scene`, a pair is its own, named by its row. Without `split`, a share `held_out` of the scenes
     is for test, as for folders. Raises UserError.
     """
-    rows = read_table(where)
-    base = where.rpartition("/")[0] if "://" in where else Path(where).parent
+    path = local_path(where)
+    base = where.rpartition("/")[0] if path is None else path.parent
     sides: dict[str, str] = {}
     several: dict[str, int] = {}
-    for number, row in enumerate(rows):
-        if row.get("task") not in (None, "", task):
+    for number, cells in enumerate(read_table(where)):
+        row = {name: str(cell) for name, cell in cells.items() if not _is_empty(cell)}
+        if row.get("task", task) not in TASKS:
+            raise UserError(f"{where}: row {number}: task {row['task']!r}; it is one of {', '.join(TASKS)}")
+        if row.get("task", task) != task:
             continue
-        dataset = str(row.get("dataset") or "manifest")
-        scene = str(row.get("scene") or f"{dataset}-{number:09d}")
+        dataset = row.get("dataset", "manifest")
+        scene = row.get("scene", f"{dataset}-{number:09d}")
         side = row.get("split") or side_of(scene, held_out)
         if side not in ("train", "test"):
             raise UserError(f"{where}: row {number}: split {side!r}; it is train or test")
         if sides.setdefault(scene, side) != side:
-            raise UserError(f"{where}: row {number}: scene {scene!r} stands in train and in test; it has one side")
+            raise UserError(
+                f"{where}: row {number}: scene {scene!r} stands in train and in test; it has one side: mend the split, "
+                "or give scenes that differ different names"
+            )
         several[scene] = several.get(scene, -1) + 1
         if split not in ("all", side):
             continue
@@ -66,9 +74,7 @@ def list_manifest(
         if a is None or b is None:
             yield name, f"no image {'a' if a is None else 'b'}"
             continue
-        yield FilePair(
-            *(task, dataset, name, str(row.get("licence") or licence)), a, b, gt, depth, depth_kind, moved, size
-        )
+        yield FilePair(*(task, dataset, name, row.get("licence", licence)), a, b, gt, depth, depth_kind, moved, size)
 
 
 def read_table(where: str) -> list[dict[str, Any]]:
@@ -76,11 +82,14 @@ def read_table(where: str) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = local_path(where)
     folder, _, name = where.rpartition("/")
     try:
-        data = open_storage(folder or ".").read(name)
+        data = open_storage(folder).read(name) if path is None else path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{where}: no such manifest") from None
+    except OSError as error:
+        raise UserError(f"{where}: cannot be read: {error.strerror or error}") from None
     if name.endswith(".parquet"):
         try:
             table = pq.read_table(io.BytesIO(data))
@@ -102,14 +111,23 @@ def read_table(where: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _file(text: Any, base: str | Path) -> File | None:
-    """An image of a row. Raises ValueError where it leads out of the manifest's folder."""
-    if text is None or text == "":
+def _is_empty(cell: Any) -> bool:
+    """Whether a cell says nothing: none, no text, or the NaN that stands for it in a column of numbers."""
+    return cell is None or cell == "" or cell != cell
+
+
+def _file(text: str | None, base: str | Path) -> File | None:
+    """An image of a row. Raises ValueError where it leads out of the manifest's folder, UserError as Bucket does."""
+    if text is None:
         return None
-    text = str(text)
     if "://" in text:
-        if text.startswith("file://"):
-            raise ValueError("a file:// URL; give a path from the manifest's folder")
+        kind = text.partition("://")[0]
+        if "::" in text:
+            raise ValueError("a URL with '::' in it, which leads through another one")
+        if kind.lower() in LOCAL_KINDS:
+            raise ValueError(f"a {kind}:// URL; give a path from the manifest's folder")
+        if not is_known(kind):
+            raise ValueError(f"a {kind}:// URL, a kind that is not known")
         return Remote(text)
     parts = Path(text).parts
     if Path(text).is_absolute() or ".." in parts:
@@ -117,23 +135,27 @@ def _file(text: Any, base: str | Path) -> File | None:
     if isinstance(base, str):
         return Remote(f"{base}/{text}")
     path = base / text
-    if not path.resolve().is_relative_to(base.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(base.resolve())
+    except RuntimeError:  # of pathlib: links in a circle
+        inside = False
+    if not inside:
         raise ValueError("a link that leads out of the manifest's folder")
     return path
 
 
-def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
+def _size(row: Mapping[str, str]) -> tuple[int, int] | None:
     """(height, width) where the row has both. Raises ValueError where they are no numbers of pixels."""
     height, width = row.get("height"), row.get("width")
-    if height in (None, "") or width in (None, ""):
+    if height is None or width is None:
         return None
     try:
-        size = int(height), int(width)
-    except (TypeError, ValueError):
-        size = 0, 0
-    if min(size) < 1:
-        raise ValueError(f"height {height!r} and width {width!r} are no numbers of pixels")
-    return size
+        size = float(height), float(width)
+    except ValueError:
+        size = 0.0, 0.0
+    if not all(1 <= pixels < 1 << 31 and pixels.is_integer() for pixels in size):
+        raise ValueError(f"height {height} and width {width} are no numbers of pixels")
+    return int(size[0]), int(size[1])
 
 
 def write_manifest(root: Path, out: Path) -> int:
@@ -182,7 +204,7 @@ def _row(pair: FilePair, base: Path) -> dict[str, Any]:
         role: file.resolve().relative_to(base.resolve()).as_posix() if isinstance(file, Path) else None
         for role, file in files.items()
     }
-    header, _ = pair.headers()
-    height, width = (None, None) if header is None else header.size
+    size_a, size_b = (None if header is None else header.size for header in pair.headers())
+    height, width = size_a if size_a is not None and size_a == size_b else (None, None)  # what differs, a plan must see
     facts = {"task": pair.task, "dataset": pair.dataset, "scene": pair.scene, "width": width, "height": height}
     return named | facts

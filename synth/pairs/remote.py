@@ -2,16 +2,18 @@
 
 import hashlib
 import io
+import math
 import os
-import tempfile
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from synth.bucket import Bucket
-from synth.errors import StoppedError, UnreadableError
+from synth.errors import StoppedError, UnreadableError, UserError
 from synth.headers import MOST_BYTES
 
 CACHE_GB = 10.0  # unless MMAIF_CACHE_GB says otherwise
@@ -40,7 +42,7 @@ class Remote:
             size, version = bucket.facts(name)
             if size is not None and size > MOST_BYTES:
                 raise UnreadableError(f"a file of over {MOST_BYTES >> 30} GB")
-            return io.BytesIO(_cache().get(f"{self.url} {size} {version}", lambda: bucket.read(name)))
+            return io.BytesIO(_cache().get(f"{self.url} {size} {version}", lambda: bucket.read(name), size))
         except FileNotFoundError:
             raise UnreadableError("no such file") from None
         except PermissionError:
@@ -60,29 +62,54 @@ class DiskCache:
     """Files of a folder that stay within a number of bytes: what was asked for last stays longest.
 
     Several processes may share it. A file is written under another name first, so none is ever half there.
+    StoppedError says that its disk fails: that says nothing of the files that it is to hold.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self._folder, self._most, self._written = folder, most_bytes, 0
-        folder.mkdir(parents=True, exist_ok=True)
+        with self._disk():
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
-        """The bytes of a key, made where they are not held."""
+    def get(self, key: str, make: Callable[[], bytes], size: int | None = None) -> bytes:
+        """The bytes of a key, made where they are not held. size: how many they are, where that is known."""
         path = self._folder / hashlib.sha256(key.encode()).hexdigest()
+        with self._disk():
+            held = self._held(path)
+        if held is not None and size in (None, len(held)):  # else the machine went down while it was written
+            return held
+        data = make()
+        if len(data) <= self._most:
+            with self._disk():
+                self._keep(path, data)
+        return data
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoppedError(
+                f"the cache of sources {self._folder} cannot be used: {error.strerror or error}; MMAIF_CACHE names "
+                "another folder, MMAIF_CACHE_GB its gigabytes"
+            ) from None
+
+    @staticmethod
+    def _held(path: Path) -> bytes | None:
         try:
             data = path.read_bytes()
             os.utime(path)
-            return data
         except FileNotFoundError:
-            data = make()
-        if len(data) <= self._most:
-            self._keep(path, data)
+            return None
         return data
 
     def _keep(self, path: Path, data: bytes) -> None:
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".part-", delete=False) as file:
-            file.write(data)
-        Path(file.name).replace(path)
+        part = self._folder / f".part-{secrets.token_hex(8)}"
+        try:
+            part.write_bytes(data)
+            with suppress(FileNotFoundError):  # another process found the cache full
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         self._written += len(data)
         if self._written >= self._most / LOOKED_AFTER:
             self._trim()
@@ -107,5 +134,15 @@ class DiskCache:
 
 @lru_cache(maxsize=1)
 def _cache() -> DiskCache:
-    folder = os.environ.get("MMAIF_CACHE") or Path.home() / ".cache" / "mmaif" / "sources"
-    return DiskCache(Path(folder), int(float(os.environ.get("MMAIF_CACHE_GB") or CACHE_GB) * 1e9))
+    try:
+        folder = Path(os.environ.get("MMAIF_CACHE") or "~/.cache/mmaif/sources").expanduser()
+    except RuntimeError:
+        raise UserError("no home folder to hold the cache of sources; MMAIF_CACHE names another") from None
+    text = os.environ.get("MMAIF_CACHE_GB") or str(CACHE_GB)
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = math.nan
+    if not 0 <= gigabytes < math.inf:
+        raise UserError(f"MMAIF_CACHE_GB={text}: must be a number of gigabytes, as {CACHE_GB:g}")
+    return DiskCache(folder, int(gigabytes * 1e9))

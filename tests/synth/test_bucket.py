@@ -140,6 +140,11 @@ def test_what_is_missing_for_a_url_is_said_in_one_line(monkeypatch):
         open_storage("gs://data/x")
 
 
+def test_the_memory_of_this_process_is_no_place_for_others(url):
+    with pytest.raises(UserError, match="no other process sees this one's memory; give --workers 1"):
+        generate(plan(), url, workers=2)
+
+
 @pytest.fixture(scope="module")
 def server():
     with s3_server() as (proxy, environment):

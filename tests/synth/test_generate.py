@@ -1,8 +1,11 @@
 """Datasets on disk: whole shards, the same bytes whoever makes them, and nothing lost."""
 
+import errno
 import hashlib
 import json
+import os
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from synth.generate import generate as make
 from synth.plan import Plan, make_plan
 from synth.recipe import Recipe
 from synth.shards import read_facts, read_rows
-from synth.storage import Folder
+from synth.storage import Folder, open_storage
 from tests.synth.helpers import NO_LIMIT, bracket_folder, generate, hashes, photograph, quiet, write_pair
 
 DATA = {
@@ -138,6 +141,24 @@ def test_nobodys_own_readme_is_written_over(tmp_path):
     assert (tmp_path / "README.md").read_text() == "# My project"
 
 
+def test_a_sidecar_of_which_any_byte_changed_is_never_a_traceback(made, tmp_path):
+    """pyarrow calls some of them an OSError, others a UnicodeDecodeError: a disk that fails is neither."""
+    data, storage = (made / "000002.parquet").read_bytes(), Folder(tmp_path)
+    unread = 0
+    for place in range(0, len(data), max(1, len(data) // 800)):
+        spoiled = bytearray(data)
+        spoiled[place] ^= 0x90
+        storage.write("000002.parquet", bytes(spoiled))
+        unread += read_facts(storage, "000002.parquet") is None
+        with suppress(UserError):
+            read_rows(storage, "000002.parquet")
+    assert unread > 20
+    (tmp_path / "000003.parquet").mkdir()
+    for ask in (read_facts, read_rows):
+        with pytest.raises(IsADirectoryError):
+            ask(storage, "000003.parquet")
+
+
 @pytest.mark.parametrize("damage", ["tar cut", "sidecar cut", "sidecar empty", "sidecar gone"])
 def test_a_damaged_shard_is_made_again_and_the_others_stay(made, tmp_path, damage):
     out = tmp_path / "d"
@@ -173,6 +194,80 @@ def test_a_folder_is_one_runs_at_a_time_but_parts_share_it(tmp_path):
         pass
     with folder.claimed():
         pass
+
+
+def test_a_file_system_without_locks_is_used_as_it_is(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with Folder(tmp_path).claimed(), Folder(tmp_path).claimed(shared=True):
+        pass
+
+
+def test_files_that_other_runs_rename_meanwhile_hide_no_others(tmp_path, monkeypatch):
+    """Runs of parts write into one folder: what one of them listed may be gone once it is looked at."""
+
+    class Entry:
+        def __init__(self, entry):
+            self.name, self._entry = entry.name, entry
+            self.is_file = entry.is_file
+
+        def stat(self):
+            if self.name.startswith(".part-"):
+                (tmp_path / self.name).unlink()
+            return self._entry.stat()
+
+    class Scan:
+        def __init__(self, folder):
+            self._entries = scandir(folder)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._entries.close()
+
+        def __iter__(self):
+            return map(Entry, self._entries)
+
+    scandir = os.scandir
+    for name in ("000000.tar", ".part-1-000001.tar", "000002.tar"):
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.setattr("os.scandir", Scan)
+    assert Folder(tmp_path).sizes() == {"000000.tar": 1, "000002.tar": 1}
+
+
+def test_unfinished_files_of_two_machines_have_different_names(tmp_path, monkeypatch):
+    """Parts of a dataset are made in containers, where every run is process 1."""
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    one, other = Folder(tmp_path), Folder(tmp_path)
+    with one.create("dataset.json") as first, other.create("dataset.json") as second:
+        first.write(b"whole")
+        second.write(b"wh")
+    assert (tmp_path / "dataset.json").read_bytes() == b"whole", "the last to be finished, and all of it"
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("s3:/bucket/x", r"^s3:/bucket/x: neither a path nor a URL; .* s3://bucket/x$"),
+        ("s3://", r"^s3://: names no place"),
+        ("memory:///", r"^memory:///: names no place"),
+        ("://x", r"^://x: names no place"),
+    ],
+)
+def test_a_url_that_is_none_is_refused(place, message):
+    with pytest.raises(UserError, match=message):
+        open_storage(place)
+
+
+def test_a_file_in_the_place_of_a_folder_is_said_by_all_that_claim_it(tmp_path):
+    (tmp_path / "file").touch()
+    for how in (Folder(tmp_path / "file").prepare, Folder(tmp_path / "file").claimed().__enter__):
+        with pytest.raises(UserError, match="file: is a file; --out names a folder"):
+            how()
 
 
 def test_an_interrupted_run_leaves_whole_shards_and_an_open_dataset(made, tmp_path):
@@ -255,6 +350,30 @@ def test_retry_copies_no_byte_that_changed(tmp_path):
         tar.write_bytes(spoiled)
     with pytest.raises(UserError, match="not the bytes that were written; mend it: synth verify --repair"):
         retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT)
+
+
+def test_a_dataset_is_open_while_retry_makes_its_shards_anew(tmp_path):
+    """Else what a killed one leaves is called complete, with the hashes of shards that are no more."""
+    pairs = bracket_folder(tmp_path / "pairs")
+    chosen = plan(sources=[{"folder": str(pairs)}])
+    data = (pairs / "shots-1/b.png").read_bytes()
+    (pairs / "shots-1/b.png").write_bytes(b"")
+    generate(chosen, tmp_path / "d")
+    (pairs / "shots-1/b.png").write_bytes(data)
+
+    def kill(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    def complete() -> bool:
+        return json.loads((tmp_path / "d/dataset.json").read_text())["complete"]
+
+    assert complete()
+    with pytest.raises(KeyboardInterrupt):
+        retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), kill, NO_LIMIT)
+    assert not complete()
+    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT).failed == 0
+    assert complete()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

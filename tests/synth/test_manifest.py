@@ -1,7 +1,14 @@
 """Tables of pairs, and pairs behind URLs: the same samples as from folders, and nothing read from elsewhere."""
 
 import csv
+import errno
+import os
 import shutil
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -114,11 +121,18 @@ def test_a_scene_in_two_splits_is_refused(tmp_path):
         ({"a": "a.png", "b": ""}, "no image b"),
         ({"a": "a.png", "b": "b.png", "scene": "x/../y"}, "a slash or a line break"),
         ({"a": "a.png", "b": "b.png", "width": "many", "height": "3"}, "no numbers of pixels"),
+        ({"a": "a.png", "b": "b.png", "width": "inf", "height": "1e300"}, "no numbers of pixels"),
+        ({"a": "a.png", "b": "b.png", "width": "9" * 30, "height": "3"}, "no numbers of pixels"),
+        ({"a": "LOCAL:///etc/a.png", "b": "b.png"}, "a LOCAL:// URL"),
+        ({"a": "simplecache::file:///etc/a.png", "b": "b.png"}, "a URL with '::' in it"),
+        ({"a": "nonsense://x/a.png", "b": "b.png"}, "a nonsense:// URL, a kind that is not known"),
+        ({"a": "circle.png", "b": "b.png"}, "a link that leads out"),
     ],
 )
 def test_a_row_that_leads_elsewhere_or_is_no_pair_is_left_out_with_its_reason(tmp_path, row, reason):
     (tmp_path / "link.png").symlink_to("/etc/hostname")
     (tmp_path / "folder").symlink_to("/etc")
+    (tmp_path / "circle.png").symlink_to("circle.png")
     found, wrong = listed(table(tmp_path / "t.csv", row))
     assert not found
     assert reason in next(iter(wrong.values()))
@@ -133,6 +147,7 @@ def test_a_row_that_leads_elsewhere_or_is_no_pair_is_left_out_with_its_reason(tm
         ("t.csv", b"a,bb\n1,2\n", "no column 'b'; did you mean 'bb'"),
         ("t.parquet", b"PAR1 or not", "not a parquet file that can be read"),
         ("t.csv", b"a,b,split\n1,2,dev\n", "row 0: split 'dev'; it is train or test"),
+        ("t.csv", b"a,b,task\n1,2,MEF\n", "row 0: task 'MEF'; it is one of vif, mef, mff"),
     ],
 )
 def test_a_file_that_is_no_manifest_is_one_line(tmp_path, name, data, message):
@@ -141,6 +156,74 @@ def test_a_file_that_is_no_manifest_is_one_line(tmp_path, name, data, message):
     with pytest.raises(UserError, match=message) as caught:
         listed(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_cells_of_numbers_are_read_as_tables_write_them(tmp_path):
+    """pandas writes a column of whole numbers with a gap in it as floats, the gap as NaN or as nothing."""
+    image, gap = {"a": "x/a.png", "b": "x/b.png"}, float("nan")
+    rows = [
+        {**image, "scene": 0.0, "width": 640.0, "height": 512.0, "split": "train"},
+        {**image, "scene": 0.0, "width": gap, "height": gap, "split": "train"},
+        {**image, "scene": gap, "width": gap, "height": 512.0, "split": None},
+        {"a": "x/a.png", "b": None, "scene": 4.0, "width": gap, "height": gap, "split": None},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows([{k: "" if v is None or v != v else v for k, v in row.items()} for row in rows])
+    for name in ("t.parquet", "t.csv"):
+        found, wrong = listed(tmp_path / name)
+        assert [(pair.scene, pair.size) for pair in found] == [
+            ("0.0", (512, 640)),
+            ("0.0-p1", None),
+            ("manifest-000000002", None),
+        ], "two pairs of scene 0 are of one scene"
+        assert wrong == {"4.0": "no image b"}
+    pq.write_table(pa.Table.from_pylist([{**image, "scene": 0}, {**image, "scene": 0}]), tmp_path / "t.parquet")
+    assert [pair.scene for pair in listed(tmp_path / "t.parquet")[0]] == ["0", "0-p1"]
+
+
+def test_a_pair_of_two_sizes_is_left_out_by_its_manifest_too(tmp_path):
+    pairs = bracket_folder(tmp_path / "mef")
+    write_pair(pairs / "shots-9", photograph(), photograph(90, 100))
+    write_manifest(tmp_path, tmp_path / "t.csv")
+    from_folder, from_table = plan({"folder": str(pairs)}), plan({"manifest": str(tmp_path / "t.csv")})
+    assert from_table.left_out == from_folder.left_out != ()
+    assert from_table.fingerprint == from_folder.fingerprint
+
+
+def test_a_manifest_is_named_by_a_path_of_any_kind(tmp_path, monkeypatch):
+    bracket_folder(tmp_path / "mef")
+    write_manifest(tmp_path, tmp_path / "t.csv")
+    pairs, _ = listed(tmp_path / "t.csv")
+    assert listed(f"file://{tmp_path}/t.csv")[0] == pairs, "with links checked as for any path"
+    monkeypatch.chdir(tmp_path)
+    assert [pair.scene for pair in listed("t.csv")[0]] == [pair.scene for pair in pairs]
+    with pytest.raises(UserError, match=r"^/t\.csv: no such manifest$"):
+        listed("/t.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match=r"folder\.csv: cannot be read: Is a directory$"):
+        listed("folder.csv")
+
+
+def test_what_a_url_needs_is_said_before_the_first_sample(tmp_path, monkeypatch):
+    from synth.bucket import is_known
+
+    is_known.cache_clear()
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(UserError, match=r"^s3://: .*pip install 'mmaif\[s3\]'$"):
+        listed(table(tmp_path / "t.csv", {"a": "s3://x/a.png", "b": "s3://x/b.png"}))
+
+
+def test_names_that_are_no_text_stop_nothing(tmp_path):
+    pairs = bracket_folder(tmp_path / "mef\udcff")
+    (pairs / "shots-2").rename(pairs / "shots-\udcff")
+    chosen = plan({"folder": str(pairs)})
+    assert [(item.scene, item.reason) for item in chosen.left_out] == [
+        (r"'shots-\udcff'", "its name is no text in UTF-8")
+    ]
+    assert generate(chosen, tmp_path / "d").failed == 0
 
 
 def test_a_manifest_is_written_beside_or_above_its_images_alone(tmp_path):
@@ -219,10 +302,63 @@ def test_the_cache_serves_what_has_not_changed_and_asks_again_for_what_has(remot
     first = file.open().read()
     held = list(cache.iterdir())
     assert [path.read_bytes() for path in held] == [first]
-    held[0].write_bytes(b"from the cache")
-    assert file.open().read() == b"from the cache"
+    held[0].write_bytes(b"from the cache".ljust(len(first)))
+    assert file.open().read().startswith(b"from the cache")
+    held[0].write_bytes(first[:1000])
+    assert file.open().read() == first, "what a fall of the machine cut short is fetched again"
     fs.pipe_file(file.url.removeprefix("memory:/"), b"mended since")
     assert file.open().read() == b"mended since"
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A web server that tells of a file no more than its length and when it was changed: its folder and its URL."""
+    root = tmp_path / "web"
+    root.mkdir()
+    handler = partial(Quiet, directory=root)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield root, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_a_file_that_changed_on_a_web_server_is_fetched_again(web):
+    root, url = web
+    (root / "with space.png").write_bytes(b"broken")
+    file = Remote(f"{url}/with%20space.png?size=1/2")
+    assert file.open().read() == b"broken"
+    (root / "with space.png").write_bytes(b"mended")
+    os.utime(root / "with space.png", (0, 0))
+    assert file.open().read() == b"mended"
+
+
+@pytest.mark.parametrize("kind", ["http", "memory"])
+def test_a_cache_that_cannot_be_used_ends_the_run_and_fails_no_sample(web, remote_pairs, cache, monkeypatch, kind):
+    from synth.pairs import remote
+
+    (web[0] / "a.png").write_bytes(b"data")
+    file = Remote(f"{web[1]}/a.png" if kind == "http" else f"{remote_pairs[1]}/shots-0/a.png")
+    cache.write_bytes(b"a file is in its way")
+    with pytest.raises(StoppedError, match=r"^the cache of sources .*cache cannot be used: File exists; MMAIF_CACHE"):
+        file.open()
+    cache.unlink()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoppedError, match=r"cannot be used: No space left on device; MMAIF_CACHE names another"):
+        file.open()
+    for nonsense in ("abc", "nan", "-1"):
+        remote._cache.cache_clear()
+        monkeypatch.setenv("MMAIF_CACHE_GB", nonsense)
+        with pytest.raises(UserError, match=f"^MMAIF_CACHE_GB={nonsense}: must be a number of gigabytes"):
+            file.open()
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_the_cache_keeps_to_its_bytes_and_to_what_was_asked_for_last(tmp_path):
