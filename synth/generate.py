@@ -21,7 +21,7 @@ from synth.dataset import (
 from synth.draft import draft
 from synth.errors import StoppedError, UnreadableError, UserError
 from synth.plan import Plan, Shard
-from synth.sample import Sample, render
+from synth.sample import Sample, render_draft
 from synth.shards import Hashed, ShardWriter, read_rows, sidecar
 from synth.storage import Storage
 
@@ -183,7 +183,7 @@ def mend_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> No
 def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report) -> None:
     drawn = draft(plan, index)
     try:
-        sample: Sample = render(plan, index)
+        sample: Sample = render_draft(plan, drawn)
     except UnreadableError as error:
         writer.fail(drawn, str(error))
         report.failed(drawn.pair_number)

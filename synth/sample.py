@@ -69,7 +69,12 @@ class Inputs:
 
 def render(plan: Plan, index: int) -> Sample:
     """The sample of an index: the same bytes in any process, in any order. Raises UnreadableError."""
-    made = make_inputs(plan, draft(plan, index))
+    return render_draft(plan, draft(plan, index))
+
+
+def render_draft(plan: Plan, drawn: Draft) -> Sample:
+    """The sample of a draft of this plan. Raises UnreadableError."""
+    made = make_inputs(plan, drawn)
     kind, target, target_record = fuse_clean(plan, made)
     if made.drawn.content.kept:
         target = keep(made.drawn, made.clean, target, kind, made.scene, made.applied, plan.recipe.seed)

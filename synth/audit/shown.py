@@ -12,7 +12,7 @@ from synth.dataset import is_shard, read_dataset
 from synth.draft import draft
 from synth.errors import UnreadableError, UserError
 from synth.plan import Plan
-from synth.sample import render
+from synth.sample import render_draft
 from synth.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
 from synth.storage import Storage
 
@@ -70,7 +70,8 @@ def one_of(plan: Plan, index: int) -> Shown:
     """One sample, as a shard would hold it: it is written into one in memory. Raises UnreadableError."""
     tar = io.BytesIO()
     with ShardWriter(Hashed(tar)) as writer:
-        writer.add(draft(plan, index), render(plan, index))
+        drawn = draft(plan, index)
+        writer.add(drawn, render_draft(plan, drawn))
     return _read(lambda start, size: tar.getvalue()[start : start + size], writer.rows[0], plan.recipe.name)
 
 
