@@ -22,7 +22,7 @@ from synth.engines.memory import keep_memory
 from synth.instructions.content import Content
 from synth.plan import Plan, make_plan
 from synth.recipe_file import find_recipe, load_recipe
-from synth.sample import finish, make_inputs, render
+from synth.sample import finish, make_inputs, render_draft
 from synth.shards import Hashed, ShardWriter
 
 WARM = 400  # samples
@@ -47,7 +47,8 @@ def limit(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
 
 
 def whole(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
-    writer.add(draft(plan, item["index"]), render(plan, item["index"]))
+    drawn = draft(plan, item["index"])
+    writer.add(drawn, render_draft(plan, drawn))
 
 
 def warm_up(plan: Plan) -> bool:
