@@ -95,16 +95,22 @@ class Bucket(Storage):
             file = folder / name
             with file.open("wb") as written:
                 yield written
-            self._again(lambda: self._put(file, name), name)
+            self._put(file, name)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _put(self, file: Path, name: str) -> None:
-        self._fs.put_file(str(file), self._at(name))
-        self._fs.invalidate_cache()
-        there = self._fs.info(self._at(name))["size"]
-        if there != file.stat().st_size:
-            raise ConnectionError(f"{there} bytes arrived of {file.stat().st_size}")
+        def put() -> None:
+            self._fs.put_file(str(file), self._at(name))
+            self._fs.invalidate_cache()
+            there = self._fs.info(self._at(name))["size"]
+            if there != file.stat().st_size:
+                raise ConnectionError(f"{there} bytes arrived of {file.stat().st_size}")
+
+        try:
+            self._again(put, name)
+        except FileNotFoundError as error:  # of the bucket: a listing does not tell that from an empty place in one
+            raise UserError(f"{self.url}: {_one_line(error)}") from None
 
     def remove(self, name: str) -> None:
         def gone() -> None:

@@ -28,7 +28,11 @@ class Remote:
 
     @property
     def name(self) -> str:
-        return self.url.partition("?")[0].rpartition("/")[2]
+        return (self.url.partition("?")[0] if self._on_the_web else self.url).rpartition("/")[2]
+
+    @property
+    def _on_the_web(self) -> bool:
+        return self.url.startswith(("http://", "https://"))
 
     def open(self, mode: str = "rb") -> BinaryIO:
         """To read, from the cache where it holds this version of the file.
@@ -36,7 +40,8 @@ class Remote:
         Raises UnreadableError, which names no place, where there is no such file, or a web server does not give it;
         StoppedError where object storage is away: that says nothing of the file.
         """
-        parent, _, name = self.url.rpartition("/")
+        parent = self.url.rpartition("/")[0].rstrip("/")
+        name = self.url.removeprefix(f"{parent}/")  # a key of object storage may have several slashes in a row
         try:
             bucket = _bucket(parent)
             size, version = bucket.facts(name)
@@ -48,7 +53,7 @@ class Remote:
         except PermissionError:
             raise UnreadableError("access is refused") from None
         except OSError as error:
-            if self.url.startswith(("http://", "https://")):
+            if self._on_the_web:
                 raise UnreadableError("the web server does not give it") from None
             raise StoppedError(str(error)) from None
 

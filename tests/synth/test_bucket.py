@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from synth.bucket import Bucket
@@ -162,6 +163,27 @@ def proxy(server, monkeypatch):
 def run(out: str, recipe: Path, verb: str = "generate", **how) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "synth", verb, "--recipe", str(recipe), "--workers", "2", "--out", out]
     return subprocess.run(command, capture_output=True, text=True, timeout=280, **how)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("proxy")
+def test_a_bucket_that_is_not_there_is_named():
+    with pytest.raises(UserError, match=r"^s3://nothing/x: The specified bucket does not exist$"):
+        Bucket("s3://nothing/x").write("dataset.json", b"{}")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("proxy")
+@pytest.mark.parametrize("key", ["pairs//1//a b%20.png", "pairs/1//what?.png"])
+def test_a_key_of_object_storage_is_taken_at_its_word(tmp_path, monkeypatch, key):
+    from synth.pairs import remote
+
+    monkeypatch.setenv("MMAIF_CACHE", str(tmp_path / "cache"))
+    remote._cache.cache_clear()
+    fsspec.filesystem("s3").pipe_file(f"data/{key}", b"data")
+    file = remote.Remote(f"s3://data/{key}")
+    assert (file.open().read(), file.name) == (b"data", key.rpartition("/")[2])
+    remote._cache.cache_clear()
 
 
 @pytest.mark.slow

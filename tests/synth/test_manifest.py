@@ -212,8 +212,10 @@ def test_what_a_url_needs_is_said_before_the_first_sample(tmp_path, monkeypatch)
 
     is_known.cache_clear()
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)  # what it has imported
     with pytest.raises(UserError, match=r"^s3://: .*pip install 'mmaif\[s3\]'$"):
         listed(table(tmp_path / "t.csv", {"a": "s3://x/a.png", "b": "s3://x/b.png"}))
+    is_known.cache_clear()
 
 
 def test_names_that_are_no_text_stop_nothing(tmp_path):
