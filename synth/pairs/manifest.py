@@ -169,6 +169,8 @@ def write_manifest(root: Path, out: Path) -> int:
 
     if out.suffix not in (".parquet", ".csv"):
         raise UserError(f"{out}: a manifest is a .parquet or a .csv file")
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder of pairs")
     if not root.resolve().is_relative_to(out.parent.resolve()):
         raise UserError(f"{out}: a manifest names images below its own folder; put it into one that holds {root}")
     rows = list(_rows(root, out.parent))
