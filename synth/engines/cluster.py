@@ -77,12 +77,14 @@ class RayEngine:
             _reach(self.address)
             how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             if self.address is None:
-                ray.init(num_cpus=self.workers, include_dashboard=False, **how)
+                ray.init(address="local", num_cpus=self.workers, include_dashboard=False, **how)
             else:
                 ray.init(address=self.address, **how)
         except (OSError, ValueError, RuntimeError) as error:
             told = " ".join(str(error).split())[:200]
-            raise UserError(f"--address {self.address}: no Ray cluster could be joined: {told}") from None
+            what = "started here" if self.address is None else "joined"
+            where = "--engine ray" if self.address is None else f"--address {self.address}"
+            raise UserError(f"{where}: no Ray cluster could be {what}: {told}") from None
         signal.signal(signal.SIGTERM, ours)  # Ray puts its own in place
         try:
             yield ray
