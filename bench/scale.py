@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from bench.document import put, table
 from synth.bucket import Bucket
-from synth.dataset import AT_ONCE, DATASET, finish, survey
+from synth.dataset import AT_ONCE, DATASET, survey
 from synth.engines.local import LocalEngine
-from synth.generate import FailureLimit, generate
+from synth.generate import FailureLimit, close, generate
 from synth.plan import make_plan
 from synth.recipe_file import find_recipe, load_recipe
 from synth.storage import Folder
@@ -92,7 +92,7 @@ def shard_cost(pairs: Path) -> ShardCost:
     storage.asked = Counter()
     generate(plan, storage, LocalEngine(1), lambda *_: None, FailureLimit())
     counts, shards = [], len(plan.shards)
-    for ask in (lambda: survey(storage, plan.shards), lambda: finish(plan, storage, [])):
+    for ask in (lambda: survey(storage, plan.shards), lambda: close(plan, storage)):
         storage.asked.clear()
         ask()
         counts.append((storage.asked["request"] - 1) / shards)
@@ -134,7 +134,7 @@ def shard_rows(cost: Cost, shard: ShardCost) -> list[list[str]]:
         listing = 2 * shards / 1000 * PAGE_S
         resumed = listing + shards * shard.resume * LATENCY_S / AT_ONCE[False]
         read = 2 * SAMPLES * cost.sidecar  # the card reads the sidecars once more
-        closed = resumed + shards * shard.finish * LATENCY_S / AT_ONCE[False] + read / BANDWIDTH
+        closed = 3 * listing + shards * shard.finish * LATENCY_S / AT_ONCE[False] + read / BANDWIDTH
         rows.append(
             [
                 *(str(per_shard), f"{shards:,.0f}", f"{cost.tar * per_shard / 1e6:.0f} MB", f"{listing / 60:.1f} min"),
