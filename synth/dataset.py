@@ -17,7 +17,7 @@ from synth.record import FORMAT_VERSION
 from synth.shards import SidecarFacts, read_facts, rows_in
 from synth.storage import Storage
 
-LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg", "pillow", "isal")  # those that decide pixels or bytes
+LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg", "pillow", "deflate")  # those that decide pixels or bytes
 DATASET = "dataset.json"
 CHUNK = 1 << 22  # bytes that are hashed at once
 AT_ONCE = {True: 2, False: 32}  # requests under way together, to a disk and to a server

@@ -23,8 +23,8 @@ from synth.scene import ImageName, Light, Scene, draw_scene
 from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 
-PAIRS_BYTES = 96 << 20  # of decoded pairs that a process keeps
-DEPTHS_BYTES = 96 << 20  # and of their depth, which is a sixth of a pair and takes half as long
+PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
+DEPTHS_BYTES = 64 << 20  # and of their depth, which is a sixth of a pair and takes half as long
 LIGHTS = 20_000  # and of how many pairs the light
 
 
