@@ -32,14 +32,18 @@ def train(
     shards: Shards = None,
     packed: Annotated[Path | None, typer.Option(help="A folder that `trainer autoencoder pack` wrote.")] = None,
     samples: Annotated[
-        int, typer.Option(min=1, help="Crops to train on in all; may change on resumption: the last quarter decays.")
+        int,
+        typer.Option(
+            min=1, help="Crops to train on in all; may change on resumption: over the last 0.4 the rate falls."
+        ),
     ] = 1_000_000,
     channels: Annotated[int, typer.Option(min=1, max=192, help="Latent channels.")] = 32,
     width: Annotated[int, typer.Option(min=8, max=4096, help="Channels of the network.")] = 160,
     encoder_blocks: Annotated[int, typer.Option(min=0, max=100)] = 4,
-    decoder_blocks: Annotated[int, typer.Option(min=0, max=100)] = 8,
-    batch: Annotated[int, typer.Option(min=1, max=4096, help="Crops of 192 px in a step, about.")] = 4,
-    lr: Annotated[float, typer.Option(min=1e-7, max=1.0, help="Peak learning rate.")] = 2e-3,
+    decoder_blocks: Annotated[int, typer.Option(min=0, max=100)] = 3,
+    edge_blocks: Annotated[int, typer.Option(min=0, max=100, help="At half resolution.")] = 3,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Crops of 192 px in a step, about.")] = 1,
+    lr: Annotated[float, typer.Option(min=1e-7, max=1.0, help="Peak learning rate.")] = 3e-3,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of weights, crops and noise.")] = 0,
     precision: Annotated[
         str, typer.Option(help="fp32 or bf16; bf16 is twice as fast where a CPU has avx512_bf16.")
@@ -63,6 +67,7 @@ def train(
         width=width,
         encoder_blocks=encoder_blocks,
         decoder_blocks=decoder_blocks,
+        edge_blocks=edge_blocks,
         batch_pixels=batch * 192 * 192,
         lr=lr,
         seed=seed,
@@ -82,7 +87,9 @@ def pack(
     photos: Photos = None,
     pairs: Pairs = None,
     shards: Shards = None,
-    limit_mib: Annotated[float, typer.Option(min=0.1, help="Bytes of the folder at most, in MiB.")] = 24.0,
+    limit_mib: Annotated[
+        float, typer.Option(min=0.1, help="MiB of the files at most; folders and a tar of them take a little more.")
+    ] = 23.5,
 ) -> None:
     """Pack a small folder of pictures for `train --packed`, on a machine that is lent for a short time."""
     from trainer.autoencoder.pack import pack as write

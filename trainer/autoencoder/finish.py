@@ -17,7 +17,7 @@ SEED = 2**31 + 1
 """Of the crops that latents are measured on."""
 COUNT = 256
 """Their number."""
-PROBES, STEP = 16, 0.01
+PROBES, STEP = 4, 0.01
 """Crops by which the worth of a channel is measured, and the noise that is put on it for that, in units of pixels."""
 
 

@@ -17,6 +17,8 @@ FLOOR = 0.05
 """Standard deviation of a coefficient, in units of pixels in [-1, 1], under which its noise would be amplified."""
 GAIN = (0.02, 0.3)
 """Range of the gains: standard deviations of the coefficients, clamped. What is kept needs but small corrections."""
+EDGE_GAIN = 0.1
+"""Of what is added at 1/2 resolution, in units of the picture in [-1, 1]."""
 HALF = 3 * 2 * 2
 """Channels of a picture at half resolution: blocks of 2x2 pixels."""
 
@@ -40,6 +42,18 @@ class Block(nn.Module):
         return x + self.down(F.gelu(self.up(h), approximate="tanh"))
 
 
+class EdgeBlock(nn.Module):
+    """x + two convolutions of 3x3 with a ReLU between (Lim et al., "EDSR", 2017), on (B, D, h, w)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Conv2d(width, width, 3, padding=1)
+        self.down = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(F.relu(self.hidden(x)))
+
+
 class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name twice
     """Pictures (B, 3, H, W) in [-1, 1] ↔ latents (B, C, H/8, W/8), H and W multiples of 8.
 
@@ -47,9 +61,9 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
     units of their standard deviations, and g gains:
       z = w[:C] + g (A w' + e(w')),  ŵ = (z, 0) + g (S z' + d(z')),  x̂ = the pixels of ŵ + r(x̂, d)
     A and S are linear, of 3x3 blocks: with the KLT a lapped transform (Malvar, Staelin, "The LOT", 1989). e and d are
-    convolutional networks at 1/8 resolution, the decoder's the deeper; r is two convolutions of 3x3 at 1/2 resolution,
-    against the edges of blocks. All but the KLT starts at zero. That inputs have unit variance and what is added is no
-    larger than it can be of use (GAIN) makes it learn many times faster than on pixels.
+    convolutional networks at 1/8 resolution; r is one at 1/2 resolution, for edges: of the picture, which it sharpens
+    by the same rule wherever they lie in a block, and of the blocks. All but the KLT starts at zero. Inputs have unit
+    variance, and what is added is no larger than can be of use (GAIN): so all parts learn at one rate.
     """
 
     mean: Tensor
@@ -65,10 +79,11 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
         latent_channels: int = 32,
         width: int = 160,
         encoder_blocks: int = 4,
-        decoder_blocks: int = 8,
+        decoder_blocks: int = 3,
         kernel: int = 5,
         mlp_ratio: float = 2.0,
-        edge_width: int = 12,
+        edge_width: int = 20,
+        edge_blocks: int = 3,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(DIM))  # of the blocks
@@ -88,9 +103,11 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
         self.decoder_norm = nn.LayerNorm(width)
         self.decoder_out = nn.Linear(width, DIM)
         self.edge_in = nn.Linear(width, (FACTOR // 2) ** 2 * edge_width)
-        self.edge_hidden = nn.Conv2d(HALF + edge_width, HALF + edge_width, 3, padding=1)
-        self.edge_out = nn.Conv2d(HALF + edge_width, HALF, 3, padding=1)
-        downs = [module.down for module in self.modules() if isinstance(module, Block)]
+        both = HALF + edge_width
+        self.edge_hidden = nn.Conv2d(both, both, 3, padding=1)
+        self.edge = nn.Sequential(*(EdgeBlock(both) for _ in range(edge_blocks)))
+        self.edge_out = nn.Conv2d(both, HALF, 3, padding=1)
+        downs = [module.down for module in self.modules() if isinstance(module, (Block, EdgeBlock))]
         last: list[Any] = [self.analysis, self.synthesis, self.encoder_out, self.decoder_out, self.edge_out, *downs]
         for layer in last:
             nn.init.zeros_(layer.weight)
@@ -128,7 +145,7 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
         count = len(self.unit)
         w = _exact(_last(F.pixel_unshuffle(x, FACTOR)) - self.mean, self.basis)  # (B, h, w, 192)
         scaled = w / self.sigma.clamp(min=FLOOR)
-        h = self.encoder_norm(self.encoder(self.encoder_in(scaled)))
+        h = self.encoder_norm(self.encoder(self.encoder_in(scaled).to(scaled.dtype)))  # a sum is no place for bf16
         added = _last(self.analysis(_first(scaled))) + self.encoder_out(h)
         return _first((w[..., :count] + self.sigma[:count].clamp(*GAIN) * added) * self.unit)
 
@@ -136,14 +153,14 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
         """(B, C, h, w) → (B, 3, 8h, 8w), not clipped."""
         w = _last(z.contiguous(memory_format=torch.channels_last)) / self.unit
         scaled = _first(w / self.sigma[: len(self.unit)])
-        h = self.decoder_norm(self.decoder(_last(self.decoder_in(scaled))))
+        h = self.decoder_norm(self.decoder(_last(self.decoder_in(scaled)).to(scaled.dtype)))
         added = self.sigma.clamp(*GAIN) * (_last(self.synthesis(scaled)) + self.decoder_out(h))
         w = F.pad(w, (0, DIM - len(self.unit))) + added
         x = F.pixel_shuffle(_first(_exact(w, self.basis.T) + self.mean), FACTOR)
         edges = F.pixel_shuffle(_first(self.edge_in(h)), FACTOR // 2)
         edges = torch.cat([F.pixel_unshuffle(x, 2), edges], dim=1).contiguous(memory_format=torch.channels_last)
-        edges = F.gelu(self.edge_hidden(edges), approximate="tanh")
-        return x + F.pixel_shuffle(self.edge_out(edges), 2)
+        edges = self.edge(F.relu(self.edge_hidden(edges)))
+        return x + EDGE_GAIN * F.pixel_shuffle(self.edge_out(edges), 2)
 
 
 def _exact(x: Tensor, matrix: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from trainer.data.images import Image, read_image
 from trainer.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-SHARES = {"photos": 0.45, "pairs": 0.35, "degraded": 0.2}
+SHARES = {"photos": 0.5, "pairs": 0.35, "degraded": 0.15}
 """Of the crops, by kind of picture; what is not there leaves its share to the others."""
 SMALLEST = 64
 """Pixels of the short side below which a picture is left out."""
