@@ -102,7 +102,7 @@ def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limi
 
     Raises UserError where the dataset is not complete.
     """
-    missing, standing = _open(plan, storage, overwrite=False, extend=False, part=None)
+    missing, standing = _open(plan, storage, overwrite=None, extend=False, part=None)
     if missing:
         raise UserError(
             f"{storage.url}: {len(missing)} of {len(plan.shards)} shards are missing; run synth generate first"
@@ -117,7 +117,7 @@ def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limi
 
 def close(plan: Plan, storage: Storage) -> Summary:
     """Finish a dataset whose shards several runs made. Raises UserError where one is missing, or is of another one."""
-    _open(plan, storage, overwrite=False, extend=False, part=slice(0, 0))
+    _open(plan, storage, overwrite=None, extend=False, part=slice(0, 0))
     storage.sweep()
     return _finished(plan, storage, [])
 
@@ -204,12 +204,12 @@ def _commit(plan: Plan, shard: Shard, storage: Storage, fill: Callable[[ShardWri
 
 
 def _open(
-    plan: Plan, storage: Storage, overwrite: bool, extend: bool, part: slice | None
+    plan: Plan, storage: Storage, overwrite: bool | None, extend: bool, part: slice | None
 ) -> tuple[list[Shard], Standing]:
     """The shards that a run has to make, and what stands, once the place is known to hold this dataset or nothing.
 
     Writes `dataset.json` with `complete: false` where shards are missing, and sweeps away unfinished files. Where the
-    place holds another dataset, its files are removed (overwrite), or UserError names what differs.
+    place holds another dataset, its files are removed (overwrite; None: the command knows no such thing), or UserError names what differs.
     """
     standing = survey(storage, plan.shards)
     if CARD in standing.sizes and not is_card(storage.read(CARD)):
@@ -218,7 +218,8 @@ def _open(
         )
     if (other := another(plan, storage, standing, extend)) is not None:
         if not overwrite:
-            raise UserError(f"{other}; choose another --out, or replace it with --overwrite")
+            replaced = "" if overwrite is None else ", or replace it with --overwrite"
+            raise UserError(f"{other}; choose another --out{replaced}")
         if not is_ours(storage, standing):
             raise UserError(f"{other}; --overwrite leaves what is no dataset of this tool: choose another --out")
         for name in sorted(name for name in standing.sizes if is_shard(name) or name == DATASET):

@@ -15,7 +15,7 @@ def engine_of(name: str, workers: int | None, address: str | None) -> "Engine":
     if name not in ENGINES:
         raise UserError(f"--engine {name}: no such engine{hint(name, ENGINES)}")
     if name == "ray":
-        from synth.engines.cluster import RayEngine
+        from synth.engines.ray import RayEngine
 
         return RayEngine(workers, address)
     if address is not None:

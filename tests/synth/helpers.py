@@ -9,14 +9,43 @@ from skimage import data
 
 from synth import codecs
 from synth.apply import draw_all, views_of
-from synth.dataset import Summary
+from synth.dataset import Summary, survey
 from synth.engines.local import LocalEngine
 from synth.generate import FailureLimit
 from synth.generate import generate as make
 from synth.pixels import Bytes, to_bytes, to_linear
-from synth.plan import Plan
+from synth.plan import Plan, make_plan
+from synth.recipe import Recipe
 from synth.scene import ImageName, Modality, Scene, View
-from synth.storage import open_storage
+from synth.shards import read_rows
+from synth.storage import Folder, open_storage
+
+DATA = {
+    "name": "t",
+    "task": "mef",
+    "seed": 3,
+    "samples": 22,
+    "samples_per_shard": 5,
+    "sources": [{"builtin": "bracketed"}],
+    "crop": {"size": 48},
+    "degradations": {"always": ["haze"], "some": {"count": {1: 1}, "of": ["noise", "jpeg", "blur"]}},
+    "store": ["clean"],
+}
+
+
+def plan(**changes) -> Plan:
+    return make_plan(Recipe.model_validate({**DATA, **changes}))
+
+
+def missing_shards(chosen: Plan, out: Path) -> list[int]:
+    standing = survey(Folder(out), chosen.shards)
+    return [shard.number for shard in chosen.shards if not standing.holds(shard)]
+
+
+def rows_of(folder: Path) -> list[dict]:
+    sides = sorted(path.name for path in folder.glob("*.parquet"))
+    return [row for side in sides for row in read_rows(Folder(folder), side)]
+
 
 NO_LIMIT = FailureLimit(10**9)
 

@@ -13,8 +13,7 @@ import pytest
 from synth.engines import engine_of
 from synth.engines.local import LocalEngine
 from synth.errors import UserError
-from tests.synth.helpers import bracket_folder, hashes
-from tests.synth.test_generate import DATA
+from tests.synth.helpers import DATA, bracket_folder, hashes
 
 
 def test_engines_are_known_by_name():

@@ -1,58 +1,26 @@
 """Datasets on disk: whole shards, the same bytes whoever makes them, and nothing lost."""
 
-import errno
 import hashlib
 import json
-import os
 import tarfile
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from synth.dataset import metadata, survey
-from synth.engines.local import LocalEngine
-from synth.errors import StoppedError, UserError
-from synth.generate import FailureLimit, close, retry
-from synth.generate import generate as make
-from synth.plan import Plan, make_plan
-from synth.recipe import Recipe
+from synth.dataset import metadata
+from synth.errors import UserError
 from synth.shards import read_facts, read_rows
-from synth.storage import Folder, open_storage
-from tests.synth.helpers import NO_LIMIT, bracket_folder, generate, hashes, photograph, quiet, write_pair
-
-DATA = {
-    "name": "t",
-    "task": "mef",
-    "seed": 3,
-    "samples": 22,
-    "samples_per_shard": 5,
-    "sources": [{"builtin": "bracketed"}],
-    "crop": {"size": 48},
-    "degradations": {"always": ["haze"], "some": {"count": {1: 1}, "of": ["noise", "jpeg", "blur"]}},
-    "store": ["clean"],
-}
-
-
-def plan(**changes) -> Plan:
-    return make_plan(Recipe.model_validate({**DATA, **changes}))
-
-
-def missing_shards(chosen: Plan, out: Path) -> list[int]:
-    standing = survey(Folder(out), chosen.shards)
-    return [shard.number for shard in chosen.shards if not standing.holds(shard)]
-
-
-def rows_of(folder: Path) -> list[dict]:
-    sides = sorted(path.name for path in folder.glob("*.parquet"))
-    return [row for side in sides for row in read_rows(Folder(folder), side)]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("made") / "d"
-    generate(plan(), out)
-    return out
+from synth.storage import Folder
+from tests.synth.helpers import (
+    bracket_folder,
+    generate,
+    hashes,
+    missing_shards,
+    photograph,
+    plan,
+    rows_of,
+    write_pair,
+)
 
 
 def test_one_worker_and_four_make_the_same_bytes(made, tmp_path):
@@ -181,219 +149,6 @@ def test_a_tar_whose_bytes_changed_is_not_certified(tmp_path):
     (out / "000001.tar").write_bytes(data)
     with pytest.raises(UserError, match=r"000001.tar: not the bytes that were written"):
         generate(plan(), out)
-
-
-def test_a_folder_is_one_runs_at_a_time_but_parts_share_it(tmp_path):
-    folder = Folder(tmp_path)
-    with folder.claimed():
-        for shared in (False, True):
-            with pytest.raises(UserError, match="another run is writing there"), folder.claimed(shared):
-                pass
-    busy = pytest.raises(UserError, match="another run is writing there")
-    with folder.claimed(shared=True), folder.claimed(shared=True), busy, folder.claimed():
-        pass
-    with folder.claimed():
-        pass
-
-
-def test_a_file_system_without_locks_is_used_as_it_is(tmp_path, monkeypatch):
-    def unknown(*_):
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr("fcntl.flock", unknown)
-    with Folder(tmp_path).claimed(), Folder(tmp_path).claimed(shared=True):
-        pass
-
-
-def test_files_that_other_runs_rename_meanwhile_hide_no_others(tmp_path, monkeypatch):
-    """Runs of parts write into one folder: what one of them listed may be gone once it is looked at."""
-
-    class Entry:
-        def __init__(self, entry):
-            self.name, self._entry = entry.name, entry
-            self.is_file = entry.is_file
-
-        def stat(self):
-            if self.name.startswith(".part-"):
-                (tmp_path / self.name).unlink()
-            return self._entry.stat()
-
-    class Scan:
-        def __init__(self, folder):
-            self._entries = scandir(folder)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self._entries.close()
-
-        def __iter__(self):
-            return map(Entry, self._entries)
-
-    scandir = os.scandir
-    for name in ("000000.tar", ".part-1-000001.tar", "000002.tar"):
-        (tmp_path / name).write_bytes(b"x")
-    monkeypatch.setattr("os.scandir", Scan)
-    assert Folder(tmp_path).sizes() == {"000000.tar": 1, "000002.tar": 1}
-
-
-def test_unfinished_files_of_two_machines_have_different_names(tmp_path, monkeypatch):
-    """Parts of a dataset are made in containers, where every run is process 1."""
-    monkeypatch.setattr("os.getpid", lambda: 1)
-    one, other = Folder(tmp_path), Folder(tmp_path)
-    with one.create("dataset.json") as first, other.create("dataset.json") as second:
-        first.write(b"whole")
-        second.write(b"wh")
-    assert (tmp_path / "dataset.json").read_bytes() == b"whole", "the last to be finished, and all of it"
-    assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
-
-
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        ("s3:/bucket/x", r"^s3:/bucket/x: neither a path nor a URL; .* s3://bucket/x$"),
-        ("s3://", r"^s3://: names no place"),
-        ("memory:///", r"^memory:///: names no place"),
-        ("://x", r"^://x: names no place"),
-    ],
-)
-def test_a_url_that_is_none_is_refused(place, message):
-    with pytest.raises(UserError, match=message):
-        open_storage(place)
-
-
-def test_a_file_in_the_place_of_a_folder_is_said_by_all_that_claim_it(tmp_path):
-    (tmp_path / "file").touch()
-    for how in (Folder(tmp_path / "file").prepare, Folder(tmp_path / "file").claimed().__enter__):
-        with pytest.raises(UserError, match="file: is a file; --out names a folder"):
-            how()
-
-
-def test_an_interrupted_run_leaves_whole_shards_and_an_open_dataset(made, tmp_path):
-    def interrupt(done: int, total: int) -> None:
-        assert total == 22
-        if done == 12:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "d"
-    out.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        make(plan(), Folder(out), LocalEngine(1), interrupt, NO_LIMIT)
-    assert missing_shards(plan(), out) == [2, 3, 4]
-    assert not list(out.glob(".part-*"))
-    assert json.loads((out / "dataset.json").read_text())["complete"] is False
-    assert generate(plan(), out).made == 3
-    assert hashes(out) == hashes(made)
-
-
-@pytest.mark.parametrize("before", [3, 10, 21])
-def test_an_extended_dataset_equals_one_made_at_once(made, tmp_path, before):
-    out = tmp_path / "d"
-    generate(plan(samples=before), out)
-    stood = {path: path.stat().st_mtime_ns for path in out.glob("0*") if int(path.stem) < before // 5}
-    assert generate(plan(), out, extend=True).samples == 22
-    assert {path: path.stat().st_mtime_ns for path in stood} == stood, "whole shards are not touched"
-    assert hashes(out) == hashes(made)
-
-
-def test_a_dataset_does_not_grow_unasked_or_shrink(made):
-    with pytest.raises(UserError, match=r"samples is 22 there, 30 here \(--extend makes it larger\)"):
-        generate(plan(samples=30), made)
-    with pytest.raises(UserError, match="samples is 22 there, 20 here; choose"):
-        generate(plan(samples=20), made, extend=True)
-
-
-def test_parts_made_by_several_runs_are_one_dataset(made, tmp_path):
-    out = tmp_path / "d"
-    assert generate(plan(), out, part=slice(2, 4)) is None
-    assert json.loads((out / "dataset.json").read_text())["complete"] is False
-    with pytest.raises(UserError, match=r"3 of 5 shards are missing: 0:2, 4:5 \(as --shard-range"):
-        close(plan(), Folder(out))
-    for part in (slice(0, 2), slice(4, 9)):
-        generate(plan(), out, workers=2, part=part)
-    assert close(plan(), Folder(out)).samples == 22
-    assert hashes(out) == hashes(made)
-
-
-def test_mended_sources_and_retry_give_the_bytes_of_a_run_that_never_failed(tmp_path):
-    pairs = bracket_folder(tmp_path / "pairs")
-    chosen = plan(sources=[{"folder": str(pairs)}], samples=42)
-    generate(chosen, tmp_path / "whole", workers=2)  # in other processes, that remember no picture
-    whole = {name: (pairs / name).read_bytes() for name in ("shots-1/b.png", "shots-2/a.png")}
-    for name, data in whole.items():
-        (pairs / name).write_bytes(data[:500])
-    assert generate(chosen, tmp_path / "d", workers=2).failed > 0
-    (pairs / "shots-1/b.png").write_bytes(whole["shots-1/b.png"])
-    (pairs / "shots-0/a.png").write_bytes(b"changed since: what stands is not read again")
-    again = retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT)
-    assert again.failed > 0
-    assert all(reason.startswith("a.png: ") for reason in again.reasons)
-    (pairs / "shots-2/a.png").write_bytes(whole["shots-2/a.png"])
-    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT).failed == 0
-    assert hashes(tmp_path / "d") == hashes(tmp_path / "whole")
-    untouched = {path: path.stat().st_mtime_ns for path in (tmp_path / "d").glob("0*")}
-    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT).made == 0
-    assert {path: path.stat().st_mtime_ns for path in untouched} == untouched
-
-
-def test_retry_copies_no_byte_that_changed(tmp_path):
-    pairs = bracket_folder(tmp_path / "pairs")
-    chosen = plan(sources=[{"folder": str(pairs)}])
-    data = (pairs / "shots-1/b.png").read_bytes()
-    (pairs / "shots-1/b.png").write_bytes(b"")
-    generate(chosen, tmp_path / "d")
-    (pairs / "shots-1/b.png").write_bytes(data)
-    for tar in (tmp_path / "d").glob("*.tar"):
-        spoiled = bytearray(tar.read_bytes())
-        spoiled[700] ^= 1
-        tar.write_bytes(spoiled)
-    with pytest.raises(UserError, match="not the bytes that were written; mend it: synth verify --repair"):
-        retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT)
-
-
-def test_a_dataset_is_open_while_retry_makes_its_shards_anew(tmp_path):
-    """Else what a killed one leaves is called complete, with the hashes of shards that are no more."""
-    pairs = bracket_folder(tmp_path / "pairs")
-    chosen = plan(sources=[{"folder": str(pairs)}])
-    data = (pairs / "shots-1/b.png").read_bytes()
-    (pairs / "shots-1/b.png").write_bytes(b"")
-    generate(chosen, tmp_path / "d")
-    (pairs / "shots-1/b.png").write_bytes(data)
-
-    def kill(done: int, total: int) -> None:
-        if done == total:
-            raise KeyboardInterrupt
-
-    def complete() -> bool:
-        return json.loads((tmp_path / "d/dataset.json").read_text())["complete"]
-
-    assert complete()
-    with pytest.raises(KeyboardInterrupt):
-        retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), kill, NO_LIMIT)
-    assert not complete()
-    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT).failed == 0
-    assert complete()
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_stops_once_too_many_pairs_fail(tmp_path, workers):
-    pairs = bracket_folder(tmp_path / "pairs")
-    for number in range(3, 40):
-        write_pair(pairs / f"bad-{number}", photograph(), photograph())
-        (pairs / f"bad-{number}/a.png").write_bytes(b"")
-    chosen = plan(sources=[{"folder": str(pairs)}], samples=400)
-    storage = Folder(tmp_path / "d")
-    storage.prepare()
-    limit = FailureLimit(pairs=10, share=0.05)
-    with pytest.raises(StoppedError, match=r"1\d of 40 pairs cannot be read, over the limit of 10 pairs and 5%"):
-        make(chosen, storage, LocalEngine(workers), quiet, limit)
-    with pytest.raises(StoppedError, match="pairs cannot be read"):  # those of the shards that stand are counted
-        make(chosen, storage, LocalEngine(workers), quiet, limit)
-    assert len(list((tmp_path / "d").glob("*.parquet"))) < 40
-    assert not FailureLimit(10, 0.05).reached(9, 20)
-    assert not FailureLimit(10, 0.05).reached(10, 200)
-    assert FailureLimit(10, 0.05).reached(11, 200)
 
 
 def test_an_image_that_claims_to_be_huge_is_a_row_too(tmp_path):

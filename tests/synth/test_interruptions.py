@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.synth.helpers import hashes
-from tests.synth.test_generate import DATA
+from tests.synth.helpers import DATA, hashes
 
 pytestmark = pytest.mark.slow
 KILLS = 20

@@ -22,8 +22,7 @@ from synth.pairs.remote import DiskCache, Remote
 from synth.plan import make_plan
 from synth.recipe import Recipe
 from synth.sample import render
-from tests.synth.helpers import bracket_folder, generate, photograph, write_pair
-from tests.synth.test_generate import DATA, rows_of
+from tests.synth.helpers import DATA, bracket_folder, generate, photograph, rows_of, write_pair
 
 
 def plan(source, **changes):
