@@ -209,7 +209,8 @@ def _open(
     """The shards that a run has to make, and what stands, once the place is known to hold this dataset or nothing.
 
     Writes `dataset.json` with `complete: false` where shards are missing, and sweeps away unfinished files. Where the
-    place holds another dataset, its files are removed (overwrite; None: the command knows no such thing), or UserError names what differs.
+    place holds another dataset, its files are removed (overwrite; None: it is no option of the command), or UserError
+    names what differs.
     """
     standing = survey(storage, plan.shards)
     if CARD in standing.sizes and not is_card(storage.read(CARD)):
