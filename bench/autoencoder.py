@@ -81,7 +81,7 @@ def worst_block_db(model: str, side: int) -> tuple[float, float]:
     tiled, whole = load_autoencoder(model), load_autoencoder(model, tile=None)
     error = (tiled.decode(tiled.encode(x)).clamp(-1, 1) - whole.decode(whole.encode(x)).clamp(-1, 1)) ** 2
     blocks = torch.nn.functional.avg_pool2d(error.mean(1, keepdim=True), BLOCK)
-    worst, mean = (10 * np.log10(4 / max(float(value), 1e-12)) for value in (blocks.max(), error.mean()))
+    worst, mean = (10 * np.log10(4 / max(float(value), 1e-30)) for value in (blocks.max(), error.mean()))
     return worst, mean
 
 
