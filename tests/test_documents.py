@@ -84,9 +84,12 @@ def test_the_readmes_commands_run_on_a_fresh_clone(tmp_path):
             command, shell=True, cwd=clone, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    python = blocks("README.md", "python")[-1].replace('"a.png", "b.png"', "*PAIR")
+    fuser, autoencoder = blocks("README.md", "python")[-2:]
+    python = fuser.replace('"a.png", "b.png"', "*PAIR")
     pair = "PAIR = ('out/demo/pair/000000000.a.png', 'out/demo/pair/000000000.b.png')\n"
     code = pair + python + "\nassert fused.shape == (256, 256, 3)"
+    run([sys.executable, "-c", code])
+    code = f"import torch\nx = torch.zeros(1, 3, 50, 70)\n{autoencoder}\nassert (y.shape, z.shape) == (x.shape, (1, 32, 7, 9))"
     run([sys.executable, "-c", code])
     for picture in ("preview.png", "fused.png"):
         assert (clone / "out/demo" / picture).stat().st_size > 10_000
