@@ -89,7 +89,8 @@ def test_the_readmes_commands_run_on_a_fresh_clone(tmp_path):
     pair = "PAIR = ('out/demo/pair/000000000.a.png', 'out/demo/pair/000000000.b.png')\n"
     code = pair + python + "\nassert fused.shape == (256, 256, 3)"
     run([sys.executable, "-c", code])
-    code = f"import torch\nx = torch.zeros(1, 3, 50, 70)\n{autoencoder}\nassert (y.shape, z.shape) == (x.shape, (1, 32, 7, 9))"
-    run([sys.executable, "-c", code])
+    before = "import torch\nx = torch.zeros(1, 3, 50, 70)\n"
+    after = "\nassert (y.shape, z.shape) == (x.shape, (1, 32, 7, 9))"
+    run([sys.executable, "-c", before + autoencoder + after])
     for picture in ("preview.png", "fused.png"):
         assert (clone / "out/demo" / picture).stat().st_size > 10_000
