@@ -272,9 +272,18 @@ def test_a_pack_keeps_the_limit_and_trains_alike(data: Path, tmp_path: Path, tra
     assert "is there already" in err
 
 
-TINY = ("--width", 16, "--encoder-blocks", 0, "--decoder-blocks", 1, "--channels", 8, "--batch", 1)
+NETWORK = ("--width", 16, "--encoder-blocks", 0, "--decoder-blocks", 1, "--channels", 8)
+TINY = (*NETWORK, "--batch", 1, "--lapped-steps", 4)
 
 
+@pytest.fixture
+def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured before and after the training, on few crops."""
+    monkeypatch.setattr("trainer.autoencoder.training.FIT", 12)
+    monkeypatch.setattr("trainer.autoencoder.finish.COUNT", 6)
+
+
+@pytest.mark.usefixtures("few_crops")
 def test_train_and_eval_by_command(data: Path, tmp_path: Path, trainer_main: Command, dataset: Path) -> None:
     run = ("autoencoder", "train", "--photos", data / "photos", "--samples", 8, *TINY, "--out", tmp_path / "run")
     code, out, err = trainer_main(*run, "--stop-after", 4)

@@ -43,6 +43,9 @@ def train(
     decoder_blocks: Annotated[int, typer.Option(min=0, max=100)] = 3,
     edge_blocks: Annotated[int, typer.Option(min=0, max=100, help="At half resolution.")] = 3,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Crops of 192 px in a step, about.")] = 1,
+    lapped_steps: Annotated[
+        int, typer.Option(min=0, max=10**6, help="Steps by which the linear path is fitted before all else.")
+    ] = 900,
     lr: Annotated[float, typer.Option(min=1e-7, max=1.0, help="Peak learning rate.")] = 3e-3,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of weights, crops and noise.")] = 0,
     precision: Annotated[
@@ -69,6 +72,7 @@ def train(
         decoder_blocks=decoder_blocks,
         edge_blocks=edge_blocks,
         batch_pixels=batch * 192 * 192,
+        lapped_steps=lapped_steps,
         lr=lr,
         seed=seed,
         precision=precision,  # type: ignore[arg-type]
