@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 
@@ -17,8 +17,27 @@ from synth.storage import Storage
 STOPPED, TERMINATED = 130, 143  # exit codes of a program that was interrupted, or asked to end
 
 
-class _Terminated(BaseException):
-    """SIGTERM: a scheduler or a container asks the run to end."""
+class _Asked(BaseException):
+    """SIGINT (Ctrl-C), or SIGTERM of a scheduler or a container, asks the run to end."""
+
+
+class _Ears:
+    """Hears both signals. While shards are made they are acted on where the run tells how far it is, several times a
+    second: raised anywhere, an exception may be lost in a callback. At other times, and the second time, at once."""
+
+    def __init__(self) -> None:
+        self.heard, self.busy = 0, False
+
+    def hear(self, number: int, _: object) -> None:
+        if not self.busy or self.heard:
+            self.heard = number
+            raise _Asked
+        self.heard = number
+
+    def check(self, busy: bool) -> None:
+        self.busy = busy
+        if self.heard:
+            raise _Asked
 
 
 @contextmanager
@@ -28,24 +47,26 @@ def run(plan: Plan, storage: Storage) -> Iterator[Advance]:
     Ctrl-C, SIGTERM, a lost worker, a full disk and a server that is away become one StoppedError, which says what
     stands, what is missing and how to go on.
     """
-
-    def terminate(*_: object) -> NoReturn:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
+    ears = _Ears()
+    before = {number: signal.signal(number, ears.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with _bar(plan.recipe.name) as progress:
+        with _bar(plan.recipe.name) as bar:
+
+            def progress(done: int, total: int) -> None:
+                bar(done, total)
+                ears.check(busy=done < total)
+
             yield progress
-    except KeyboardInterrupt:
-        raise StoppedError(f"interrupted; {_outlook(plan, storage)}", STOPPED) from None
-    except _Terminated:
-        raise StoppedError(f"asked to end; {_outlook(plan, storage)}", TERMINATED) from None
+    except _Asked:
+        told, code = ("asked to end", TERMINATED) if ears.heard == signal.SIGTERM else ("interrupted", STOPPED)
+        raise StoppedError(f"{told}; {_outlook(plan, storage)}", code) from None
     except StoppedError as error:
         raise StoppedError(f"{error}; {_outlook(plan, storage)}", error.code) from None
     except OSError as error:
         raise StoppedError(f"{error}; {_outlook(plan, storage)}") from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _outlook(plan: Plan, storage: Storage) -> str:

@@ -5,9 +5,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -79,9 +80,10 @@ def _spawned(
         left = iter(enumerate(shards))
         waiting = set[Future[None]]()
         while True:
-            waiting |= {
-                pool.submit(_work, shard, slot) for slot, shard in islice(left, WAITING * workers - len(waiting))
-            }
+            with _unheard(signal.SIGINT):  # by workers that start here and know no better yet
+                waiting |= {
+                    pool.submit(_work, shard, slot) for slot, shard in islice(left, WAITING * workers - len(waiting))
+                }
             if not waiting:
                 break
             finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
@@ -96,11 +98,20 @@ def _spawned(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _unheard(number: signal.Signals) -> Iterator[None]:
+    """Puts off a signal; processes that are started meanwhile never hear it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _worker: dict[str, Any] = {}
 
 
 def _start_worker(job: Job, plan: Plan, storage: Storage, counts: Any, pairs: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare_process()
     _worker.update(job=job, plan=plan, storage=storage, counts=counts, pairs=pairs)
