@@ -12,6 +12,7 @@ from synth.errors import StoppedError, UserError
 if TYPE_CHECKING:
     from synth.plan import Plan
     from synth.scene import DepthKind, Task
+    from synth.storage import Storage
 
 app = typer.Typer(
     name="synth",
@@ -76,11 +77,10 @@ def generate(
     from synth.engines import engine_of
     from synth.generate import FailureLimit
     from synth.generate import generate as make
-    from synth.storage import open_storage
 
     if limit is not None and extend is not None:
         raise UserError("--limit and --extend both name the number of samples: give one of them")
-    plan = _plan(recipe, data, extend or limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, data, extend or limit, samples_per_shard)
     console.say_plan(plan, listed=len(plan.left_out) if dry_run else LISTED)
     part = None if shard_range is None else _part(shard_range, len(plan.shards))
     if part is not None and (overwrite or extend is not None):
@@ -88,7 +88,6 @@ def generate(
     if dry_run:
         return
     chosen = engine_of(engine, workers, address)
-    storage = open_storage(out or Path("shards") / plan.recipe.name)
     storage.prepare()
     stop = FailureLimit(max_failed_pairs, max_failed_share)
     with storage.claimed(shared=part is not None), console.run(plan, storage) as progress:
@@ -117,11 +116,9 @@ def retry(
     from synth.engines import engine_of
     from synth.generate import FailureLimit
     from synth.generate import retry as mend
-    from synth.storage import open_storage
 
-    plan = _plan(recipe, data, limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
-    storage = open_storage(out or Path("shards") / plan.recipe.name)
     with storage.claimed(), console.run(plan, storage) as progress:
         summary = mend(plan, storage, chosen, progress, FailureLimit(max_failed_pairs, max_failed_share))
     console.say_summary(summary, storage)
@@ -138,11 +135,9 @@ def finish(
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
     from synth import console
     from synth.generate import close
-    from synth.storage import open_storage
 
-    plan = _plan(recipe, data, limit, samples_per_shard)
-    storage = open_storage(out or Path("shards") / plan.recipe.name)
-    with storage.claimed():
+    plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
+    with storage.claimed(), console.run(plan, storage):
         summary = close(plan, storage)
     console.say_summary(summary, storage)
 
@@ -202,13 +197,18 @@ def _task(name: str) -> "Task":
     return tasks[name]
 
 
-def _plan(recipe: str, data: str | None, samples: int | None, samples_per_shard: int | None) -> "Plan":
+def _dataset(
+    recipe: str, out: str | None, data: str | None, samples: int | None, samples_per_shard: int | None
+) -> "tuple[Plan, Storage]":
+    """What a recipe plans, with a user's numbers in place of its own, and where it stands."""
     from synth.plan import make_plan
     from synth.recipe_file import find_recipe, load_recipe
+    from synth.storage import open_storage
 
     given = {"samples": samples, "samples_per_shard": samples_per_shard}
     overrides = {key: value for key, value in given.items() if value is not None}
-    return make_plan(load_recipe(find_recipe(recipe), overrides), data)
+    plan = make_plan(load_recipe(find_recipe(recipe), overrides), data)
+    return plan, open_storage(out or Path("shards") / plan.recipe.name)
 
 
 def _part(text: str, shards: int) -> slice:

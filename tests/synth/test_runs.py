@@ -1,6 +1,7 @@
 """Runs that are cut short, made longer, made in parts, and made again where they failed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from synth.engines.local import LocalEngine
 from synth.errors import StoppedError, UserError
 from synth.generate import FailureLimit, close, retry
 from synth.generate import generate as make
+from synth.plan import Plan
 from synth.storage import Folder
 from tests.synth.helpers import (
     NO_LIMIT,
@@ -89,13 +91,19 @@ def test_mended_sources_and_retry_give_the_bytes_of_a_run_that_never_failed(tmp_
     assert {path: path.stat().st_mtime_ns for path in untouched} == untouched
 
 
-def test_retry_copies_no_byte_that_changed(tmp_path):
-    pairs = bracket_folder(tmp_path / "pairs")
+def failed_and_mended(folder: Path) -> Plan:
+    """Of a dataset in `d` with failed samples, whose source is whole by now."""
+    pairs = bracket_folder(folder / "pairs")
     chosen = plan(sources=[{"folder": str(pairs)}])
     data = (pairs / "shots-1/b.png").read_bytes()
     (pairs / "shots-1/b.png").write_bytes(b"")
-    generate(chosen, tmp_path / "d")
+    generate(chosen, folder / "d")
     (pairs / "shots-1/b.png").write_bytes(data)
+    return chosen
+
+
+def test_retry_copies_no_byte_that_changed(tmp_path):
+    chosen = failed_and_mended(tmp_path)
     for tar in (tmp_path / "d").glob("*.tar"):
         spoiled = bytearray(tar.read_bytes())
         spoiled[700] ^= 1
@@ -106,12 +114,7 @@ def test_retry_copies_no_byte_that_changed(tmp_path):
 
 def test_a_dataset_is_open_while_retry_makes_its_shards_anew(tmp_path):
     """Else what a killed one leaves is called complete, with the hashes of shards that are no more."""
-    pairs = bracket_folder(tmp_path / "pairs")
-    chosen = plan(sources=[{"folder": str(pairs)}])
-    data = (pairs / "shots-1/b.png").read_bytes()
-    (pairs / "shots-1/b.png").write_bytes(b"")
-    generate(chosen, tmp_path / "d")
-    (pairs / "shots-1/b.png").write_bytes(data)
+    chosen = failed_and_mended(tmp_path)
 
     def kill(done: int, total: int) -> None:
         if done == total:
