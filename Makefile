@@ -110,7 +110,7 @@ bench-autoencoder: $(INSTALLED) ## the round trip of the shipped autoencoder, it
 	  --shards shards/ae_test --sheet out/autoencoder/sheet.png
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m bench.autoencoder
 
-gallery: $(INSTALLED) peers ## docs/gallery.png: every effect, and the weather of the peers
+gallery: $(INSTALLED) peers ## docs/gallery.jpg: every effect, and the weather of the peers
 	$(BIN)/python -m bench.gallery
 
 clean: ## remove built shards, runs, pictures and caches (not .venv)
