@@ -1,5 +1,6 @@
 """A dataset in object storage, through fsspec: every file is written here first, then put as a whole."""
 
+import io
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from typing import IO, Any, BinaryIO, TypeVar, cast
 from synth.errors import UserError
 from synth.storage import Storage
 
+AHEAD = 4 << 20  # bytes of a file that is read from front to back, a request
 TRIES = 6
 FIRST_WAIT_S = 0.2  # before the second try, doubled before each that follows
 LOCAL = "synth-put-"  # how the folders of files on their way begin: then the process's number
@@ -84,9 +86,10 @@ class Bucket(Storage):
 
         return self._again(found)
 
-    def open(self, name: str, size: int | None = None) -> BinaryIO:
+    def open(self, name: str, size: int | None = None, ahead: bool = False) -> BinaryIO:
         known = self._again(lambda: self._fs.info(self._at(name))["size"], name) if size is None else size
-        return cast(BinaryIO, _Reader(self, name, known))
+        file = _Reader(self, name, known)
+        return cast(BinaryIO, io.BufferedReader(file, AHEAD) if ahead else file)
 
     @contextmanager
     def create(self, name: str) -> Iterator[IO[bytes]]:
@@ -157,26 +160,25 @@ class Bucket(Storage):
         raise AssertionError("unreachable")
 
 
-class _Reader:
-    """A file in a bucket as one to read and seek in; it fetches just what is read."""
+class _Reader(io.RawIOBase):
+    """A file in a bucket as one to read and seek in; it fetches just what is read, each read in one request."""
 
     def __init__(self, bucket: Bucket, name: str, size: int) -> None:
         self._bucket, self._name, self._size, self._at = bucket, name, size, 0
-        self.closed = False
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._size - self._at if size is None or size < 0 else min(size, self._size - self._at)
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
-            return b""
-        data = self._bucket.read(self._name, self._at, wanted)
-        self._at += len(data)
-        return data
+            return 0
+        buffer[:wanted] = self._bucket.read(self._name, self._at, wanted)
+        self._at += wanted
+        return wanted
+
+    def readall(self) -> bytes:
+        return self.read(max(0, self._size - self._at)) or b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
         return self._at
 
     def readable(self) -> bool:
@@ -184,15 +186,6 @@ class _Reader:
 
     def seekable(self) -> bool:
         return True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def __enter__(self) -> "_Reader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @lru_cache

@@ -157,7 +157,7 @@ def finish(plan: Plan, storage: Storage, made: Collection[str]) -> Summary:
         sidecar = storage.read(side, 0, standing.sizes[side])
         rows = rows_in(io.BytesIO(sidecar), storage.shown(side), ["status", "reason"])
         sha256 = standing.facts[shard.stem].metadata["tar_sha256"]
-        if storage.local and shard.stem not in made and sha256_of(storage, tar) != sha256:
+        if storage.local and shard.stem not in made and hashed(storage, tar)[1] != sha256:
             raise UserError(
                 f"{storage.shown(tar)}: not the bytes that were written; remove it and run the same command again"
             )
@@ -237,13 +237,14 @@ def ranges(numbers: Sequence[int], most: int = 5) -> str:
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
-def sha256_of(storage: Storage, name: str) -> str:
-    """sha256 of a file, read piece by piece."""
-    digest = hashlib.sha256()
+def hashed(storage: Storage, name: str) -> tuple[int, str]:
+    """The bytes of a file and their sha256, read piece by piece."""
+    digest, size = hashlib.sha256(), 0
     with storage.open(name) as file:
         while data := file.read(CHUNK):
             digest.update(data)
-    return digest.hexdigest()
+            size += len(data)
+    return size, digest.hexdigest()
 
 
 def at_once(storage: Storage, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterable[Result]:

@@ -176,7 +176,7 @@ def mend_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> No
                 _render_into(writer, plan, row["index"], report)
             report.done(done)
 
-    with storage.open(f"{shard.stem}.tar") as old:
+    with storage.open(f"{shard.stem}.tar", ahead=True) as old:
         _commit(plan, shard, storage, fill)
 
 

@@ -38,8 +38,11 @@ class Storage(ABC):
         """The bytes of a file from `start`; `size` of them, or all that follow."""
 
     @abstractmethod
-    def open(self, name: str, size: int | None = None) -> BinaryIO:
-        """A file to read and to seek in. size: its bytes, where they are known: that spares a request."""
+    def open(self, name: str, size: int | None = None, ahead: bool = False) -> BinaryIO:
+        """A file to read and to seek in. size: its bytes, where they are known: that spares a request.
+
+        ahead: it is read from front to back in small pieces: a request then brings megabytes, not one piece.
+        """
 
     @abstractmethod
     def create(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -100,7 +103,7 @@ class Folder(Storage):
             file.seek(start)
             return file.read(-1 if size is None else size)
 
-    def open(self, name: str, size: int | None = None) -> BinaryIO:
+    def open(self, name: str, size: int | None = None, ahead: bool = False) -> BinaryIO:
         return (self.path / name).open("rb")
 
     @contextmanager

@@ -14,6 +14,7 @@ from synth.audit.faults import Fault
 from synth.audit.records import Expected, Groups, record_faults, row_faults
 from synth.audit.sentences import faults_of
 from synth.audit.tars import Member, TarWalk
+from synth.dataset import hashed
 from synth.errors import UnreadableError, UserError
 from synth.pixels import channels
 from synth.record import FORMAT_VERSION
@@ -21,7 +22,6 @@ from synth.shards import MEMBERS, read_facts, read_rows
 from synth.storage import Storage
 
 MOST = 20  # faults of one shard that are told; a cut tar would have thousands
-CHUNK = 1 << 22  # bytes read at once
 ALWAYS = ("a", "b", "json", "target")
 SUFFIXES = {"a": ("png", "jpg"), "b": ("png", "jpg"), "json": ("json",)}
 FORMATS = {"png": "PNG", "jpg": "JPEG"}
@@ -109,7 +109,7 @@ def check_shard(task: Task) -> ShardReport:
         report.add(f"{task.stem}.tar is not the bytes that its sidecar names (sha256)")
     if facts.metadata.get("tar_bytes") != str(walk.size):
         report.add(f"{task.stem}.tar has {walk.size} bytes, its sidecar says {facts.metadata.get('tar_bytes')}")
-    side_bytes, side_sha256 = _hashed(task.storage, side)
+    side_bytes, side_sha256 = hashed(task.storage, side)
     report.bytes = walk.size + side_bytes
     if task.entry is not None:
         there = {
@@ -124,15 +124,6 @@ def check_shard(task: Task) -> ShardReport:
             if task.entry.get(key) != value:
                 report.add(f"dataset.json says {key} {task.entry.get(key)}, there is {value}")
     return report
-
-
-def _hashed(storage: Storage, name: str) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with storage.open(name) as file:
-        while data := file.read(CHUNK):
-            digest.update(data)
-            size += len(data)
-    return size, digest.hexdigest()
 
 
 def _check_metadata(task: Task, metadata: Mapping[str, str], report: ShardReport) -> None:
@@ -214,7 +205,7 @@ def _record(
 
 def _check_tar(task: Task, wanted: dict[int, _Wanted], report: ShardReport) -> TarWalk:
     """Every member against the row that names its bytes. Returns the walk, which knows size and hash of the whole."""
-    with task.storage.open(f"{task.stem}.tar") as file:
+    with task.storage.open(f"{task.stem}.tar", ahead=True) as file:
         walk = TarWalk(file)
         for found in walk:
             should = wanted.pop(found.offset, None)

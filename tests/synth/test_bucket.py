@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from synth.bucket import Bucket
+from synth.audit.verify import find_faults
+from synth.bucket import AHEAD, Bucket
 from synth.engines.local import LocalEngine
 from synth.errors import UserError
 from synth.generate import retry
@@ -59,6 +61,34 @@ def test_parts_and_retry_work_on_a_url(url, tmp_path):
     assert hashes_at(url) == hashes(tmp_path / "whole")
 
 
+class Counting(Bucket):
+    """Counts how often it is asked for bytes of each file."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked = Counter[str]()
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        self.asked[name] += 1
+        return super().read(name, start, size)
+
+
+def test_verify_and_retry_ask_for_megabytes_of_a_tar_and_not_for_members(url, tmp_path):
+    pairs = bracket_folder(tmp_path / "pairs")
+    chosen = plan(sources=[{"folder": str(pairs)}])
+    data = (pairs / "shots-1/b.png").read_bytes()
+    (pairs / "shots-1/b.png").write_bytes(b"")
+    assert generate(chosen, url).failed > 0
+    (pairs / "shots-1/b.png").write_bytes(data)
+    for look in (find_faults, lambda there: retry(chosen, there, LocalEngine(1), quiet, NO_LIMIT)):
+        storage = Counting(url)
+        asked_at_most = {name: 1 + size // AHEAD for name, size in storage.sizes().items() if name.endswith(".tar")}
+        look(storage)
+        asked = {name: count for name, count in storage.asked.items() if name.endswith(".tar")}
+        assert asked
+        assert all(count <= asked_at_most[name] for name, count in asked.items()), asked
+
+
 def test_a_file_is_read_from_where_and_as_far_as_asked(url):
     storage = open_storage(url)
     assert storage.sizes() == {}
@@ -66,6 +96,8 @@ def test_a_file_is_read_from_where_and_as_far_as_asked(url):
     assert storage.sizes() == {"x": 10}
     assert (storage.read("x"), storage.read("x", 3), storage.read("x", 3, 4)) == (b"0123456789", b"3456789", b"3456")
     with storage.open("x") as file:
+        assert (file.read(2), file.seek(-3, os.SEEK_END), file.read(), file.read()) == (b"01", 7, b"789", b"")
+    with storage.open("x", ahead=True) as file:
         assert (file.read(2), file.seek(-3, os.SEEK_END), file.read(), file.read()) == (b"01", 7, b"789", b"")
     storage.remove("x")
     storage.remove("x")
