@@ -17,13 +17,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from synth.draft import draft
+from synth.dataset.shards import Hashed, ShardWriter
 from synth.engines.memory import keep_memory
-from synth.instructions.content import Content
-from synth.plan import Plan, make_plan
-from synth.recipe_file import find_recipe, load_recipe
-from synth.sample import finish, make_inputs, render_draft
-from synth.shards import Hashed, ShardWriter
+from synth.instructions.intent import Content
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.draft import draft
+from synth.sample.plan import Plan, make_plan
+from synth.sample.render import finish, make_inputs, render_draft
 
 WARM = 400  # samples
 NO_TARGET = np.zeros((1, 1), np.uint8)

@@ -11,8 +11,8 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from bench.document import DOCS
-from synth.codecs import read
-from synth.pixels import Bytes, in_colour
+from synth.images.codecs import read
+from synth.images.pixels import Bytes, in_colour
 from trainer import Fuser
 
 PAIR = Path("out/demo/pair")

@@ -17,12 +17,12 @@ from bench.document import put, table
 from bench.timing import rate
 from synth.degradations import effects
 from synth.degradations.engine import EffectSpec, damage, draw
-from synth.degradations.external import load_imgaug
-from synth.depth import proxy
+from synth.degradations.imgaug_shim import load_imgaug
 from synth.engines.memory import keep_memory
-from synth.light import measure
-from synth.pixels import Bytes
-from synth.scene import View, draw_scene
+from synth.images.pixels import Bytes
+from synth.scene.depth import proxy
+from synth.scene.light import measure
+from synth.scene.scene import View, draw_scene
 
 PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
 SIZES = [(256, 256), (512, 512), (1920, 1080)]

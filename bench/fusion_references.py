@@ -9,8 +9,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from synth.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
-from synth.scene import Task
+from synth.images.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
+from synth.scene.scene import Task
 
 LEVELS = 4  # of both pyramids: down to a sixteenth
 

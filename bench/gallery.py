@@ -11,16 +11,16 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from bench.effects import PEERS
-from synth import codecs
-from synth.apply import Backdrop, fall
 from synth.degradations import effects
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec
-from synth.degradations.external import load_imgaug
+from synth.degradations.imgaug_shim import load_imgaug
+from synth.images import codecs
+from synth.images.pixels import Bytes, in_colour
 from synth.pairs.base import CleanPair
 from synth.pairs.folder import list_folder
-from synth.pixels import Bytes, in_colour
-from synth.scene import Task, draw_scene
+from synth.sample.degrade import Backdrop, fall
+from synth.scene.scene import Task, draw_scene
 
 DOCS = Path(__file__).parents[1] / "docs"
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)

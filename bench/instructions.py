@@ -14,17 +14,17 @@ import numpy as np
 
 from bench.document import DOCS, put, table
 from bench.gallery import stacked, text
-from synth import codecs
-from synth.apply import draw_all
-from synth.draft import draft
-from synth.instructions.content import mentions
+from synth.images import codecs
+from synth.images.pixels import Bytes, in_colour
 from synth.instructions.grammar import compose
-from synth.pixels import Bytes, in_colour
-from synth.plan import Plan, make_plan
-from synth.recipe import Recipe
-from synth.recipe_file import find_recipe, load_recipe
-from synth.sample import render
-from synth.scene import Scene, View
+from synth.instructions.intent import mentions
+from synth.recipe.file import find_recipe, load_recipe
+from synth.recipe.schema import Recipe
+from synth.sample.degrade import draw_all
+from synth.sample.draft import draft
+from synth.sample.plan import Plan, make_plan
+from synth.sample.render import render
+from synth.scene.scene import Scene, View
 from synth.streams import stream
 
 SAMPLES = 10_000

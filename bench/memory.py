@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from bench.document import put, table
+from synth.dataset.generate import write_shard
 from synth.engines.local import LocalEngine
-from synth.generate import write_shard
-from synth.plan import make_plan
-from synth.recipe_file import find_recipe, load_recipe
-from synth.storage import Folder
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.plan import make_plan
+from synth.storage.base import Folder
 
 COMMAND = "make bench-memory"
 SAMPLES, TOLD = 20_000, 2_000

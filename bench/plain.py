@@ -104,7 +104,7 @@ def albumentations_augmenters() -> dict[str, Augment]:
 def main() -> None:
     """Serve jobs with one of the two libraries."""
     if sys.argv[1] == "imgaug":
-        from synth.degradations.external import load_imgaug
+        from synth.degradations.imgaug_shim import load_imgaug
 
         load_imgaug()
         import imgaug.augmenters as iaa  # noqa: TID251

@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.document import put, table
 from bench.gallery import damaged
-from synth import codecs
-from synth.pixels import Bytes, in_colour, luma
+from synth.images import codecs
+from synth.images.pixels import Bytes, in_colour, luma
 
 LONG_SIDE = 700  # real files are 400 to 720 pixels high
 STRONG = 24.0  # grey levels a pixel: a strong gradient

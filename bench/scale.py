@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.document import put, table
-from synth.bucket import Bucket
-from synth.dataset import AT_ONCE, DATASET, survey
+from synth.dataset.description import AT_ONCE, DATASET, survey
+from synth.dataset.generate import FailureLimit, close, generate
 from synth.engines.local import LocalEngine
-from synth.generate import FailureLimit, close, generate
-from synth.plan import make_plan
-from synth.recipe_file import find_recipe, load_recipe
-from synth.storage import Folder
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.plan import make_plan
+from synth.storage.base import Folder
+from synth.storage.bucket import Bucket
 
 COMMAND = "make bench-scale"
 SAMPLES = 100_000_000

@@ -12,11 +12,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from bench.document import put, table
 from bench.gallery import damaged
-from synth import codecs
 from synth.degradations import effects
 from synth.degradations.base import Stage
 from synth.engines.memory import keep_memory
-from synth.pixels import Bytes
+from synth.images import codecs
+from synth.images.pixels import Bytes
 
 SIZES = (128, 256, 512)
 SEVERITIES = tuple(round(0.1 * step, 1) for step in range(1, 11))

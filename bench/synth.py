@@ -18,11 +18,11 @@ from typing import Any
 
 from bench.contenders import NO_TARGET, plan_for
 from bench.document import put, table
-from synth.draft import draft
+from synth.dataset.generate import write_shard
 from synth.engines.local import LocalEngine
-from synth.generate import write_shard
-from synth.sample import finish, make_inputs
-from synth.storage import open_storage
+from synth.sample.draft import draft
+from synth.sample.render import finish, make_inputs
+from synth.storage.base import open_storage
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers/bin/python"

@@ -19,12 +19,12 @@ from skimage import data
 
 from bench import fusion_references
 from bench.document import put, table
-from synth import codecs
 from synth.engines.memory import keep_memory
+from synth.images import codecs
+from synth.images.pixels import Bytes, in_colour
 from synth.pairs.base import CleanPair
 from synth.pairs.folder import list_folder
-from synth.pixels import Bytes, in_colour
-from synth.scene import Task
+from synth.scene.scene import Task
 from synth.targets.target import make_target
 from trainer.evaluation import metrics
 

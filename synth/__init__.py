@@ -6,15 +6,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synth.apply import degrade
     from synth.degradations import effects
+    from synth.sample.degrade import degrade
 
 __all__ = ["degrade", "effects"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "degrade":
-        from synth.apply import degrade
+        from synth.sample.degrade import degrade
 
         return degrade
     if name == "effects":

@@ -10,9 +10,9 @@ from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
-    from synth.plan import Plan
-    from synth.scene import DepthKind, Task
-    from synth.storage import Storage
+    from synth.sample.plan import Plan
+    from synth.scene.scene import DepthKind, Task
+    from synth.storage.base import Storage
 
 app = typer.Typer(
     name="synth",
@@ -74,9 +74,9 @@ def generate(
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
     from synth import console
+    from synth.dataset.generate import FailureLimit
+    from synth.dataset.generate import generate as make
     from synth.engines import engine_of
-    from synth.generate import FailureLimit
-    from synth.generate import generate as make
 
     if limit is not None and extend is not None:
         raise UserError("--limit and --extend both name the number of samples: give one of them")
@@ -113,9 +113,9 @@ def retry(
 ) -> None:
     """Make the failed samples of a dataset again, once their sources are mended; all others stay as they are."""
     from synth import console
+    from synth.dataset.generate import FailureLimit
+    from synth.dataset.generate import retry as mend
     from synth.engines import engine_of
-    from synth.generate import FailureLimit
-    from synth.generate import retry as mend
 
     plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
@@ -134,7 +134,7 @@ def finish(
 ) -> None:
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
     from synth import console
-    from synth.generate import close
+    from synth.dataset.generate import close
 
     plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
     with storage.claimed(), console.run(plan, storage):
@@ -167,7 +167,7 @@ def degrade(
     inverse_depth: Annotated[bool, typer.Option("--inverse-depth", help="Its values are 1 / distance.")] = False,
 ) -> None:
     """Let effects fall on one pair, without a recipe."""
-    from synth.apply import degrade_files
+    from synth.sample.degrade import degrade_files
 
     kind: DepthKind = "inverse" if inverse_depth else "distance"
     degrade_files(a, b, effect, out, task=_task(task), seed=seed, depth=depth, kind=kind)
@@ -201,9 +201,9 @@ def _dataset(
     recipe: str, out: str | None, data: str | None, samples: int | None, samples_per_shard: int | None
 ) -> "tuple[Plan, Storage]":
     """What a recipe plans, with a user's numbers in place of its own, and where it stands."""
-    from synth.plan import make_plan
-    from synth.recipe_file import find_recipe, load_recipe
-    from synth.storage import open_storage
+    from synth.recipe.file import find_recipe, load_recipe
+    from synth.sample.plan import make_plan
+    from synth.storage.base import open_storage
 
     given = {"samples": samples, "samples_per_shard": samples_per_shard}
     overrides = {key: value for key, value in given.items() if value is not None}

@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
-from synth.dataset import Summary, survey
+from synth.dataset.description import Summary, survey
+from synth.dataset.generate import Progress as Advance
 from synth.errors import StoppedError, UserError
-from synth.generate import Progress as Advance
-from synth.plan import Plan
-from synth.storage import Storage
+from synth.sample.plan import Plan
+from synth.storage.base import Storage
 
 STOPPED, TERMINATED = 130, 143  # exit codes of a program that was interrupted, or asked to end
 

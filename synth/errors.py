@@ -26,6 +26,11 @@ class UnreadableError(Exception):
     """A source file that cannot be used. Its samples become rows with this reason, which names no folder."""
 
 
+def in_one_line(error: BaseException, most: int = 200) -> str:
+    """What an exception of some library says, as the end of a message: one line, not too long, never nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def hint(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them."""
     known = list(known)

@@ -19,8 +19,8 @@ def blocks(document: str, language: str) -> list[str]:
 def test_the_readmes_recipe_is_the_one_that_ships():
     import yaml
 
-    from synth.recipe import Recipe
-    from synth.recipe_file import find_recipe, load_recipe
+    from synth.recipe.file import find_recipe, load_recipe
+    from synth.recipe.schema import Recipe
 
     shown = Recipe.model_validate(yaml.safe_load(blocks("README.md", "yaml")[0]))
     assert shown == load_recipe(find_recipe("mef_haze"))
@@ -54,7 +54,8 @@ def test_a_new_effect_takes_one_file(tmp_path):
         return done.stdout
 
     assert re.search(
-        r"\d+ passed", run("pytest", "tests/synth/test_effects.py", "-k", "vignette", "-p", "no:cacheprovider")
+        r"\d+ passed",
+        run("pytest", "tests/synth/degradations/test_effects.py", "-k", "vignette", "-p", "no:cacheprovider"),
     )
     assert "vignette: optics" in run("synth", "effects")
     assert "4 samples" in run("synth", "generate", "--recipe", "v.yaml", "--limit", "4", "--workers", "1")

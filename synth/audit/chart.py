@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from synth.audit.stats import Histogram, Stats, ranked
 from synth.audit.text import Colour, one_line
-from synth.pixels import Bytes
+from synth.dataset.stats import Histogram, Stats, ranked
+from synth.images.pixels import Bytes
 
 WIDTH, MARGIN, GAP = 1480, 36, 28
 TEXT, SMALL, TITLE, HEAD = 15, 13, 18, 28

@@ -9,17 +9,17 @@ from typing import Any
 
 from PIL import Image as PillowImage
 
-from synth import codecs
 from synth.audit.faults import Fault
+from synth.audit.reader import faults_of
 from synth.audit.records import Expected, Groups, record_faults, row_faults
-from synth.audit.sentences import faults_of
 from synth.audit.tars import Member, TarWalk
-from synth.dataset import hashed
+from synth.dataset.description import hashed
+from synth.dataset.shards import MEMBERS, read_facts, read_rows
 from synth.errors import UnreadableError, UserError
-from synth.pixels import channels
-from synth.record import FORMAT_VERSION
-from synth.shards import MEMBERS, read_facts, read_rows
-from synth.storage import Storage
+from synth.images import codecs
+from synth.images.pixels import channels
+from synth.sample.record import FORMAT_VERSION
+from synth.storage.base import Storage
 
 MOST = 20  # faults of one shard that are told; a cut tar would have thousands
 ALWAYS = ("a", "b", "json", "target")

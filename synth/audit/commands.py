@@ -9,10 +9,10 @@ import typer
 from synth.errors import UserError
 
 if TYPE_CHECKING:
-    from synth.audit.stats import Histogram, Stats
     from synth.audit.verify import Verdict
-    from synth.plan import Plan
-    from synth.storage import Storage
+    from synth.dataset.stats import Histogram, Stats
+    from synth.sample.plan import Plan
+    from synth.storage.base import Storage
 
 LISTED = 50  # faults that are printed
 LONGEST = 500  # characters of such a line
@@ -45,7 +45,7 @@ def verify(
     from synth.audit.repair import repair as mend
     from synth.audit.verify import find_faults
     from synth.engines.local import default_workers
-    from synth.storage import open_storage
+    from synth.storage.base import open_storage
 
     if repair != (recipe is not None):
         raise UserError("--repair and --recipe go together: what is broken is made again from the recipe")
@@ -74,8 +74,8 @@ def stats(
     import json
 
     from synth.audit.chart import as_png, draw
-    from synth.audit.stats import gather
-    from synth.storage import open_storage
+    from synth.dataset.stats import gather
+    from synth.storage.base import open_storage
 
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"{picture}: the picture is a PNG file; name it .png")
@@ -106,7 +106,7 @@ def preview(
     """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
     from synth.audit.preview import check_name, write_preview
     from synth.audit.shown import from_recipe, from_shards
-    from synth.storage import open_storage
+    from synth.storage.base import open_storage
 
     if (dataset is None) == (recipe is None):
         raise UserError("preview shows a dataset, or a recipe (--recipe): name one of them")
@@ -139,8 +139,8 @@ def render(
 
 
 def _plan(recipe: str, data: str | None) -> "Plan":
-    from synth.plan import make_plan
-    from synth.recipe_file import find_recipe, load_recipe
+    from synth.recipe.file import find_recipe, load_recipe
+    from synth.sample.plan import make_plan
 
     return make_plan(load_recipe(find_recipe(recipe)), data)
 
@@ -166,7 +166,7 @@ def _say_stats(found: "Stats") -> None:
     from rich.table import Table
 
     from synth.audit.chart import in_bytes, one_line
-    from synth.audit.stats import ranked
+    from synth.dataset.stats import ranked
 
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     failed = f", {found.failed:,} failed" if found.failed else ""

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from synth import codecs
 from synth.audit.chart import as_png
 from synth.audit.page import page
 from synth.audit.shown import Shown
 from synth.audit.text import written
 from synth.errors import UnreadableError, UserError
-from synth.pixels import Bytes, in_colour
+from synth.images import codecs
+from synth.images.pixels import Bytes, in_colour
 
 PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from synth.degradations.base import REGISTRY, Stage
-from synth.record import FORMAT_VERSION, key_of
-from synth.scene import IMAGES, MODALITIES
+from synth.sample.record import FORMAT_VERSION, key_of
+from synth.scene.scene import IMAGES, MODALITIES
 
 SAME = ("key", "index", "group", "task", "kind", "instruction", "phrase_split")  # in a row as in its record
 SHARED = ("task", "degradations", "scene", "images", "crop", "source", "seed")  # by all samples of a group

@@ -5,13 +5,13 @@ from typing import Any
 
 from synth import console
 from synth.audit.verify import Verdict
-from synth.dataset import Standing, another, difference, metadata, read_dataset, survey, write_dataset
+from synth.dataset.description import Standing, another, difference, metadata, read_dataset, survey, write_dataset
+from synth.dataset.generate import FailureLimit, generate
 from synth.engines.local import LocalEngine
 from synth.errors import UserError
-from synth.generate import FailureLimit, generate
-from synth.plan import Plan, make_plan
-from synth.recipe_file import find_recipe, load_recipe
-from synth.storage import Storage
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.plan import Plan, make_plan
+from synth.storage.base import Storage
 
 
 def repair(storage: Storage, verdict: Verdict, recipe: str, data: str | None, workers: int) -> None:

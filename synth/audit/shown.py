@@ -8,13 +8,13 @@ from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
-from synth.dataset import is_shard, read_dataset
-from synth.draft import draft
+from synth.dataset.description import is_shard, read_dataset
+from synth.dataset.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
 from synth.errors import UnreadableError, UserError
-from synth.plan import Plan
-from synth.sample import render_draft
-from synth.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
-from synth.storage import Storage
+from synth.sample.draft import draft
+from synth.sample.plan import Plan
+from synth.sample.render import render_draft
+from synth.storage.base import Storage
 
 PICTURES = tuple(name for name in MEMBERS if name != "json")
 GOLDEN = 0.618

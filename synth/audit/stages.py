@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from synth import codecs
-from synth.apply import damage_pair, views_of
 from synth.audit.chart import as_png
 from synth.audit.shown import Shown, one_of
 from synth.audit.text import INK, written
 from synth.degradations.engine import Applied
-from synth.draft import draft
 from synth.errors import UnreadableError, UserError
-from synth.pixels import Bytes, Floats, in_colour
-from synth.plan import Plan
-from synth.sample import fuse_clean, make_inputs
+from synth.images import codecs
+from synth.images.pixels import Bytes, Floats, in_colour
+from synth.sample.degrade import damage_pair, views_of
+from synth.sample.draft import draft
+from synth.sample.plan import Plan
+from synth.sample.render import fuse_clean, make_inputs
 
 SHEET = "sheet.png"
 LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet

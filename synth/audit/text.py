@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from synth.pixels import Bytes
+from synth.images.pixels import Bytes
 
 Colour = tuple[int, int, int]
 INK, PAPER = (20, 20, 20), (255, 255, 255)

@@ -12,12 +12,12 @@ from typing import Any
 from synth.audit.check_shard import ShardReport, Task, check_shard
 from synth.audit.faults import Fault
 from synth.audit.records import Expected
-from synth.dataset import DATASET, is_shard, read_dataset
+from synth.dataset.description import DATASET, is_shard, read_dataset
+from synth.dataset.shards import read_facts
 from synth.errors import StoppedError, UserError
-from synth.recipe import hash_resolved
-from synth.record import FORMAT_VERSION
-from synth.shards import read_facts
-from synth.storage import Storage
+from synth.recipe.schema import hash_resolved
+from synth.sample.record import FORMAT_VERSION
+from synth.storage.base import Storage
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
 AHEAD = 2  # shards that wait for each worker, so that none of them does

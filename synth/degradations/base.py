@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from synth.scene import View
+from synth.scene.scene import View
 
 
 class Stage(IntEnum):

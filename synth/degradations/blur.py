@@ -11,8 +11,8 @@ from scipy.special import j1, ndtr
 
 from synth.degradations.base import Degradation, Quantity, Stage
 from synth.degradations.filters import convolve, double_size, half_size, in_pixels, on_pixels, without_faint
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 
 WIDEST = 0.014  # standard deviation at severity 1, as a share of the width at 256 px: 3.6 px there
 REACH = 3.3  # standard deviations that the isotropic kernel extends to

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.pixels import Bytes
-from synth.scene import View
+from synth.images.pixels import Bytes
+from synth.scene.scene import View
 
 LOWEST_GAIN = 0.12  # at severity 1, flat: 30 of 256 levels are left
 HIGHEST_GAIN = 3.0  # at severity 1, hard

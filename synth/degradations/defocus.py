@@ -9,8 +9,8 @@ from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
 from synth.degradations.filters import convolve, double_size, draw_lamps, half_size, in_pixels, on_pixels, with_lamps
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 
 WIDEST = 0.02  # radius at severity 1, as a share of the width at 256 px: 5 px there
 BEND = 0.85  # of the severity: a disc of less than a pixel costs little

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from synth import pixels
-from synth.codecs import decode_jpeg
 from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity
-from synth.pixels import Bytes, Floats
-from synth.scene import IMAGES, ImageName, View
+from synth.images import pixels
+from synth.images.codecs import decode_jpeg
+from synth.images.pixels import Bytes, Floats
+from synth.scene.scene import IMAGES, ImageName, View
 from synth.streams import stream
 
 Asked = Literal["remove", "keep"]

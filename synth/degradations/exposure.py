@@ -7,8 +7,8 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 
 FEWEST_STOPS = -4.5  # at severity 1, dark
 MOST_STOPS = 3.0  # at severity 1, bright: fewer, since what is clipped is lost and what is dark is not

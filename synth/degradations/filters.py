@@ -8,8 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from synth.pixels import Floats, luma, shrink
-from synth.scene import View
+from synth.images.pixels import Floats, luma, shrink
+from synth.scene.scene import View
 
 DIRECT = 128  # elements: from 130 on filter2D takes a Fourier transform, several times slower than sums of products
 FOURIER = 400  # elements: from here on that transform is the faster way

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from synth.degradations.base import Degradation, Images, Quantity, Stage
-from synth.pixels import Floats, luma
-from synth.scene import View
+from synth.images.pixels import Floats, luma
+from synth.scene.scene import View
 from synth.streams import field_seed
 
 OPTICAL_DEPTH = 3.0  # at the scene's `far_m`, at severity 1: a twentieth of the light comes through

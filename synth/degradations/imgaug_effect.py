@@ -15,10 +15,10 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Domain, Stage
-from synth.degradations.external import load_imgaug
-from synth.errors import hint
-from synth.pixels import Bytes, in_colour
-from synth.scene import View
+from synth.degradations.imgaug_shim import load_imgaug
+from synth.errors import hint, in_one_line
+from synth.images.pixels import Bytes, in_colour
+from synth.scene.scene import View
 
 Value: TypeAlias = bool | float | tuple[float, float]
 
@@ -113,8 +113,7 @@ def check_augmenter(name: str, arguments: Mapping[str, Any]) -> dict[str, Value]
     try:
         out = augment(trial, ImgaugParams(name, checked, 0))
     except Exception as error:  # imgaug raises what it likes, from assertions to OpenCV's errors
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ValueError(f"imgaug.args: {name} refuses {dict(arguments)!r}: {reason}") from None
+        raise ValueError(f"imgaug.args: {name} refuses {dict(arguments)!r}: {in_one_line(error, 120)}") from None
     if out.shape != trial.shape or out.dtype != np.uint8:
         raise ValueError(f"imgaug.args: {name} with {dict(arguments)!r} changes the size or the type of a picture")
     return checked

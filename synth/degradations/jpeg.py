@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from synth.codecs import SUBSAMPLING, decode_jpeg, encode_jpeg
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.pixels import Bytes
-from synth.scene import View
+from synth.images.codecs import SUBSAMPLING, decode_jpeg, encode_jpeg
+from synth.images.pixels import Bytes
+from synth.scene.scene import View
 
 BEST, WORST = 95, 10  # quality just above severity 0, and at severity 1
 BEND = 0.5  # of the severity: quality hardly shows above 60

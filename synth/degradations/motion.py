@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from synth.degradations.base import Degradation, Quantity, Stage
 from synth.degradations.filters import convolve, draw_lamps, in_pixels, with_lamps, without_faint
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 from synth.streams import field_seed
 
 BEND = 0.9  # of the severity: a path of less than a pixel costs little

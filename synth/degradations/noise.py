@@ -11,8 +11,8 @@ from numpy.random import SFC64, Generator
 from scipy.special import ndtri
 
 from synth.degradations.base import Degradation, Domain, Quantity, Stage
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 from synth.streams import field_seed
 
 STRONGEST = 50.0  # grey levels at severity 1

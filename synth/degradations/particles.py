@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.pixels import Bytes, Floats, luma, shrink
-from synth.scene import View
+from synth.images.pixels import Bytes, Floats, luma, shrink
+from synth.scene.scene import View
 
 Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to the logarithm of transmission
 

@@ -22,8 +22,8 @@ from synth.degradations.particles import (
     hide_behind,
     sample,
 )
-from synth.pixels import Bytes, Floats
-from synth.scene import View
+from synth.images.pixels import Bytes, Floats
+from synth.scene.scene import View
 
 HEAVIEST = 100.0  # mm/h at severity 1: violent rain (the AMS calls 7.6 mm/h heavy, the WMO 50 mm/h violent)
 BEND = 1.7  # of the severity: the first drops are seen at once

@@ -8,8 +8,8 @@ import cv2
 from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
-from synth.pixels import Bytes
-from synth.scene import View
+from synth.images.pixels import Bytes
+from synth.scene.scene import View
 
 LARGEST = 4.0  # factor at severity 1
 

@@ -9,8 +9,8 @@ from numpy.random import Generator
 
 from synth.degradations.base import Degradation, Quantity, Stage
 from synth.degradations.noise import field
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 from synth.streams import field_seed
 
 FEWEST = 60.0  # electrons at white at severity 1: a full-frame sensor (60,000 at ISO 100) at ISO 100,000

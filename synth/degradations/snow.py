@@ -22,8 +22,8 @@ from synth.degradations.particles import (
     hide_behind,
     sample,
 )
-from synth.pixels import Bytes, Floats
-from synth.scene import View
+from synth.images.pixels import Bytes, Floats
+from synth.scene.scene import View
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
 BEND = 1.0  # of the severity: the first flakes are seen at once

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.random import SFC64, Generator
 
 from synth.degradations.base import Degradation, Domain, Quantity, Stage
-from synth.pixels import Floats
-from synth.scene import View
+from synth.images.pixels import Floats
+from synth.scene.scene import View
 from synth.streams import field_seed
 
 STRONGEST = 25.0  # grey levels at severity 1

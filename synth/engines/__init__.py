@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from synth.errors import UserError, hint
 
 if TYPE_CHECKING:
-    from synth.generate import Engine
+    from synth.dataset.generate import Engine
 
 ENGINES = ("local", "ray")
 

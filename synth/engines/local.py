@@ -16,11 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from synth.dataset.generate import Job, Watch
 from synth.engines.memory import keep_memory
 from synth.errors import StoppedError
-from synth.generate import Job, Watch
-from synth.plan import Plan, Shard
-from synth.storage import Storage
+from synth.sample.plan import Plan, Shard
+from synth.storage.base import Storage
 
 POLLED_S = 0.2  # how often the counts of the workers are read
 WAITING = 3  # shards submitted for each worker: to look after all of a million takes the parent's whole time

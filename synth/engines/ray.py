@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synth.dataset.generate import Job, Watch
 from synth.engines.local import prepare_process
-from synth.errors import StoppedError, UserError
-from synth.generate import Job, Watch
-from synth.plan import Plan, Shard
-from synth.storage import Storage
+from synth.errors import StoppedError, UserError, in_one_line
+from synth.sample.plan import Plan, Shard
+from synth.storage.base import Storage
 
 TRIES_AGAIN = 5  # of a task whose worker was lost, before the run gives up
 WAITING_A_CPU = 2  # tasks submitted ahead for each CPU: a plan may have a million
@@ -81,10 +81,9 @@ class RayEngine:
             else:
                 ray.init(address=self.address, **how)
         except (OSError, ValueError, RuntimeError) as error:
-            told = " ".join(str(error).split())[:200]
             what = "started here" if self.address is None else "joined"
             where = "--engine ray" if self.address is None else f"--address {self.address}"
-            raise UserError(f"{where}: no Ray cluster could be {what}: {told}") from None
+            raise UserError(f"{where}: no Ray cluster could be {what}: {in_one_line(error)}") from None
         signal.signal(signal.SIGTERM, ours)  # Ray puts its own in place
         try:
             yield ray
@@ -148,6 +147,5 @@ def _result(ray: Any, task: Any) -> tuple[int, int, set[int]]:
     except ray.exceptions.RayTaskError as error:
         raise (error.cause or error) from None  # what the job raised
     except ray.exceptions.RayError as error:
-        told = " ".join(str(error).split())[:160]
-        raise StoppedError(f"a worker was lost {TRIES_AGAIN + 1} times ({told})") from None
+        raise StoppedError(f"a worker was lost {TRIES_AGAIN + 1} times ({in_one_line(error)})") from None
     return result

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 
-from synth.headers import Header
-from synth.pixels import Bytes, Floats, luma
-from synth.scene import DepthKind, ImageName, Task
+from synth.images.headers import Header
+from synth.images.pixels import Bytes, Floats, luma
+from synth.scene.scene import DepthKind, ImageName, Task
 
 GREY_TOLERANCE = 3  # levels between channels that JPEG puts into a grey picture
 LOOKED_AT = 64  # pixels a side of a first look for colour

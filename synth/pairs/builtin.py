@@ -11,12 +11,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from synth import codecs
-from synth.depth import proxy
-from synth.headers import Header
+from synth.images import codecs
+from synth.images.headers import Header
+from synth.images.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
-from synth.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
-from synth.scene import Task
+from synth.scene.depth import proxy
+from synth.scene.scene import Task
 
 LICENCE = "as listed in scikit-image's data README (CC0 or public domain)"
 TRAIN = ("astronaut", "camera", "chelsea", "motorcycle_left", "rocket")

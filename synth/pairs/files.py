@@ -9,15 +9,15 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 import pyarrow as pa
 
-from synth import codecs
-from synth.depth import distance_share
 from synth.errors import UnreadableError
-from synth.headers import Header, read_header
+from synth.images import codecs
+from synth.images.headers import Header, read_header
+from synth.images.pixels import Floats, channels
+from synth.pairs.align import align
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pairs.remote import Remote
-from synth.pixels import Floats, channels
-from synth.scene import DepthKind
-from synth.targets.align import align
+from synth.scene.depth import distance_share
+from synth.scene.scene import DepthKind
 
 File: TypeAlias = Path | Remote
 

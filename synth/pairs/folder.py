@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from synth import codecs
-from synth.bucket import Bucket
 from synth.errors import UserError
+from synth.images import codecs
 from synth.pairs.files import File, FilePair
 from synth.pairs.remote import Remote
-from synth.scene import DepthKind, Task
+from synth.scene.scene import DepthKind, Task
+from synth.storage.bucket import Bucket
 
 ROLES = ("a", "b", "gt", "depth")
 OUTSIDE = "a link in it leads out of the source's folder"

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from synth.bucket import is_known
 from synth.errors import UserError, hint
 from synth.pairs.files import File, FilePair
 from synth.pairs.folder import NO_PAIRS, list_folder
 from synth.pairs.remote import Remote
 from synth.pairs.split import Split, side_of
-from synth.scene import DepthKind, Task
-from synth.storage import local_path, open_storage
+from synth.scene.scene import DepthKind, Task
+from synth.storage.base import local_path, open_storage
+from synth.storage.bucket import is_known
 
 COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
 TASKS: tuple[Task, ...] = ("vif", "mef", "mff")

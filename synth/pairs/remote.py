@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from synth.bucket import Bucket
 from synth.errors import StoppedError, UnreadableError, UserError
-from synth.headers import MOST_BYTES
+from synth.images.headers import MOST_BYTES
+from synth.storage.bucket import Bucket
 
 CACHE_GB = 10.0  # unless MMAIF_CACHE_GB says otherwise
 LOOKED_AFTER = 16  # the cache is trimmed each time that this part of it has been written anew

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from synth.pixels import Bytes, Floats, luma
+from synth.images.pixels import Bytes, Floats, luma
 
 SIGMA = 2.0  # pixels over which energy is gathered, so that one window chooses as one
 DETAIL = 0.7  # pixels of smoothing before energy is taken: noise is finer than what it hides

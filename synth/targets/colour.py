@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from synth.pixels import Bytes, Floats, luma, round_to_bytes
+from synth.images.pixels import Bytes, Floats, luma, round_to_bytes
 
 TINY = 1e-6
 DARK = 0.1  # luma below which colour is mostly noise, and is not made stronger by the full ratio

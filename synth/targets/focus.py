@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from synth.pixels import Floats
+from synth.images.pixels import Floats
 from synth.targets.activity import SIGMA, blur, energy
 
 FLAT = 1e-6  # energy, luma in [0, 1], that decides nothing

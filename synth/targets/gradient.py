@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from synth.pixels import Bytes, Floats, in_colour, luma
-from synth.scene import Task
-from synth.targets import exposure
+from synth.images import exposure_fusion as exposure
+from synth.images.pixels import Bytes, Floats, in_colour, luma
+from synth.scene.scene import Task
 from synth.targets.activity import SIGMA, blur, signal, unit_luma
 from synth.targets.colour import recolour
 from synth.targets.focus import focus

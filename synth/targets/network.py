@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.errors import UserError
-from synth.network import hash_of, open_network, run_network
-from synth.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
-from synth.scene import Task
-from synth.targets import exposure
+from synth.images import exposure_fusion as exposure
+from synth.images.onnx import hash_of, open_network, run_network
+from synth.images.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
+from synth.scene.scene import Task
 from synth.targets.activity import unit_luma
 from synth.targets.colour import recolour
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import dctn, idctn
 
-from synth.pixels import Floats
+from synth.images.pixels import Floats
 
 
 def solve(dx: Floats, dy: Floats, intensity: Floats, weight: float) -> Floats:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import UserError
+from synth.images.exposure_fusion import mertens
+from synth.images.pixels import Bytes
 from synth.pairs.base import CleanPair
-from synth.pixels import Bytes
-from synth.scene import Task
+from synth.scene.scene import Task
 from synth.targets import gradient, network
-from synth.targets.exposure import mertens
 
 
 def kind_for(kinds: Sequence[str], has_gt: bool) -> str | None:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from synth.pixels import Floats
+from synth.images.pixels import Floats
 
 AROUND = 0.2  # σ of the surroundings, as a share of √(width × height)
 STEPS = 3  # samples for each σ: the surroundings are found on a small picture

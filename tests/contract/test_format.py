@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from synth import codecs
-from synth.pixels import in_colour
-from synth.plan import make_plan
-from synth.recipe import Recipe
-from synth.sample import render
+from synth.images import codecs
+from synth.images.pixels import in_colour
+from synth.recipe.schema import Recipe
+from synth.sample.plan import make_plan
+from synth.sample.render import render
 from tests.conftest import ROOT
 from tests.synth.helpers import generate
 from trainer.data.shards import open_shards

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from synth.shards import MEMBERS, read_facts, read_rows, sidecar
-from synth.storage import Folder
+from synth.dataset.shards import MEMBERS, read_facts, read_rows, sidecar
+from synth.storage.base import Folder
 
 
 class Forger:

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from synth import codecs
-from synth.apply import draw_all, views_of
-from synth.dataset import Summary, survey
+from synth.dataset.description import Summary, survey
+from synth.dataset.generate import FailureLimit
+from synth.dataset.generate import generate as make
+from synth.dataset.shards import read_rows
 from synth.engines.local import LocalEngine
-from synth.generate import FailureLimit
-from synth.generate import generate as make
-from synth.pixels import Bytes, to_bytes, to_linear
-from synth.plan import Plan, make_plan
-from synth.recipe import Recipe
-from synth.scene import ImageName, Modality, Scene, View
-from synth.shards import read_rows
-from synth.storage import Folder, open_storage
+from synth.images import codecs
+from synth.images.pixels import Bytes, to_bytes, to_linear
+from synth.recipe.schema import Recipe
+from synth.sample.degrade import draw_all, views_of
+from synth.sample.plan import Plan, make_plan
+from synth.scene.scene import ImageName, Modality, Scene, View
+from synth.storage.base import Folder, open_storage
 
 DATA = {
     "name": "t",

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from synth.audit.verify import Verdict, find_faults
-from synth.plan import Plan, make_plan
-from synth.recipe import Recipe
-from synth.storage import Folder
+from synth.recipe.schema import Recipe
+from synth.sample.plan import Plan, make_plan
+from synth.storage.base import Folder
 
 DATA: dict[str, Any] = {
     "name": "t",

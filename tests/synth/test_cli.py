@@ -46,9 +46,9 @@ def test_generate_then_preview(tmp_path):
     assert "shards/t: 4 samples in 2 shards (2 made now)" in run.stdout
     run = synth("preview", "shards/t", "-o", "out/sheet.png", "--count", 3, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    from synth.codecs import size_of
+    from synth.images.headers import read_header
 
-    height, width = size_of(tmp_path / "out/sheet.png") or (0, 0)
+    height, width = read_header(tmp_path / "out/sheet.png").size
     assert height > 2 * 48
     assert width > 2 * 3 * 48
 

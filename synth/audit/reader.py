@@ -1,0 +1,200 @@
+"""What a stored instruction says, read back from its phrases, against what its record says was drawn and asked.
+
+A sentence is matched with the patterns of all sentences that its phrase ids can make for this record: another word, a
+place where the effect is not, a strength that it has not, or a clause too many and the pattern does not fit.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from string import Formatter
+from typing import Any
+
+from synth.degradations.base import REGISTRY
+from synth.instructions.grammar import _PHRASES, PHRASED, clauses, split_of
+from synth.instructions.intent import STRONG, WEAK
+from synth.scene.scene import IMAGES, MODALITIES
+
+KINDS = ("full", "partial", "keep", "general", "clean")
+WHOLE = {"general": "general", "keep": "all_kept", "clean": "clean"}  # kinds whose sentence is one phrase: its root
+STYLES = {"request": "order", "expert": "order", "complaint": "complaint", "terse": "keywords"}
+WRAPS = {"order": "wrap", "complaint": "complain", "keywords": "keywords"}
+OWN = re.compile(r"file\.[1-9]\d*")
+FREE = "imgaug"  # its augmenters may be spoken of by the name of any effect, which the record does not hold
+
+Entries = dict[str, list[dict[str, Any]]]
+
+
+def faults_of(record: Mapping[str, Any]) -> list[str]:
+    """What disagrees between a record's kind, marks, phrases and sentence; nothing where it is sound.
+
+    Raises KeyError, TypeError or ValueError where the record is not made as shards/FORMAT.md has it.
+    """
+    named = _by_name(record["degradations"])
+    kind, absent = record["kind"], list(record["absent"])
+    found = _marks(kind, named)
+    if absent and (kind not in ("full", "partial") or not set(absent) <= PHRASED - set(named) or len(absent) > 1):
+        found.append(f"absent {absent[0]} does not go with a {kind} instruction and what was drawn")
+    return found or _sentence(record, named, absent)
+
+
+def _by_name(entries: Sequence[dict[str, Any]]) -> Entries:
+    """The entries of a record by the name that instructions have for their effect."""
+    named: Entries = {}
+    for entry in entries:
+        effect = REGISTRY.get(entry["effect"])
+        named.setdefault(entry["effect"] if effect is None else effect.said_as, []).append(entry)
+    return named
+
+
+def _marks(kind: str, named: Entries) -> list[str]:
+    """What is wrong with what is to be removed and kept, for an instruction of this kind."""
+    if kind not in KINDS:
+        return [f"kind {kind!r} is none of {', '.join(KINDS)}"]
+    if (kind == "clean") != (not named):
+        return [f"kind {kind}, and {len(named)} effects in the record"]
+    asked = {name: {entry["asked"] for entry in entries} for name, entries in named.items()}
+    for name, marks in asked.items():
+        if len(marks) > 1 or not marks <= {"remove", "keep"}:
+            return [f"{name} is asked to {' and '.join(sorted(map(str, marks)))}"]
+    kept = [name for name, marks in asked.items() if marks == {"keep"}]
+    wanted = {"full": 0, "general": 0, "clean": 0, "keep": len(named)}.get(kind)
+    if wanted is not None and len(kept) != wanted:
+        return [f"kind {kind}, and {len(kept)} of {len(named)} effects are marked keep"]
+    if kind == "partial":
+        if not 0 < len(kept) < len(named):
+            return [f"kind partial, and {len(kept)} of {len(named)} effects are marked keep"]
+        for name in kept:
+            if any(not _keepable(entry, named[name]) for entry in named[name]):
+                return [f"kind partial, and {name} is kept, which no instruction wants while others go"]
+    return []
+
+
+def _keepable(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> bool:
+    effect = REGISTRY.get(entry["effect"])
+    if effect is None or effect.kept == "always":
+        return effect is not None
+    return effect.kept == "shared" and {other["image"] for other in entries} == set(IMAGES)
+
+
+def _sentence(record: Mapping[str, Any], named: Entries, absent: Sequence[str]) -> list[str]:
+    kind, text, ids = record["kind"], record["instruction"], list(record["phrases"])
+    if len(ids) == 1 and OWN.fullmatch(ids[0]):
+        return []  # the user's own sentence: no pattern of ours says what it means
+    unknown = [name for name in ids if _phrase(name) is None]
+    if not ids or unknown:
+        return [f"phrase {unknown[0]!r} is not in phrases.yaml" if unknown else "no phrases"]
+    split = record["phrase_split"]
+    strange = [name for name in ids if not _in_split(name, split)]
+    if strange:
+        return [f"phrase {strange[0]} is of {split_of(strange[0])}, the record says {split}"]
+    if kind in WHOLE:
+        if len(ids) != 1 or not ids[0].startswith(f"{WHOLE[kind]}."):
+            return [f"kind {kind}, and its phrases are {', '.join(ids)}"]
+        pattern: str | None = re.escape(str(_phrase(ids[0])))
+    else:
+        spoken = [name.split(".")[0] for name in ids if name.split(".")[0] in PHRASED]
+        removed = [name for name, entries in named.items() if entries[0]["asked"] == "remove"]
+        if FREE in removed:
+            spoken = [name for name in spoken if name in (*removed, *absent)]
+            removed = [name for name in removed if name != FREE]
+        if sorted(spoken) != sorted([*removed, *absent]):
+            return [f"it names {_list(spoken)}; to be removed are {_list([*removed, *absent])}"]
+        pattern = _pattern(ids, named, record["task"])
+    if pattern is None:
+        return [f"no {kind} sentence is made of the phrases {', '.join(ids)}"]
+    return [] if _fits(pattern, text) else [f"the phrases {', '.join(ids)} do not make {text!r}"]
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """Whether a sentence is one of a pattern's, with or without a capital and a full stop."""
+    if re.fullmatch(pattern, text):
+        return True
+    bare = text if text.endswith("?") else text.removesuffix(".")
+    return any(re.fullmatch(pattern, first + bare[1:]) for first in {bare[:1], bare[:1].lower()})
+
+
+def _phrase(name: str) -> str | None:
+    """The text of a phrase by its id."""
+    node: Any = _PHRASES["effects"] if name.split(".")[0] in PHRASED else _PHRASES
+    for step in name.split("."):
+        node = node.get(step) if isinstance(node, dict) else None
+    return node if isinstance(node, str) else None
+
+
+def _in_split(name: str, split: str) -> bool:
+    """Whether a phrase may stand in a sentence of a split: only clauses, and sentences that are one, have any."""
+    root = name.rpartition(".")[0]
+    first = root.split(".")[0]
+    if first not in PHRASED and root not in (*WHOLE.values(), "keep"):
+        return True
+    texts = _PHRASES["effects"][first][root.split(".")[1]] if first in PHRASED else _PHRASES[root]
+    return split == "all" or name in clauses(root, {key: texts[key] for key in texts}, split)  # type: ignore[arg-type]
+
+
+def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
+    """The regular expression of the sentences that some phrases make for a record; None where they make none."""
+    spoken = [name for name in ids if name.split(".")[0] in PHRASED]
+    rest = ids[len(spoken) :]
+    styles = {STYLES.get(name.split(".")[1], "") for name in spoken}
+    if list(ids[: len(spoken)]) != spoken or len(styles) != 1:
+        return None
+    style = styles.pop()
+    parts = [_clause(name, named, task) for name in spoken]
+    if len(parts) > 1 and style != "keywords":
+        root = f"join.{len(parts)}" if style == "order" else "join.statements"
+        if not rest or rest[0].rpartition(".")[0] != root:
+            return None
+        work = _filled(str(_phrase(rest[0])), {str(n): part for n, part in enumerate(parts)})
+        rest = rest[1:]
+    else:
+        work = ", ".join(parts)
+    roots = [name.rpartition(".")[0] for name in rest]
+    kept = [name for name, entries in named.items() if entries[0]["asked"] == "keep"]
+    nouns = [noun for name in kept if name in PHRASED for noun in _PHRASES["effects"][name]["nouns"]]
+    stays = [_filled(str(_phrase(name)), {"n": _one_of(nouns)}) for name in rest if name.startswith("keep.")]
+    if stays and not nouns:
+        return None
+    match roots:
+        case [wrap] if wrap == WRAPS[style]:
+            return _filled(str(_phrase(rest[0])), {"work": work})
+        case ["keep"] if style == "keywords":
+            return f"{work}, {stays[0]}"
+        case ["complain", "keep"] if style == "complaint":
+            return f"{_filled(str(_phrase(rest[0])), {'work': work})}, but {stays[0]}"
+        case ["but", "keep"] if style == "order":
+            return _filled(str(_phrase(rest[0])), {"work": work, "keep": stays[0]})
+    return None
+
+
+def _clause(phrase: str, named: Entries, task: str) -> str:
+    """A clause, with the words for strength and place that go with what was drawn."""
+    name = phrase.split(".")[0]
+    words, entries = _PHRASES["effects"][name], named.get(name) or named.get(FREE, [])
+    strengths = [entry["severity"] for entry in entries]
+    said: list[str] = []
+    if strengths and None not in strengths:
+        said = words["weak"] if max(strengths) < WEAK else words["strong"] if min(strengths) > STRONG else []
+    images = {entry["image"] for entry in entries}
+    keys: list[str] = ["both"] if len(images) == 2 else []
+    if len(images) == 1:
+        only = images.pop()
+        keys = [MODALITIES[task][only], ("first", "second")[IMAGES.index(only)]]  # type: ignore[index]
+    places = [place for key in keys for place in _PHRASES["where"][key]]
+    strength = f"(?:{_one_of(said)} )?" if said else ""
+    return _filled(str(_phrase(phrase)), {"s": strength, "w": f"(?: {_one_of(places)})?" if places else ""})
+
+
+def _filled(template: str, patterns: Mapping[str, str]) -> str:
+    """A phrase as a pattern: what is in braces by name, the rest as it stands. Raises KeyError."""
+    return "".join(
+        re.escape(literal) + (patterns[field] if field is not None else "")
+        for literal, field, _, _ in Formatter().parse(template)
+    )
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, words))})"

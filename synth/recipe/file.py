@@ -1,0 +1,162 @@
+"""The file of a recipe: found by path or name, read by YAML's safe loader, and its mistakes in one line.
+
+A recipe from a stranger is data. It runs no code, and its size is bounded, with all its aliases written out. It reads
+the folders and the files that it names, which are those of whoever runs it, and nothing beside them; it writes nowhere.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from synth.errors import UserError, hint, in_one_line, listed
+from synth.recipe.schema import (
+    Crop,
+    Degradations,
+    DepthNetwork,
+    Instructions,
+    Recipe,
+    Some,
+    Source,
+    TargetNetwork,
+    TaskRecipe,
+)
+
+MOST_BYTES = 1 << 16  # of the file
+MOST_VALUES = 20_000  # of the document, its aliases written out
+MOST_DEPTH = 24  # of values in one another; recipes need eight
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe by its path, or by its name among the recipes that ship with the tool. Raises UserError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = _shipped()
+    file = f"{path.name.removesuffix('.yaml')}.yaml"
+    if path.parent == Path() and (shipped / file).is_file():
+        return shipped / file
+    names = sorted(p.stem for p in shipped.glob("*.yaml"))
+    raise UserError(f"{name}: no such recipe{hint(path.stem, names)}; a path, or one of {listed(names)}")
+
+
+def _shipped() -> Path:
+    """`recipes/`: inside the package where it was installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a key that stands twice in one mapping, and documents that grow."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _check_size(node)
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [key for key, times in Counter(keys).items() if times > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Raises ValueError where a document has too many values, each alias counted as what it stands for, or is too deep.
+
+    Counted from the inside out, each node once: an alias of an alias of … would take for ever to write out.
+    """
+    counts: dict[int, int] = {}
+    above: set[int] = set()
+
+    def count(node: yaml.Node, depth: int) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if id(node) in above:
+            raise ValueError("an alias stands inside of what it names")
+        if depth > MOST_DEPTH:
+            raise ValueError(f"values stand in one another more than {MOST_DEPTH} deep")
+        if id(node) not in counts:
+            above.add(id(node))
+            pairs = isinstance(node, yaml.MappingNode)
+            children = [child for pair in node.value for child in pair] if pairs else node.value
+            counts[id(node)] = 1 + sum(count(child, depth + 1) for child in children)
+            above.remove(id(node))
+            if counts[id(node)] > MOST_VALUES:
+                raise ValueError(f"more than {MOST_VALUES} values, its aliases written out")
+        return counts[id(node)]
+
+    count(root, 1)
+
+
+def _read(path: Path) -> str:
+    """The text of a recipe. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    if len(data) > MOST_BYTES:
+        raise UserError(f"{path}: over {MOST_BYTES >> 10} KB; a recipe is a page or two")
+    return text
+
+
+def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in a YAML file, with top-level keys replaced by `overrides`. Relative folders are the caller's.
+
+    Raises UserError with the file, the key, the value and the rule.
+    """
+    text = _read(path)
+    try:
+        data = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not YAML: {in_one_line(error, 300)}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys to values")
+    try:
+        return Recipe.model_validate({**data, **(overrides or {})})
+    except ValidationError as error:
+        raise UserError(f"{path}: {_mistake(error.errors()[0], single_task='task' in data)}") from None
+
+
+def _mistake(error: ErrorDetails, single_task: bool) -> str:
+    """`degradations.always[0]: haze.betta: unknown key; did you mean 'severity'?`"""
+    steps = [step for step in error["loc"] if step != "[key]"]
+    if single_task and steps[:1] == ["tasks"]:
+        steps = steps[2:] or ["task"]
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(steps[:-1]) if not single_task or len(steps) > 1 else [*Recipe.model_fields, *_TOP]
+        return f"{where}: unknown key{hint(str(steps[-1]), known)}"
+    if error["type"] == "missing":
+        return f"{where}: missing; every recipe needs it"
+    message = error["msg"].removeprefix("Value error, ")
+    joint = "." if where.endswith("]") and message.split(":")[0].count(" ") == 0 and ":" in message else ": "
+    shown = "" if error["type"] == "value_error" else f" (it is {error['input']!r})"
+    return f"{where}{joint}{message}{shown}" if where else f"{message}{shown}"
+
+
+_TOP = ("task", "sources", "target", "degradations")
+_MODELS: dict[str, type[BaseModel]] = {
+    "sources": Source,
+    "crop": Crop,
+    "depth_network": DepthNetwork,
+    "target_network": TargetNetwork,
+    "some": Some,
+    "degradations": Degradations,
+    "instructions": Instructions,
+}
+
+
+def _keys_at(steps: list[int | str]) -> list[str]:
+    names = [step for step in steps if isinstance(step, str)]
+    if not names:
+        return list(Recipe.model_fields)
+    return list(_MODELS.get(names[-1], TaskRecipe).model_fields)

@@ -1,0 +1,323 @@
+"""The schema of a recipe. A recipe is data: unknown keys are refused (its file is read by recipe_file.py)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    model_validator,
+)
+
+from synth.degradations.engine import EffectSpec
+from synth.degradations.settings import as_written, parse_effect
+from synth.errors import hint, listed
+from synth.images.onnx import hash_of
+from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind
+from synth.instructions.intent import partial_chance
+from synth.instructions.sentences import load_sentences
+from synth.pairs.builtin import BUILTINS
+from synth.pairs.split import Split
+from synth.scene.scene import Task
+
+MOST_SAMPLES = 10**9  # keys have nine digits
+MOST = 1e6  # of any weight or share: they are compared, so none needs to be larger
+TargetKind = Literal["given", "exposure", "gradient", "network"]
+SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
+    "vif": {"given", "gradient", "network"},
+    "mef": {"given", "gradient", "exposure", "network"},
+    "mff": {"given", "gradient", "network"},
+}
+
+
+Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _place(value: Any) -> Any:
+    """A URL as it stands, and anything else as a path."""
+    return value if isinstance(value, str) and "://" in value else Path(value) if isinstance(value, str) else value
+
+
+Place = Annotated[Path | str, BeforeValidator(_place)]
+
+
+class Source(_Part):
+    """Where clean pairs come from: a folder, a table, or photographs that ship inside scikit-image."""
+
+    folder: Place | None = None
+    """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
+    Relative to the working directory; a link that leads out of it is not followed."""
+    manifest: str | None = None
+    """A parquet or CSV file, or its URL, with a row a pair: a, b and, where there are any, gt, depth, task, dataset,
+    scene, licence, split, width, height (synth/pairs/manifest.py); `synth manifest` writes one."""
+    builtin: str | None = None
+    """The name of a built-in source: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
+    split: Split
+    """Which scenes: those of train or of test, which share none, or all. Default: all of a folder or a table, and of a
+    built-in source the photographs for train."""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """Of a folder or a table without splits: the share of scenes that are for test. A scene's side follows from its
+    name alone."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
+    depth_kind: Literal["distance", "inverse"] = "distance"
+    """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
+    align: bool = False
+    """Of brackets: b is moved onto a by whole pixels, as a hand moves a camera between two shots."""
+    licence: str = "unknown"
+    """Of the pictures, for the record."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _which_scenes(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "split" in data:
+            return data
+        return {**data, "split": "all" if data.get("builtin") is None else "train"}
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Source":
+        if (self.folder, self.manifest, self.builtin).count(None) != 2:
+            raise ValueError("a source is one of folder, manifest, builtin: name just one of them")
+        if self.builtin is not None and self.builtin not in BUILTINS:
+            raise ValueError(f"no built-in source {self.builtin!r}{hint(self.builtin, BUILTINS)}")
+        if any(not 0 < weight <= MOST for weight in self.weights.values()):
+            raise ValueError(f"weights must be above 0 and {MOST:g} at most; leave a dataset out by its folder")
+        return self
+
+
+class Crop(_Part):
+    """A window of random position and scale, its aspect kept."""
+
+    size: int = Field(default=256, ge=16, le=8192)
+    """Pixels of each side of what is stored."""
+    scale: tuple[float, float] = (0.5, 1.0)
+    """Stored pixels per source pixel; the window is size / scale, at most the short side."""
+    flip: bool = True
+    """Mirror half of the samples left to right."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Crop":
+        low, high = self.scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"scale: [{low}, {high}] must be [low, high] with 0 < low <= high <= 1")
+        return self
+
+
+class Some(_Part):
+    """A few of many: as many effects as `count` draws, out of `of`, none twice."""
+
+    count: dict[int, float]
+    """How often how many."""
+    of: Effects = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Some":
+        if not self.count or min(self.count) < 0 or any(not 0 <= share <= MOST for share in self.count.values()):
+            raise ValueError(f"count: numbers of effects from 0, each with its share, {MOST:g} at most")
+        if sum(self.count.values()) <= 0:
+            raise ValueError("count: at least one share must be above 0")
+        if max(self.count) > len(self.of):
+            raise ValueError(f"count: {max(self.count)} effects asked for, of {len(self.of)} that are listed")
+        return self
+
+
+class Degradations(_Part):
+    """Which effects fall on a pair. Without `always` and `some` every sample is clean."""
+
+    always: Effects = ()
+    some: Some | None = None
+    order: Literal["stage", "shuffled"] = "stage"
+    """`stage`: the order of physics; `shuffled`: any, drawn for each sample."""
+    second_pass: float = Field(default=0.0, ge=0, le=1)
+    """The share of samples that go twice through all effects but the scene's, with other draws (as Real-ESRGAN)."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Degradations":
+        names = [spec.label for spec in (*self.always, *(self.some.of if self.some else ()))]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} is listed twice; an effect falls on a sample once")
+        return self
+
+    @property
+    def specs(self) -> tuple[EffectSpec, ...]:
+        """Every effect that may fall."""
+        return (*self.always, *(self.some.of if self.some else ()))
+
+    @property
+    def choices(self) -> tuple[tuple[EffectSpec, ...], tuple[EffectSpec, ...], dict[int, float]]:
+        """What always falls, what may besides, and how often how many of it."""
+        return (self.always, self.some.of, self.some.count) if self.some else (self.always, (), {0: 1.0})
+
+
+class Instructions(_Part):
+    """What the sentences are like."""
+
+    kinds: dict[Kind, float] = {"full": 0.8, "general": 0.1, "clean": 0.1}
+    """Shares: `full` names all that is to be removed, `partial` some of it and the target keeps the rest, `general`
+    asks to clean without naming, `keep` to fuse alone, and the target keeps all, `clean`: nothing is degraded."""
+    phrases: Literal["train", "test", "all"] = "train"
+    """Which phrases: a fifth of them is held out of `train` and makes up `test`."""
+    per_pair: int = Field(default=1, ge=1, le=64)
+    """Instructions for each degraded pair; the first of several is `full`, the quotas hold for the others."""
+    file: Path | None = None
+    """The user's own sentences, as JSON lines (synth/instructions/own.py)."""
+    file_share: float = Field(default=0.5, ge=0, le=1)
+    """Where the file has a sentence that fits, how often it is taken instead of one of the grammar's."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Instructions":
+        if any(share < 0 for share in self.kinds.values()) or abs(sum(self.kinds.values()) - 1) > 1e-6:
+            raise ValueError(f"kinds: shares from 0 that sum to 1, not to {sum(self.kinds.values()):g}")
+        if self.per_pair > 1 and self.kinds.get("clean", 0) > 0:
+            raise ValueError("kinds.clean must be 0 where per_pair is over 1: a group shows one degraded pair")
+        return self
+
+
+Targets = Annotated[
+    tuple[TargetKind, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Field(min_length=1)
+]
+
+
+class TaskRecipe(_Part):
+    """What one task of a dataset is made of."""
+
+    weight: float = Field(default=1.0, gt=0, le=MOST)
+    """How often this task is drawn, where there are several."""
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    target: Targets = ("gradient",)
+    """The kinds of ground truth in order of preference; the first that a pair has is made."""
+    degradations: Degradations = Degradations()
+
+
+class DepthNetwork(_Part):
+    """A depth network of the user's own, for pairs without a depth map."""
+
+    onnx: Path
+    """The file; its hash takes its place in the dataset's record."""
+    kind: Literal["distance", "inverse"] = "inverse"
+    """What its values stand for; most networks give the inverse of the distance."""
+
+
+class TargetNetwork(_Part):
+    """A fusion network of the user's own, for `target: network`."""
+
+    onnx: Path
+    """The file, of two inputs; its hash takes its place in the dataset's record."""
+
+
+class Recipe(_Part):
+    """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
+    samples: int = Field(ge=1, le=MOST_SAMPLES, strict=True)
+    samples_per_shard: int = Field(default=256, ge=1, le=100_000, strict=True)
+    tasks: dict[Task, TaskRecipe] = Field(min_length=1)
+    depth_network: DepthNetwork | None = None
+    target_network: TargetNetwork | None = None
+    crop: Crop = Field(default_factory=Crop)
+    instructions: Instructions = Instructions()
+    store: tuple[Literal["clean"], ...] = ()
+    """`clean` keeps the clean pair beside the degraded one, for evaluation."""
+    encoding: Literal["png", "jpeg95"] = "png"
+    """Of the inputs: lossless, or JPEG of quality 95 without chroma subsampling: faster, a third of the size, 41 dB.
+    Where JPEG is the last effect on an image, its own bytes are stored in either case. Targets and clean pairs: PNG."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_task(cls, data: Any) -> Any:
+        """`task: mef` with its keys at the top is short for `tasks: {mef: …}`."""
+        if not isinstance(data, dict) or "task" not in data:
+            return data
+        if "tasks" in data:
+            raise ValueError("give task, or tasks, not both")
+        if not isinstance(data["task"], str):
+            raise ValueError(f"task: {data['task']!r} must be vif, mef or mff")
+        inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
+        rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
+        return {**rest, "tasks": {data["task"]: inner}}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        clean_only = self.instructions.kinds.get("clean", 0) == 1
+        for task, part in self.tasks.items():
+            for kind in part.target:
+                if kind not in SUPPORTED_TARGETS[task]:
+                    raise ValueError(f"target {kind} is not for {task}; it takes {listed(SUPPORTED_TARGETS[task])}")
+            if "network" in part.target and self.target_network is None:
+                raise ValueError("target network: which file? `target_network: {onnx: FILE}` names it")
+            for source in part.sources:
+                if source.align and task != "mef":
+                    raise ValueError(f"align is for the two shots of a bracket (mef), not for {task}")
+                if source.builtin and BUILTINS[source.builtin].task != task:
+                    raise ValueError(
+                        f"builtin {source.builtin} makes {BUILTINS[source.builtin].task} pairs, not {task}"
+                    )
+            some = part.degradations.some
+            if not clean_only and not part.degradations.always and (some is None or some.count.get(0, 0) > 0):
+                raise ValueError(
+                    f"degradations of {task} may leave a sample with none, and nothing for its instruction to name; "
+                    "give `always` an effect or `some.count` no 0; undamaged samples come from instructions.kinds.clean"
+                )
+            most = len(part.degradations.always) + (max(some.count) if some else 0)
+            names_all = self.instructions.kinds.get("full", 0) > 0 or self.instructions.per_pair > 1
+            names_some = names_all or self.instructions.kinds.get("partial", 0) > 0
+            if most > MOST_NAMED and names_some:
+                raise ValueError(
+                    f"degradations of {task}: up to {most} effects on a sample, and a sentence names {MOST_NAMED}; "
+                    "ask for fewer, or for kinds {general: 1}"
+                )
+            if not clean_only:
+                partial_chance(*part.degradations.choices, self.instructions.kinds)
+            mute = [s.label for s in part.degradations.specs if s.degradation.said_as not in PHRASED]
+            if mute and names_some:
+                raise ValueError(f"no phrase names {mute[0]}; add some to phrases.yaml or ask for kinds {{general: 1}}")
+        if self.samples_per_shard % self.instructions.per_pair:
+            raise ValueError(
+                f"samples_per_shard {self.samples_per_shard} must be a multiple of per_pair "
+                f"{self.instructions.per_pair}: a group stands in one shard"
+            )
+        return self
+
+    def hash(self) -> str:
+        """sha256 of all that decides pixels and sentences: not the number of samples, not a path."""
+        return hash_resolved(self.resolved())
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe with all defaults, as plain data for JSON, the folders of its sources left out."""
+        data = self.model_dump(mode="json")
+        if self.depth_network is not None:
+            data["depth_network"]["onnx"] = hash_of(self.depth_network.onnx)
+        if self.target_network is not None:
+            data["target_network"]["onnx"] = hash_of(self.target_network.onnx)
+        if self.instructions.file is not None:
+            data["instructions"]["file"] = load_sentences(self.instructions.file).sha256
+        for task, part in self.tasks.items():
+            data["tasks"][task]["sources"] = [
+                {
+                    key: value
+                    for key, value in source.model_dump(mode="json").items()
+                    if key not in ("folder", "manifest")
+                }
+                | {"kind": "folder" if source.folder else "manifest" if source.manifest else "builtin"}
+                for source in part.sources
+            ]
+        return data
+
+
+def hash_resolved(recipe: Mapping[str, Any]) -> str:
+    """The hash of a recipe from its plain data, as `dataset.json` holds it too."""
+    data = {key: value for key, value in recipe.items() if key != "samples"}
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

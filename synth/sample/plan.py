@@ -1,0 +1,237 @@
+"""Which pairs a recipe has to draw from, and which samples stand in which shard: all that is known before rendering."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from numpy.random import Generator
+
+from synth.errors import UserError
+from synth.images.crop import too_small
+from synth.images.headers import Header
+from synth.instructions.intent import partial_chance
+from synth.pairs.base import PairRef
+from synth.pairs.builtin import list_builtin
+from synth.pairs.files import FilePair, FilePairs
+from synth.pairs.folder import list_folder
+from synth.pairs.manifest import list_manifest
+from synth.pairs.split import side_of
+from synth.recipe.schema import Recipe, Source, TaskRecipe
+from synth.scene.scene import Task
+from synth.storage.base import local_path
+from synth.storage.bucket import Bucket
+from synth.targets.target import kind_for
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that is not used, and why."""
+
+    scene: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The pairs of one dataset of one task, and how often they are drawn."""
+
+    task: Task
+    dataset: str
+    weight: float
+    pairs: Sequence[PairRef]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The samples `start` to `stop` (without it) in one tar."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def stem(self) -> str:
+        return f"{self.number:06d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe and the pairs it draws from."""
+
+    recipe: Recipe
+    pools: tuple[Pool, ...]
+    left_out: tuple[LeftOut, ...]
+    profiles: int = 0  # pairs with a colour profile other than sRGB, which is ignored
+
+    @cached_property
+    def shards(self) -> tuple[Shard, ...]:
+        step, total = self.recipe.samples_per_shard, self.recipe.samples
+        return tuple(Shard(k, k * step, min((k + 1) * step, total)) for k in range(math.ceil(total / step)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the names and datasets of all pairs, in order: another set of sources has another one."""
+        lines = [
+            f"{pool.task} {pool.dataset} {pool.weight!r} {pair.scene} {pair.has_gt}"
+            for pool in self.pools
+            for pair in pool.pairs
+        ]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def partial_chance(self, task: Task) -> float:
+        """How likely a sample of a task that allows it is `partial`, so that the recipe's quota holds."""
+        return self._partial_chances[task]
+
+    @cached_property
+    def _partial_chances(self) -> dict[Task, float]:
+        kinds = self.recipe.instructions.kinds
+        return {
+            task: partial_chance(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else 0.0
+            for task, part in self.recipe.tasks.items()
+        }
+
+    def draw_task(self, rng: Generator) -> Task:
+        """A task by the recipe's weights."""
+        tasks = sorted(self.recipe.tasks)
+        return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
+
+    def draw_pair(self, task: Task, rng: Generator) -> tuple[int, PairRef]:
+        """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan."""
+        pools = [number for number, pool in enumerate(self.pools) if pool.task == task]
+        chosen = pools[_choose([self.pools[number].weight for number in pools], rng)]
+        pairs = self.pools[chosen].pairs
+        place = int(rng.integers(len(pairs)))
+        return sum(len(pool.pairs) for pool in self.pools[:chosen]) + place, pairs[place]
+
+
+def _choose(weights: list[float], rng: Generator) -> int:
+    probabilities = [weight / math.fsum(weights) for weight in weights]
+    return int(rng.choice(len(weights), p=probabilities))
+
+
+def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
+    """List the pairs of a recipe and sort out those that cannot be used.
+
+    data: a folder or a URL whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources, or a manifest. A pair
+    whose two sizes differ, or whose short side is under the crop by more than 1.15, is left out; one that cannot be
+    read stays, and its samples say so. Raises UserError where a source is missing or empty, or where no pair of a task
+    is left.
+    """
+    if data is not None:
+        recipe = _with_data(recipe, data)
+    pools: list[Pool] = []
+    left_out: list[LeftOut] = []
+    profiles = 0
+    for task, part in sorted(recipe.tasks.items()):
+        found, out, coloured = _usable(task, part, recipe.crop.size)
+        left_out += out
+        profiles += coloured
+        if not found:
+            reasons = Counter(item.reason for item in out).most_common(1)
+            splits = sorted({source.split for source in part.sources} - {"all"})
+            none = f"; none stands in the split {splits[0]}" if splits else ""
+            why = f"; of {len(out)} left out, the first: {out[0].scene}: {reasons[0][0]}" if out else none
+            raise UserError(f"{recipe.name}: no usable pair for {task}{why}")
+        weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
+        unknown = sorted(set(weights) - {pair.dataset for pair in found})
+        if unknown and data is None:
+            known = ", ".join(sorted({pair.dataset for pair in found}))
+            raise UserError(f"{recipe.name}: sources.weights.{unknown[0]}: no such dataset; there are: {known}")
+        for dataset, pairs in sorted(_by_dataset(found).items()):
+            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), _held(pairs)))
+    return Plan(recipe, tuple(pools), tuple(left_out), profiles)
+
+
+def _by_dataset(pairs: Sequence[PairRef]) -> dict[str, list[PairRef]]:
+    datasets: dict[str, list[PairRef]] = {}
+    for pair in pairs:
+        datasets.setdefault(pair.dataset, []).append(pair)
+    return datasets
+
+
+def _held(pairs: Sequence[PairRef]) -> Sequence[PairRef]:
+    """As a plan, which goes to every worker, holds them."""
+    files = [pair for pair in pairs if isinstance(pair, FilePair)]
+    return FilePairs(files) if len(files) == len(pairs) else tuple(pairs)
+
+
+def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
+    """The recipe with one source for each task, which keeps the weights of those that it replaces."""
+    tasks = {}
+    for task, part in recipe.tasks.items():
+        place = _place_of(task, root)
+        weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
+        first = next((source for source in part.sources if source.builtin is None), Source(**place))
+        source = first.model_copy(update={"folder": None, "manifest": None, "weights": weights} | place)
+        tasks[task] = part.model_copy(update={"sources": (source,)})
+    return recipe.model_copy(update={"tasks": tasks})
+
+
+def _place_of(task: Task, root: Path | str) -> dict[str, Any]:
+    """Where below `root` the pairs of a task stand, as a source has it."""
+    text = str(root)
+    if text.endswith((".parquet", ".csv")):
+        return {"manifest": text}
+    if (path := local_path(text)) is None:
+        inner = f"{text.rstrip('/')}/{task}"
+        try:
+            return {"folder": inner if Bucket(inner).exists() else text}
+        except OSError as error:
+            raise UserError(f"--data {text}: cannot be listed: {error}") from None
+    if not path.is_dir():
+        raise UserError(f"--data {path}: no such folder")
+    return {"folder": path / task if (path / task).is_dir() else path}
+
+
+def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
+    """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
+    found: dict[str, PairRef] = {}
+    left_out: list[LeftOut] = []
+    profiles = 0
+    for item in _listed(task, part):
+        if isinstance(item, LeftOut):
+            left_out.append(item)
+            continue
+        headers = item.headers()
+        if (reason := _why_not(item, *headers, part, crop)) is not None:
+            left_out.append(LeftOut(item.scene, reason))
+        elif item.scene in found:
+            left_out.append(LeftOut(item.scene, "a scene of this name stands in another source"))
+        else:
+            found[item.scene] = item
+            profiles += any(header is not None and header.profile for header in headers)
+    return [found[scene] for scene in sorted(found)], left_out, profiles
+
+
+def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
+    for source in part.sources:
+        if source.builtin is not None:
+            yield from list_builtin(source.builtin, source.split)
+        elif source.manifest is not None:
+            given = source.depth_kind, source.split, source.held_out, source.align
+            for item in list_manifest(source.manifest, task, source.licence, *given):
+                yield LeftOut(*item) if isinstance(item, tuple) else item
+        elif source.folder is not None:
+            for item in list_folder(source.folder, task, source.licence, source.depth_kind, source.align):
+                name = item[0] if isinstance(item, tuple) else item.scene
+                if source.split in ("all", side_of(name, source.held_out)):
+                    yield LeftOut(*item) if isinstance(item, tuple) else item
+
+
+def _why_not(
+    pair: PairRef, header_a: Header | None, header_b: Header | None, part: TaskRecipe, crop: int
+) -> str | None:
+    """Why a pair cannot be used; None where it can, or where only reading it will tell."""
+    if kind_for(part.target, pair.has_gt) is None:
+        return "no gt, and the recipe's target is given"
+    if header_a is None or header_b is None:
+        return None
+    size_a, size_b = header_a.size, header_b.size
+    if size_a != size_b:
+        return f"a is {size_a[1]}×{size_a[0]}, b is {size_b[1]}×{size_b[0]}"
+    return too_small(size_a, crop)

@@ -1,0 +1,183 @@
+"""What both images of a pair share, drawn once a sample, and how each image sees it."""
+
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.random import Generator
+
+from synth.images.pixels import Bytes, Floats, to_linear
+from synth.streams import field_seed, stream
+
+Task: TypeAlias = Literal["vif", "mef", "mff"]
+ImageName: TypeAlias = Literal["a", "b"]
+Modality: TypeAlias = Literal["visible", "infrared", "under", "over", "near", "far"]
+DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
+GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
+
+IMAGES: tuple[ImageName, ImageName] = ("a", "b")
+MODALITIES: dict[Task, dict[ImageName, Modality]] = {
+    "vif": {"a": "visible", "b": "infrared"},
+    "mef": {"a": "under", "b": "over"},
+    "mff": {"a": "near", "b": "far"},
+}
+
+DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
+AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
+AIRLIGHT_COLOUR = 0.3  # how far haze takes the warmth of what is bright: most of it is the colour of things
+TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
+WIND_SPREAD_M_S = 2.0
+FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35°)
+EXPOSURE_S = (1 / 500, 1 / 30)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The scene in front of both cameras. Radiance 1 is the white of the brighter image of the pair.
+
+    depth_map: (H, W) float32, metres along the line of sight, the same for both images; or what makes it, asked for
+        only where an effect looks at the depth.
+    depth_kind: what the depth was made from: a map beside the pair (`distance`, `inverse`), a user's `network`, or the
+        `proxy`.
+    depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
+    airlight: radiance of the light scattered into the path, per channel (red, green, blue).
+    wind: metres a second, to the right and away from the camera.
+    focal_px: focal length in pixels of the crop: a thing of s metres at d metres covers focal_px · s / d pixels.
+    exposure_s: how long the shutter is open, in seconds.
+    simultaneous: both images are one shot (vif), so that rain and snow stand in the same places in both.
+    gain: relative exposure of each image in linear light, 1 for the brighter one.
+    night: how far the scene is lit by lamps in it, in [0, 1].
+    """
+
+    depth_map: Floats | Callable[[], Floats]
+    depth_kind: DepthKind
+    depth_range_m: float
+    airlight: tuple[float, float, float]
+    wind: tuple[float, float]
+    focal_px: float
+    exposure_s: float
+    simultaneous: bool
+    gain: dict[ImageName, float]
+    gain_kind: GainKind
+    night: float = 0.0
+    _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
+        """A field that both images of one shot share, made for the first of them; it is not to be written to."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    @cached_property
+    def depth(self) -> Floats:
+        """Metres along the line of sight, (H, W)."""
+        return self.depth_map() if callable(self.depth_map) else self.depth_map
+
+    @cached_property
+    def far_m(self) -> float:
+        """The 90th percentile of the crop's distances in metres, from every so many rows and columns: what the
+        severity of haze, and the veils of rain and snow, count for."""
+        step = max(1, min(self.depth.shape) // 64)
+        return float(np.percentile(self.depth[::step, ::step], 90))
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How one image sees the scene.
+
+    size: (height, width) in pixels. colour: three channels, else one.
+    clean: this image's clean crop, (H, W) or (H, W, 3).
+    """
+
+    scene: Scene
+    name: ImageName
+    modality: Modality
+    size: tuple[int, int]
+    colour: bool
+    clean: Bytes
+
+    @cached_property
+    def ambient(self) -> float:
+        """The mean of the clean crop in linear light; infrared fades toward it."""
+        return float(to_linear(self.clean).mean())
+
+    @property
+    def gain(self) -> float:
+        return self.scene.gain[self.name]
+
+    def field_seed(self, rng: Generator) -> int:
+        """The seed of what falls through the scene: one for both images of one shot, else each image's own."""
+        shared, own = field_seed(rng), field_seed(rng)
+        return shared if self.scene.simultaneous or self.name == "a" else own
+
+
+@dataclass(frozen=True)
+class Light:
+    """What is known of a whole picture's light before anything is drawn.
+
+    p95: 95th percentile of the scene's radiance (luma) as the brighter image records it, so 1 at most: fog as bright as
+        a sky far beyond its white would leave that image white all over, and a camera that meters the fog would not.
+    p50: the median, likewise. warmth: of what is bright but not clipped, the root of its red over
+        its blue. night: how far the scene is lit by lamps in it, in [0, 1]: fog is then as dark as the
+        scene's middle, and what glows are the lamps.
+    """
+
+    p95: float
+    p50: float
+    warmth: float
+    night: float
+    gain: dict[ImageName, float]
+    gain_kind: GainKind
+
+
+def draw_scene(
+    task: Task, seed: int, group: int, width: int, depth: Callable[[], Floats], depth_kind: DepthKind, light: Light
+) -> Scene:
+    """Draw the scene of a sample.
+
+    width: of the crop in pixels. depth: makes its (H, W) distances, a share of the farthest in (0, 1].
+    """
+    rng = stream(seed, group, "scene.depth")
+    depth_range = _log_uniform(rng, DEPTH_RANGE_M)
+    rng = stream(seed, group, "scene.airlight")
+    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - light.night) * light.p50**light.night
+    tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
+    warmth = light.warmth**AIRLIGHT_COLOUR
+    wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
+    camera = stream(seed, group, "scene.camera")
+    return Scene(
+        depth_map=lambda: depth() * np.float32(depth_range),
+        depth_kind=depth_kind,
+        depth_range_m=depth_range,
+        airlight=(level * warmth * (1 + tint), level, level / warmth * (1 - tint)),
+        wind=(float(wind[0]), float(wind[1])),
+        focal_px=_log_uniform(camera, FOCAL_SHARE) * width,
+        exposure_s=_log_uniform(camera, EXPOSURE_S),
+        simultaneous=task == "vif",
+        gain=light.gain,
+        gain_kind=light.gain_kind,
+        night=light.night,
+    )
+
+
+def scene_record(scene: Scene) -> dict[str, Any]:
+    """The scene in the record (shards/FORMAT.md)."""
+    return {
+        "depth": scene.depth_kind,
+        "depth_range_m": scene.depth_range_m,
+        "airlight": list(scene.airlight),
+        "wind": list(scene.wind),
+        "focal_px": scene.focal_px,
+        "exposure_s": scene.exposure_s,
+        "simultaneous": scene.simultaneous,
+        "night": scene.night,
+        "gain": dict(scene.gain),
+        "gain_kind": scene.gain_kind,
+    }
+
+
+def _log_uniform(rng: Generator, span: tuple[float, float]) -> float:
+    return math.exp(rng.uniform(math.log(span[0]), math.log(span[1])))

@@ -1,0 +1,277 @@
+"""`synth preview`: a sheet and a page of samples, from shards and from a recipe."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from synth.audit.page import page
+from synth.audit.preview import sheet
+from synth.audit.shown import Shown, from_recipe, from_shards
+from synth.cli import app
+from synth.dataset.shards import read_rows
+from synth.errors import UserError
+from synth.images import codecs
+from synth.recipe.schema import Recipe
+from synth.sample.plan import make_plan
+from synth.storage.base import Folder
+from tests.synth.forging import Forger
+from tests.synth.helpers import bracket_folder, generate
+
+DATA: dict[str, Any] = {
+    "name": "seen",
+    "seed": 2,
+    "samples": 23,
+    "samples_per_shard": 10,
+    "tasks": {
+        "vif": {"sources": [{"builtin": "synthetic_thermal"}], "degradations": {"always": ["haze", "noise"]}},
+        "mef": {"sources": [{"builtin": "bracketed"}], "degradations": {"always": ["rain", "jpeg"]}},
+    },
+    "crop": {"size": 48},
+    "instructions": {"kinds": {"full": 0.5, "partial": 0.3, "clean": 0.2}},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("seen") / "d"
+    generate(make_plan(Recipe.model_validate(DATA)), out)
+    return out
+
+
+def bytes_of(folder: Path) -> dict[int, tuple[dict, dict[str, bytes]]]:
+    """Every sample's record and pictures, by plain slices of the tars."""
+    found = {}
+    for side in sorted(path.name for path in folder.glob("*.parquet")):
+        tar = (folder / side.replace(".parquet", ".tar")).read_bytes()
+        for row in read_rows(Folder(folder), side):
+            names = [name for name in ("a", "b", "target") if row[f"{name}_offset"] is not None]
+            pictures = {name: tar[row[f"{name}_offset"] :][: row[f"{name}_size"]] for name in names}
+            found[row["index"]] = json.loads(row["record"]), pictures
+    return found
+
+
+def shown_bytes(samples: list[Shown]) -> dict[int, tuple[dict, dict[str, bytes]]]:
+    return {sample.record["index"]: (sample.record, sample.pictures) for sample in samples}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with their attributes, and the text outside of script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in ("script", "style"):
+            self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 11, 22, 23, 200])
+def test_samples_are_spread_over_the_dataset_and_shown_as_stored(made, count):
+    found = shown_bytes(from_shards(Folder(made), count))
+    assert len(found) == min(count, 23)
+    stored = bytes_of(made)
+    assert all(found[index] == stored[index] for index in found)
+    if count == 11:
+        assert [sum(index // 10 == shard for index in found) for shard in range(3)] == [5, 5, 1]
+
+
+def test_without_dataset_json_the_finished_shards_are_shown(made, tmp_path):
+    for name in ("000000.tar", "000000.parquet", "000001.tar", "000001.parquet", "000002.tar"):
+        shutil.copy(made / name, tmp_path / name)
+    assert {index // 10 for index in shown_bytes(from_shards(Folder(tmp_path), 10))} == {0, 1}
+
+
+def test_a_recipe_shows_what_its_shards_would_hold(made):
+    plan = make_plan(Recipe.model_validate(DATA))
+    assert shown_bytes(from_recipe(plan, 23)) == bytes_of(made)
+    assert len(from_recipe(plan, 7)) == 7
+
+
+def test_pairs_that_cannot_be_read_are_left_out(tmp_path):
+    bracket_folder(tmp_path / "pairs", 2)
+    (tmp_path / "pairs/shots-1/a.png").write_bytes(b"")
+    part = {"sources": [{"folder": str(tmp_path / "pairs")}], "degradations": {"always": ["haze"]}}
+    data = {**DATA, "tasks": {"mef": part}, "instructions": {"kinds": {"full": 1}}}
+    plan = make_plan(Recipe.model_validate(data))
+    assert 0 < len(from_recipe(plan, 23)) < 23
+    generate(plan, tmp_path / "d")
+    assert {s.record["source"]["scene"] for s in from_shards(Folder(tmp_path / "d"), 23)} == {"shots-0"}
+    shutil.rmtree(tmp_path / "pairs/shots-0")
+    plan = make_plan(Recipe.model_validate(data))
+    with pytest.raises(UserError, match=r"none of 23 samples can be made: a\.png: the file is empty"):
+        from_recipe(plan, 23)
+
+
+def test_the_sheet_holds_the_pictures(made):
+    samples = from_shards(Folder(made), 5)
+    image = sheet(samples)
+    target = codecs.decode(samples[0].pictures["target"]).repeat(5, 0).repeat(5, 1)
+    found = np.lib.stride_tricks.sliding_window_view(image[:, 2 * 246 : 2 * 246 + 240], (240, 240, 3))[::1, 0, 0]
+    assert any(np.array_equal(window, target) for window in found)
+
+
+def test_the_page_holds_pictures_words_and_parameters(made):
+    samples = from_shards(Folder(made), 12)
+    seen = Page(page("seen", "12 samples", samples))
+    articles = seen.all("article")
+    assert len(articles) == 12
+    sources = [str(image["src"]) for image in seen.all("img") if image.get("src")]
+    data = [base64.b64decode(source.partition("base64,")[2]) for source in sources]
+    assert data == [sample.pictures[name] for sample in samples for name in ("a", "b", "target")]
+    assert {source.partition(";")[0] for source in sources} == {"data:image/png", "data:image/jpeg"}
+    text = "".join(seen.text)
+    for sample, article in zip(samples, articles, strict=True):
+        record = sample.record
+        assert record["instruction"] in text
+        effects = {entry["effect"] for entry in record["degradations"]} or {"none"}
+        assert set(json.loads(str(article["data-effect"]))) == effects
+        assert json.loads(str(article["data-task"])) == [record["task"]]
+        for entry in record["degradations"]:
+            for name, value in entry["params"].items():
+                assert name in text
+                assert not isinstance(value, float) or f"{value:.4g}" in text
+    words = {(b["data-group"], b["data-word"]) for b in seen.all("button") if "data-group" in b}
+    assert {("task", "vif"), ("task", "mef"), ("kind", "full"), ("effect", "rain"), ("effect", "haze")} <= words
+
+
+def test_the_page_needs_nothing_but_itself(made):
+    text = page("seen", "", from_shards(Folder(made), 3))
+    seen = Page(text)
+    assert not re.search(r"https?://", text)
+    assert not seen.all("link")
+    for tag, attributes in seen.tags:
+        assert not any(name.startswith("on") for name in attributes), tag
+        source = attributes.get("src")
+        assert source is None or source.startswith("data:image/")
+    (policy,) = (m["content"] for m in seen.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    assert str(policy).startswith("default-src 'none'")
+    assert "unsafe" not in str(policy)
+    for language in ("prefers-color-scheme: dark", "color-scheme: light dark"):
+        assert language in text
+
+
+EVIL = "</h2><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+def with_evil(sample: Shown) -> Shown:
+    """A sample in which every word comes from somebody who means ill."""
+    record = json.loads(json.dumps(sample.record))
+    record.update(instruction=EVIL, kind=EVIL, task=EVIL, phrases=[EVIL], key=EVIL)
+    record["source"] = dict.fromkeys(record["source"], EVIL)
+    record["images"]["a"]["modality"] = record["images"]["b"]["modality"] = EVIL
+    entry = {"effect": EVIL, "image": EVIL, "stage": EVIL, "severity": None, "asked": EVIL}
+    record["degradations"] = [{**entry, "params": {EVIL: EVIL, "list": [EVIL], "map": {EVIL: EVIL}}}]
+    return Shown(record, sample.pictures)
+
+
+def test_words_of_a_stranger_are_words(made):
+    evil = with_evil(from_shards(Folder(made), 1)[0])
+    seen = Page(page(EVIL, EVIL, [evil]))
+    assert len(seen.all("script")) == 1
+    assert len(seen.all("h2")) == 1
+    assert all("onerror" not in attributes for attributes in seen.all("img"))
+    assert "".join(seen.text).count("document.title") > 15
+
+
+@pytest.mark.parametrize(
+    "data", [b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", b"", b"GIF89a", b"<html>"]
+)
+def test_what_is_neither_png_nor_jpeg_is_refused(made, data):
+    sample = from_shards(Folder(made), 1)[0]
+    broken = Shown(sample.record, {**sample.pictures, "a": data})
+    with pytest.raises(UserError, match="a is neither PNG nor JPEG; run synth verify"):
+        page("x", "", [broken])
+    with pytest.raises(UserError, match="damaged"):
+        sheet([broken])
+
+
+@pytest.mark.parametrize("record", [{}, {"degradations": 3}, {"degradations": [{}]}])
+def test_a_record_that_is_none_is_refused(made, record):
+    sample = from_shards(Folder(made), 1)[0]
+    with pytest.raises(UserError, match="run synth verify"):
+        page("x", "", [Shown({**sample.record, **record} if record else {}, sample.pictures)])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("a_size", 10**15), ("a_size", -1), ("a_offset", 10**9), ("target_offset", None)]
+)
+def test_a_damaged_row_is_refused(made, tmp_path, column, value):
+    out = Path(shutil.copytree(made, tmp_path / "d"))
+    forger = Forger(out)
+    for row in forger.rows:
+        row[column] = value
+    from synth.dataset.shards import sidecar
+
+    (out / "000000.parquet").write_bytes(sidecar(forger.rows, forger.metadata))
+    with pytest.raises(UserError, match=r"000000\.tar: sample 00000000\d is damaged"):
+        from_shards(Folder(out), 5)
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(app, ["preview", *map(str, words)])
+
+
+def test_the_command_writes_sheets_and_pages(made, tmp_path):
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(DATA))
+    for words in ([made], ["--recipe", tmp_path / "t.yaml"]):
+        for name in ("x.png", "x.html"):
+            done = run(*words, "--out", tmp_path / "o" / name, "--count", 4)
+            assert done.exit_code == 0, done.output
+            assert done.output.startswith("4 samples of ")
+            assert (tmp_path / "o" / name).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "x.png"], "name one of them"),
+        (["d", "--recipe", "mef_haze"], "name one of them"),
+        (["d", "--data", "p"], "--data goes with --recipe"),
+        (["d", "--out", "x.jpg"], "a sheet is a .png file, a page an .html file"),
+        (["d", "--out", "x.png"], "no finished shard with a sample"),
+    ],
+)
+def test_mistakes_take_one_line(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = run(*words).exception
+    assert isinstance(error, UserError)
+    assert message in str(error)
+
+
+@pytest.mark.slow
+def test_a_browser_runs_the_page_and_nothing_else(made, tmp_path):
+    """The page's own script counts; a stranger's never runs. Where there is no Chromium, this is not tested."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no Chromium")
+    samples = from_shards(Folder(made), 2)
+    path = tmp_path / "x.html"
+    path.write_text(page("honest", "", [samples[0], with_evil(samples[1])]), encoding="utf-8")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120)
+    assert "2 of 2 shown" in done.stdout
+    assert "<title>honest</title>" in done.stdout

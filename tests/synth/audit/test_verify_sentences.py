@@ -1,0 +1,84 @@
+"""`synth verify`: sentences agree with their records, and those of other records do not."""
+
+from typing import Any
+
+import pytest
+
+from synth.audit.reader import faults_of
+from synth.instructions.grammar import compose
+from synth.sample.plan import make_plan
+from tests.synth.helpers import drawn_for
+
+
+def test_three_thousand_sentences_are_found_to_agree_and_none_with_another_record():
+    """What grammar composes for a draft is read back as its own; the sentence of the draft before seldom is."""
+    from synth.instructions.intent import mentions
+    from synth.recipe.file import find_recipe, load_recipe
+    from synth.sample.draft import draft
+    from synth.streams import stream
+
+    chosen = make_plan(load_recipe(find_recipe("all_in_one")))
+    before: dict[str, Any] | None = None
+    foreign = caught = 0
+    for index in range(3_000):
+        drawn = draft(chosen, index)
+        applied = drawn_for(drawn, chosen.recipe.seed)
+        remove, kept = mentions(drawn.content, applied, drawn.task)
+        words = stream(chosen.recipe.seed, index, "instruction.words")
+        sentence = compose(drawn.content.kind, remove, kept, "train", words)
+        entries = [item.to_record() for item in applied]
+        for item, entry in zip(applied, entries, strict=True):
+            entry["asked"] = "keep" if item.degradation.said_as in drawn.content.kept else "remove"
+        record = {
+            "task": drawn.task,
+            "kind": drawn.content.kind,
+            "degradations": entries,
+            "absent": [drawn.content.absent] if drawn.content.absent else [],
+            "instruction": sentence.text,
+            "phrases": list(sentence.phrases),
+            "phrase_split": "train",
+        }
+        assert faults_of(record) == [], record
+        if before is not None and drawn.content.kind in ("full", "partial"):
+            swapped = {**record, "instruction": before["instruction"]}
+            foreign += swapped["instruction"] != record["instruction"]
+            caught += bool(faults_of(swapped))
+        before = record
+    assert caught == foreign > 1500
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"instruction": "remove the dense haze"}, "do not make"),
+        ({"instruction": "remove the haze in the infrared image"}, "do not make"),
+        ({"instruction": "remove the fog"}, "do not make"),
+        ({"instruction": "Remove the thin haze in both images."}, None),
+        ({"phrases": ["rain.request.01", "wrap.01"]}, "it names rain; to be removed are haze"),
+        ({"phrases": ["haze.request.01", "wrap.01", "wrap.01"]}, "no full sentence is made of the phrases"),
+        ({"phrases": ["wrap.01", "haze.request.01"]}, "no full sentence is made of the phrases"),
+        ({"phrases": ["haze.request.01", "keep.01"]}, "no full sentence"),
+        ({"phrases": ["haze.request.05", "wrap.01"]}, "is of test, the record says train"),
+        ({"phrases": ["file.3"], "instruction": "entferne den Nebel"}, None),
+        ({"phrases": ["file.x"]}, "is not in phrases.yaml"),
+        ({"phrases": []}, "no phrases"),
+        ({"kind": "general"}, "kind general, and its phrases are"),
+        ({"kind": "clean"}, "kind clean, and 1 effects in the record"),
+        ({"kind": "half"}, "kind 'half' is none of"),
+        ({"degradations": []}, "kind full, and 0 effects"),
+    ],
+)
+def test_a_sentence_against_its_record(changes, words):
+    entry = {"effect": "haze", "stage": "scene", "severity": 0.2, "asked": "remove", "params": {}}
+    record = {
+        "task": "vif",
+        "kind": "full",
+        "degradations": [{**entry, "image": "a"}, {**entry, "image": "b"}],
+        "absent": [],
+        "instruction": "remove the thin haze",
+        "phrases": ["haze.request.01", "wrap.01"],
+        "phrase_split": "train",
+    }
+    assert faults_of(record) == []
+    found = faults_of({**record, **changes})
+    assert (found == []) if words is None else any(words in fault for fault in found), found
