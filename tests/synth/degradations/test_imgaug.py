@@ -125,7 +125,7 @@ def test_a_recipe_names_augmenters_and_the_record_says_what_they_were_given():
 
 
 def test_as_names_an_augmenter_for_the_instructions():
-    from tests.synth.test_instructions import read
+    from tests.synth.instructions.test_instructions import read
 
     plan = make_plan(recipe(RAIN, full=1))
     assert all(read(render(plan, index).record["instruction"]) == {"haze", "rain"} for index in range(6))

@@ -74,6 +74,6 @@ def digest() -> str:
 
 
 def test_another_process_makes_the_same_bytes():
-    code = "from tests.synth.test_properties import digest; print(digest())"
+    code = "from tests.synth.degradations.test_properties import digest; print(digest())"
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert there.stdout.strip() == digest()

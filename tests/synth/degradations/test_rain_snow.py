@@ -204,7 +204,7 @@ def test_more_falls_at_the_same_places(effect):
 def test_same_field_in_another_process(effect):
     code = (
         "import hashlib, numpy as np\n"
-        "from tests.synth.test_rain_snow import *\n"
+        "from tests.synth.degradations.test_rain_snow import *\n"
         f"field = fallen(effects()[{effect.name!r}], wall(), seen_by(wall(), before()))\n"
         "print(hashlib.sha256(field.tobytes()).hexdigest())"
     )

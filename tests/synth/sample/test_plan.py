@@ -95,7 +95,7 @@ def test_a_bracket_that_is_off_by_pixels_is_aligned_where_the_recipe_says_so(tmp
 
 
 def test_a_fusion_network_of_the_users_makes_the_target(tmp_path):
-    from tests.synth.test_target_network import write
+    from tests.synth.targets.test_network import write
 
     image = photograph(80, 90)
     write_pair(tmp_path / "x-1", image, 255 - image)
