@@ -18,7 +18,8 @@ from synth.degradations.imgaug_shim import load_imgaug
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.pairs.base import CleanPair
-from synth.pairs.folder import list_folder
+from synth.pairs.folder import FolderSource
+from synth.pairs.source import LeftOut
 from synth.sample.degrade import Backdrop, fall
 from synth.scene.scene import Task, draw_scene
 
@@ -98,7 +99,7 @@ def real_sheet(root: Path, out: Path, effect: str) -> None:
     """One effect on twenty real pairs: a clean, a at three severities, b clean, b at the last of them."""
     strips = []
     for task, count in REAL_PAIRS.items():
-        refs = [item for item in list_folder(root / task, task, "research", "distance") if not isinstance(item, tuple)]
+        refs = [item for item in FolderSource(folder=root / task).pairs(task) if not isinstance(item, LeftOut)]
         for number in np.linspace(0, len(refs) - 1, count).round().astype(int):
             pair = refs[number].load()
             strips.append(_pair_strip(task, pair, effect, int(number)))

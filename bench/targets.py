@@ -23,7 +23,8 @@ from synth.engines.memory import keep_memory
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.pairs.base import CleanPair
-from synth.pairs.folder import list_folder
+from synth.pairs.folder import FolderSource
+from synth.pairs.source import LeftOut
 from synth.scene.scene import Task
 from synth.targets.target import make_target
 from trainer.evaluation import metrics
@@ -55,8 +56,8 @@ def _reference(method: str, task: Task, pair: CleanPair) -> Bytes:
 
 def pairs(root: Path, task: Task) -> Iterator[tuple[str, CleanPair]]:
     """The pairs of a task by the names of their folders."""
-    for item in list_folder(root / task, task, "research", "distance"):
-        if not isinstance(item, tuple):
+    for item in FolderSource(folder=root / task).pairs(task):
+        if not isinstance(item, LeftOut):
             yield item.scene, item.load()
 
 

@@ -12,6 +12,7 @@ from synth.audit.chart import in_bytes
 from synth.dataset.description import read_dataset
 from synth.dataset.stats import Stats, gather, ranked
 from synth.errors import UserError
+from synth.pairs.source import with_placeholder
 from synth.storage.base import Storage
 
 CARD = "README.md"
@@ -32,7 +33,6 @@ KINDS = {
     "keep": "asks for fusion alone; the target keeps everything",
     "clean": "nothing is degraded",
 }
-FILES = {"folder": "pairs", "manifest": "pairs.parquet"}  # what stands for the path of a source, which is not known
 
 
 def write_card(storage: Storage) -> None:
@@ -227,10 +227,7 @@ def as_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved recipe as one that can be loaded again: defaults and all, a word for each path that is not known."""
     data = _without_none(dict(recipe))
     for part in data["tasks"].values():
-        for source in part["sources"]:
-            kind = source.pop("kind", "builtin")
-            if kind not in source:
-                source[kind] = FILES.get(kind, kind)
+        part["sources"] = [with_placeholder(source) for source in part["sources"]]
     return data
 
 

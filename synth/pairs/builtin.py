@@ -4,17 +4,21 @@ Each source is named for what it is. None of them replaces real pairs: the brack
 one shot, and the thermal channel is synthesised, for demonstration alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from pydantic import field_validator
 
+from synth.errors import hint
 from synth.images import codecs
 from synth.images.headers import Header
 from synth.images.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
+from synth.pairs.source import Source
+from synth.pairs.split import Split
 from synth.scene.depth import proxy
 from synth.scene.scene import Task
 
@@ -100,12 +104,33 @@ class BuiltinPair(PairRef):
         return without_idle_channels(self.task, pair)
 
 
-def list_builtin(source: str, split: str) -> list[BuiltinPair]:
-    """The pairs of a built-in source: of `train`, of `test` (photographs that train does not hold), or all."""
-    names = {"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[split]
-    return [
-        BuiltinPair(BUILTINS[source].task, source, f"{source}-{name}", LICENCE, source, name) for name in sorted(names)
-    ]
+class BuiltinSource(Source):
+    """Pairs made from the photographs inside scikit-image."""
+
+    kind = "builtin"
+    placeholder = None
+
+    builtin: str
+    """The name: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
+    split: Split = "train"
+    """Which photographs: those for train, for test, or all; train and test share none."""
+
+    @field_validator("builtin")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in BUILTINS:
+            raise ValueError(f"no built-in source {name!r}{hint(name, BUILTINS)}")
+        return name
+
+    def check(self, task: Task) -> None:
+        made = BUILTINS[self.builtin].task
+        if made != task:
+            raise ValueError(f"builtin {self.builtin} makes {made} pairs, not {task}")
+
+    def pairs(self, task: Task) -> Iterator[BuiltinPair]:
+        """By the names of their photographs."""
+        for name in sorted({"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[self.split]):
+            yield BuiltinPair(task, self.builtin, f"{self.builtin}-{name}", LICENCE, self.builtin, name)
 
 
 @lru_cache(maxsize=16)

@@ -32,10 +32,10 @@ class FilePair(PairRef):
 
     a: File
     b: File
-    gt: File | None
-    depth: File | None
-    depth_kind: DepthKind
-    align: bool
+    gt: File | None = None
+    depth: File | None = None
+    depth_kind: DepthKind = "distance"
+    align: bool = False
     size: tuple[int, int] | None = None
 
     @property
@@ -113,6 +113,15 @@ class FilePairs(Sequence[FilePair]):
         size = None if height is None else (height, width)
         files: dict[str, Any] = {role: _file(row.pop(role)) for role in ("a", "b", "gt", "depth")}
         return FilePair(**self._same, **row, **files, size=size)
+
+
+def as_columns(pairs: Sequence[PairRef]) -> Sequence[PairRef]:
+    """Pairs of one task and dataset as a plan, which goes to every worker, holds them: as columns where all are files.
+
+    A kind of pair that builds on FilePair is no FilePair here: columns would forget what it adds.
+    """
+    files = [pair for pair in pairs if type(pair) is FilePair]
+    return FilePairs(files) if len(files) == len(pairs) else tuple(pairs)
 
 
 def _name(file: File | None) -> bytes | None:

@@ -17,8 +17,9 @@ import pytest
 
 from synth.errors import StoppedError, UserError
 from synth.pairs.files import FilePair
-from synth.pairs.manifest import list_manifest, write_manifest
+from synth.pairs.manifest import ManifestSource, write_manifest
 from synth.pairs.remote import DiskCache, Remote
+from synth.pairs.source import LeftOut
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
@@ -31,8 +32,8 @@ def plan(source, **changes):
 
 def listed(where, task="mef", **how):
     """The pairs of a manifest, and what is none with its reason."""
-    items = list(list_manifest(str(where), task, "unknown", "distance", **how))
-    return [i for i in items if isinstance(i, FilePair)], dict(i for i in items if not isinstance(i, FilePair))
+    items = list(ManifestSource(manifest=str(where), **how).pairs(task))
+    return [i for i in items if isinstance(i, FilePair)], {i.scene: i.reason for i in items if isinstance(i, LeftOut)}
 
 
 def table(path, *rows):
