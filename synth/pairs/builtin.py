@@ -16,7 +16,7 @@ from synth.images.headers import Header
 from synth.images.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.scene.depth import proxy
-from synth.scene.scene import Task
+from synth.tasks import TASKS
 
 LICENCE = "as listed in scikit-image's data README (CC0 or public domain)"
 TRAIN = ("astronaut", "camera", "chelsea", "motorcycle_left", "rocket")
@@ -35,7 +35,7 @@ FOCAL_PX, BASELINE_M, DISPARITY_OFFSET_PX = 994.978, 0.193001, 31.086
 class Builtin:
     """A source by its name: for which task, and how its pair follows from a photograph."""
 
-    task: Task
+    task: str
     make: Callable[[Bytes, Floats], tuple[Bytes, Bytes, Bytes | None]]
 
 
@@ -96,8 +96,9 @@ class BuiltinPair(PairRef):
         depth = _motorcycle_depth() if self.photograph == "motorcycle_left" else None
         a, b, gt = BUILTINS[self.source].make(image, proxy(image) if depth is None else depth)
         file = FILES.get(self.photograph, f"{self.photograph}.png")
-        pair = CleanPair(a, b, gt, depth, "distance", (channels(image), channels(image)), (file,), (picture.sha256,))
-        return without_idle_channels(self.task, pair)
+        pictures = without_idle_channels({"a": a, "b": b}, TASKS[self.task].capture)
+        source_channels = dict.fromkeys(pictures, channels(image))
+        return CleanPair(pictures, gt, depth, "distance", source_channels, (file,), (picture.sha256,))
 
 
 def list_builtin(source: str, split: str) -> list[BuiltinPair]:

@@ -7,7 +7,7 @@ from synth.errors import UserError
 from synth.images import codecs
 from synth.pairs.files import File, FilePair
 from synth.pairs.remote import Remote
-from synth.scene.scene import DepthKind, Task
+from synth.scene.scene import DepthKind
 from synth.storage.bucket import Bucket
 
 ROLES = ("a", "b", "gt", "depth")
@@ -17,7 +17,7 @@ NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and
 
 
 def list_folder(
-    root: Path | str, task: Task, licence: str, depth_kind: DepthKind, moved: bool = False
+    root: Path | str, task: str, licence: str, depth_kind: DepthKind, moved: bool = False
 ) -> Iterator[FilePair | tuple[str, str]]:
     """The pairs below a folder by name; for a folder that is no pair, its name and why.
 

@@ -11,19 +11,19 @@ from synth.pairs.files import File, FilePair
 from synth.pairs.folder import NO_PAIRS, list_folder
 from synth.pairs.remote import Remote
 from synth.pairs.split import Split, side_of
-from synth.scene.scene import DepthKind, Task
+from synth.scene.scene import DepthKind
 from synth.storage.base import local_path, open_storage
 from synth.storage.bucket import is_known
+from synth.tasks import TASKS
 
 COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
-TASKS: tuple[Task, ...] = ("vif", "mef", "mff")
 UNSAFE = set("/\\\n\r\t\0")
 LOCAL_KINDS = ("file", "local", "asynclocal", "git")  # of URLs that a table of a stranger may not hold
 
 
 def list_manifest(
     where: str,
-    task: Task,
+    task: str,
     licence: str,
     depth_kind: DepthKind,
     split: Split = "all",

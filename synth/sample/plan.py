@@ -22,7 +22,6 @@ from synth.pairs.folder import list_folder
 from synth.pairs.manifest import list_manifest
 from synth.pairs.split import side_of
 from synth.recipe.schema import Recipe, Source, TaskRecipe
-from synth.scene.scene import Task
 from synth.storage.base import local_path
 from synth.storage.bucket import Bucket
 from synth.targets.target import kind_for
@@ -40,7 +39,7 @@ class LeftOut:
 class Pool:
     """The pairs of one dataset of one task, and how often they are drawn."""
 
-    task: Task
+    task: str
     dataset: str
     weight: float
     pairs: Sequence[PairRef]
@@ -83,24 +82,24 @@ class Plan:
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def partial_chance(self, task: Task) -> float:
+    def partial_chance(self, task: str) -> float:
         """How likely a sample of a task that allows it is `partial`, so that the recipe's quota holds."""
         return self._partial_chances[task]
 
     @cached_property
-    def _partial_chances(self) -> dict[Task, float]:
+    def _partial_chances(self) -> dict[str, float]:
         kinds = self.recipe.instructions.kinds
         return {
             task: partial_chance(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else 0.0
             for task, part in self.recipe.tasks.items()
         }
 
-    def draw_task(self, rng: Generator) -> Task:
+    def draw_task(self, rng: Generator) -> str:
         """A task by the recipe's weights."""
         tasks = sorted(self.recipe.tasks)
         return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
 
-    def draw_pair(self, task: Task, rng: Generator) -> tuple[int, PairRef]:
+    def draw_pair(self, task: str, rng: Generator) -> tuple[int, PairRef]:
         """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan."""
         pools = [number for number, pool in enumerate(self.pools) if pool.task == task]
         chosen = pools[_choose([self.pools[number].weight for number in pools], rng)]
@@ -172,7 +171,7 @@ def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
     return recipe.model_copy(update={"tasks": tasks})
 
 
-def _place_of(task: Task, root: Path | str) -> dict[str, Any]:
+def _place_of(task: str, root: Path | str) -> dict[str, Any]:
     """Where below `root` the pairs of a task stand, as a source has it."""
     text = str(root)
     if text.endswith((".parquet", ".csv")):
@@ -188,7 +187,7 @@ def _place_of(task: Task, root: Path | str) -> dict[str, Any]:
     return {"folder": path / task if (path / task).is_dir() else path}
 
 
-def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
+def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
     """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
@@ -208,7 +207,7 @@ def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], lis
     return [found[scene] for scene in sorted(found)], left_out, profiles
 
 
-def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
+def _listed(task: str, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
     for source in part.sources:
         if source.builtin is not None:
             yield from list_builtin(source.builtin, source.split)
