@@ -19,7 +19,7 @@ import numpy as np
 
 from synth.dataset.shards import Hashed, ShardWriter
 from synth.engines.memory import keep_memory
-from synth.instructions.intent import Content
+from synth.instructions.intent import Intent
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.draft import draft
 from synth.sample.plan import Plan, make_plan
@@ -42,7 +42,7 @@ def inputs(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
 
 
 def limit(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
-    drawn = replace(draft(plan, item["index"]), content=Content("clean"), effects=())
+    drawn = replace(draft(plan, item["index"]), intent=Intent("clean"), effects=())
     writer.add(drawn, finish(plan, make_inputs(plan, drawn), NO_TARGET, {}))
 
 

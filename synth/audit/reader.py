@@ -11,8 +11,9 @@ from typing import Any
 
 from synth.degradations.base import REGISTRY
 from synth.instructions.grammar import _PHRASES, PHRASED, clauses, split_of
-from synth.instructions.intent import STRONG, WEAK
-from synth.scene.scene import IMAGES, MODALITIES
+from synth.instructions.intent import STRONG, WEAK, places
+from synth.scene.capture import IMAGES
+from synth.tasks import TASKS
 
 KINDS = ("full", "partial", "keep", "general", "clean")
 WHOLE = {"general": "general", "keep": "all_kept", "clean": "clean"}  # kinds whose sentence is one phrase: its root
@@ -179,13 +180,9 @@ def _clause(phrase: str, named: Entries, task: str) -> str:
     if strengths and None not in strengths:
         said = words["weak"] if max(strengths) < WEAK else words["strong"] if min(strengths) > STRONG else []
     images = {entry["image"] for entry in entries}
-    keys: list[str] = ["both"] if len(images) == 2 else []
-    if len(images) == 1:
-        only = images.pop()
-        keys = [MODALITIES[task][only], ("first", "second")[IMAGES.index(only)]]  # type: ignore[index]
-    places = [place for key in keys for place in _PHRASES["where"][key]]
+    words = places(images, TASKS[task])[0] if images else ()
     strength = f"(?:{_one_of(said)} )?" if said else ""
-    return _filled(str(_phrase(phrase)), {"s": strength, "w": f"(?: {_one_of(places)})?" if places else ""})
+    return _filled(str(_phrase(phrase)), {"s": strength, "w": f"(?: {_one_of(words)})?" if words else ""})
 
 
 def _filled(template: str, patterns: Mapping[str, str]) -> str:

@@ -12,10 +12,11 @@ from synth.images import codecs
 from synth.sample.draft import Draft
 from synth.sample.record import key_of
 from synth.sample.render import Sample
-from synth.scene.scene import ImageName
+from synth.scene.capture import IMAGES, ImageName
 from synth.storage.base import Storage
 
-MEMBERS = ("a", "b", "clean_a", "clean_b", "json", "target")  # the order in the tar: by name, as webdataset writes
+MEMBERS = tuple(sorted((*IMAGES, *(f"clean_{name}" for name in IMAGES), "json", "target")))
+"""In the order in the tar: by name, as webdataset writes."""
 
 
 class Hashed:
@@ -52,14 +53,12 @@ class ShardWriter:
 
     def add(self, draft: Draft, sample: Sample) -> None:
         """Append the members of a sample, and its row."""
-        members = {
-            "a": _stored(sample, "a"),
-            "b": _stored(sample, "b"),
+        members: dict[str, bytes] = {name: _stored(sample, name) for name in sample.inputs}
+        members |= {
             "json": json.dumps(sample.record, ensure_ascii=False, separators=(",", ":")).encode(),
             "target": codecs.encode_png(sample.target),
         }
-        if sample.clean_a is not None and sample.clean_b is not None:
-            members |= {"clean_a": codecs.encode_png(sample.clean_a), "clean_b": codecs.encode_png(sample.clean_b)}
+        members |= {f"clean_{name}": codecs.encode_png(image) for name, image in (sample.clean or {}).items()}
         record = sample.record
         row = _row(draft, "ok", None) | {
             "kind": record["kind"],

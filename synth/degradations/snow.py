@@ -111,7 +111,7 @@ class Snow(Degradation[SnowParams]):
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
             veil_gain=thickness / (extinction(HEAVIEST) * scene.far_m),
-            thickness_share=share if view.modality == "infrared" else 1.0,
+            thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(wind, FALL_M_S)),
             dash_px=scene.focal_px * speed * min(scene.exposure_s, LONGEST_EXPOSURE_S),
             flutter=(FLUTTER_M_S + GUSTS * math.hypot(*scene.wind)) / speed,
@@ -124,7 +124,7 @@ class Snow(Degradation[SnowParams]):
         falling = replace(params, thickness_share=1.0)
         particles = view.scene.once((falling, view.size), lambda: _flakes(falling, view))
         beta = params.veil_gain * extinction(params.rate)
-        if view.modality == "infrared":
+        if view.infrared:
             return behind_particles_in_infrared(image, params.thickness_share, beta, particles, view)
         return behind_particles(image, SHINE, beta, particles, view)
 

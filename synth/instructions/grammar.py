@@ -1,4 +1,4 @@
-"""Sentences from phrases. What a sentence names and keeps is decided before (content.py); here it is put in words."""
+"""Sentences from phrases. What a sentence names and keeps is decided before (intent.py); here it is put in words."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,12 +26,13 @@ class Mention:
     """An effect as a sentence may speak of it.
 
     effect: the name that phrases.yaml knows. strength: where its severity is one word for all images it is in.
-    where: the images it is in, as keys of `where` in phrases.yaml ("infrared", "second"; "both" where it is in both).
+    where: words for the images it is in, as "in the infrared image". everywhere: it is in all of them.
     """
 
     effect: str
     strength: Literal["weak", "strong"] | None = None
     where: tuple[str, ...] = ()
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Instruction:
 _PHRASES: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("phrases.yaml").read_text(encoding="utf-8"))
 PHRASED: frozenset[str] = frozenset(_PHRASES["effects"])
 """The effects that instructions can name."""
+PLACES: tuple[tuple[str, ...], ...] = tuple(tuple(_PHRASES["where"][place]) for place in ("first", "second"))
+"""Words for the first and the second image of any pair."""
+EVERYWHERE: tuple[str, ...] = tuple(_PHRASES["where"]["both"])
+"""Words for both."""
 MOST_NAMED = 3
 """How many effects one sentence can name."""
 
@@ -111,9 +116,8 @@ def _strength(mention: Mention, phrases: Mapping[str, Any], rng: Generator) -> s
 
 
 def _where(mention: Mention, rng: Generator) -> str:
-    said = rng.random() < (SAID_BOTH if "both" in mention.where else SAID_ONE)
-    words = [word for key in mention.where for word in _PHRASES["where"][key]]
-    word = words[int(rng.integers(len(words)))] if words else ""
+    said = rng.random() < (SAID_BOTH if mention.everywhere else SAID_ONE)
+    word = mention.where[int(rng.integers(len(mention.where)))] if mention.where else ""
     return f" {word}" if said and word else ""
 
 

@@ -20,7 +20,7 @@ from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pairs.source import Source
 from synth.pairs.split import Split
 from synth.scene.depth import proxy
-from synth.scene.scene import Task
+from synth.tasks import TASKS
 
 LICENCE = "as listed in scikit-image's data README (CC0 or public domain)"
 TRAIN = ("astronaut", "camera", "chelsea", "motorcycle_left", "rocket")
@@ -39,7 +39,7 @@ FOCAL_PX, BASELINE_M, DISPARITY_OFFSET_PX = 994.978, 0.193001, 31.086
 class Builtin:
     """A source by its name: for which task, and how its pair follows from a photograph."""
 
-    task: Task
+    task: str
     make: Callable[[Bytes, Floats], tuple[Bytes, Bytes, Bytes | None]]
 
 
@@ -100,8 +100,9 @@ class BuiltinPair(PairRef):
         depth = _motorcycle_depth() if self.photograph == "motorcycle_left" else None
         a, b, gt = BUILTINS[self.source].make(image, proxy(image) if depth is None else depth)
         file = FILES.get(self.photograph, f"{self.photograph}.png")
-        pair = CleanPair(a, b, gt, depth, "distance", (channels(image), channels(image)), (file,), (picture.sha256,))
-        return without_idle_channels(self.task, pair)
+        pictures = without_idle_channels({"a": a, "b": b}, TASKS[self.task].capture)
+        source_channels = dict.fromkeys(pictures, channels(image))
+        return CleanPair(pictures, gt, depth, "distance", source_channels, (file,), (picture.sha256,))
 
 
 class BuiltinSource(Source):
@@ -122,12 +123,12 @@ class BuiltinSource(Source):
             raise ValueError(f"no built-in source {name!r}{hint(name, BUILTINS)}")
         return name
 
-    def check(self, task: Task) -> None:
+    def check(self, task: str) -> None:
         made = BUILTINS[self.builtin].task
         if made != task:
             raise ValueError(f"builtin {self.builtin} makes {made} pairs, not {task}")
 
-    def pairs(self, task: Task) -> Iterator[BuiltinPair]:
+    def pairs(self, task: str) -> Iterator[BuiltinPair]:
         """By the names of their photographs."""
         for name in sorted({"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[self.split]):
             yield BuiltinPair(task, self.builtin, f"{self.builtin}-{name}", LICENCE, self.builtin, name)

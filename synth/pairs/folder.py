@@ -11,7 +11,6 @@ from synth.images import codecs
 from synth.pairs.files import File, FilePair
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
-from synth.scene.scene import Task
 from synth.storage.bucket import Bucket
 
 OUTSIDE = "a link in it leads out of the source's folder"
@@ -33,11 +32,11 @@ class FolderSource(FileSource):
     """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
     Relative to the working directory; a link that leads out of it is not followed."""
 
-    def pairs(self, task: Task) -> Iterator[FilePair | LeftOut]:
+    def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
         """By the names of their folders."""
         return (item for item in self._all(task) if self.takes(item.scene))
 
-    def _all(self, task: Task) -> Iterator[FilePair | LeftOut]:
+    def _all(self, task: str) -> Iterator[FilePair | LeftOut]:
         root = self.folder
         for folder, files in _folders_at(root) if isinstance(root, str) else _folders_in(root):
             if any(ord(letter) in SURROGATES for letter in folder):

@@ -7,12 +7,11 @@ from synth.errors import UserError
 from synth.pairs.folder import FolderSource
 from synth.pairs.manifest import ManifestSource
 from synth.pairs.source import FileSource, Source
-from synth.scene.scene import Task
 from synth.storage.base import local_path
 from synth.storage.bucket import Bucket
 
 
-def source_at(root: Path | str, task: Task, replaced: Sequence[Source]) -> FileSource:
+def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSource:
     """The source of a task at a place: a manifest, or a folder or URL with `<task>/<stem>/` or `<stem>/`.
 
     It keeps the weights of all sources that it replaces, and the settings of the first of them that is of files. Raises
@@ -26,7 +25,7 @@ def source_at(root: Path | str, task: Task, replaced: Sequence[Source]) -> FileS
     return FolderSource(folder=_folder_of(task, str(root)), **settings)
 
 
-def _folder_of(task: Task, root: str) -> Path | str:
+def _folder_of(task: str, root: str) -> Path | str:
     """Where below `root` the pairs of a task stand."""
     if (path := local_path(root)) is None:
         inner = f"{root.rstrip('/')}/{task}"

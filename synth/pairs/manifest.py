@@ -12,12 +12,11 @@ from synth.pairs.folder import NO_PAIRS, FolderSource
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
 from synth.pairs.split import side_of
-from synth.scene.scene import Task
 from synth.storage.base import local_path, open_storage
 from synth.storage.bucket import is_known
+from synth.tasks import TASKS
 
 COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
-TASKS: tuple[Task, ...] = ("vif", "mef", "mff")
 UNSAFE = set("/\\\n\r\t\0")
 LOCAL_KINDS = ("file", "local", "asynclocal", "git")  # of URLs that a table of a stranger may not hold
 
@@ -38,7 +37,7 @@ class ManifestSource(FileSource):
     manifest: str
     """A parquet or CSV file, or its URL."""
 
-    def pairs(self, task: Task) -> Iterator[FilePair | LeftOut]:
+    def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
         """In the order of their rows."""
         where, path = self.manifest, local_path(self.manifest)
         base = where.rpartition("/")[0] if path is None else path.parent
@@ -65,9 +64,7 @@ class ManifestSource(FileSource):
                 name = f"{scene}-p{several[scene]}" if several[scene] else scene  # further pairs of a scene
                 yield self._pair(row, base, task, dataset, name)
 
-    def _pair(
-        self, row: Mapping[str, str], base: Path | str, task: Task, dataset: str, name: str
-    ) -> FilePair | LeftOut:
+    def _pair(self, row: Mapping[str, str], base: Path | str, task: str, dataset: str, name: str) -> FilePair | LeftOut:
         if UNSAFE & set(f"{dataset}{name}"):
             return LeftOut(repr(name), "a dataset or scene with a slash or a line break in its name")
         try:

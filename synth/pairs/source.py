@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from synth.errors import hint, listed
 from synth.pairs.base import PairRef
 from synth.pairs.split import Split, side_of
-from synth.scene.scene import Task
+from synth.tasks import TASKS
 
 MOST = 1e6  # of any weight or share in a recipe: they are compared, so none needs to be larger
 
@@ -61,12 +61,12 @@ class Source(BaseModel, ABC):
             raise ValueError(f"weights must be above 0 and {MOST:g} at most; leave a dataset out by its folder")
         return self
 
-    def check(self, task: Task) -> None:
+    def check(self, task: str) -> None:
         """Raises ValueError where this is no source for a task."""
         return
 
     @abstractmethod
-    def pairs(self, task: Task) -> Iterator[PairRef | LeftOut]:
+    def pairs(self, task: str) -> Iterator[PairRef | LeftOut]:
         """The pairs of a task in the split, in an order that is always the same, and what is none, with its reason.
 
         Raises UserError where the source is missing or none.
@@ -94,9 +94,9 @@ class FileSource(Source):
     licence: str = "unknown"
     """Of the pictures, for the record."""
 
-    def check(self, task: Task) -> None:
-        if self.align and task != "mef":
-            raise ValueError(f"align is for the two shots of a bracket (mef), not for {task}")
+    def check(self, task: str) -> None:
+        if self.align and not TASKS[task].capture.bracketed:
+            raise ValueError(f"align is for the two shots of a bracket, not for {task}")
 
     def takes(self, scene: str) -> bool:
         """Whether a scene stands in the split, by the hash of its name."""

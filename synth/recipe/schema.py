@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,17 +25,10 @@ from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind
 from synth.instructions.intent import partial_chance
 from synth.instructions.sentences import load_sentences
 from synth.pairs.source import MOST, Source, parse_source
-from synth.scene.scene import Task
+from synth.targets.target import TargetKind
+from synth.tasks import TASKS, task_named
 
 MOST_SAMPLES = 10**9  # keys have nine digits
-TargetKind = Literal["given", "exposure", "gradient", "network"]
-SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
-    "vif": {"given", "gradient", "network"},
-    "mef": {"given", "gradient", "exposure", "network"},
-    "mff": {"given", "gradient", "network"},
-}
-
-
 Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
 Sources = tuple[
     Annotated[Source, PlainValidator(parse_source), PlainSerializer(lambda s: s.resolved(), return_type=dict)], ...
@@ -166,6 +160,14 @@ class TargetNetwork(_Part):
     """The file, of two inputs; its hash takes its place in the dataset's record."""
 
 
+def _task_name(name: str) -> str:
+    task_named(name)
+    return name
+
+
+TaskName = Annotated[str, AfterValidator(_task_name)]
+
+
 class Recipe(_Part):
     """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
 
@@ -173,7 +175,7 @@ class Recipe(_Part):
     seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     samples: int = Field(ge=1, le=MOST_SAMPLES, strict=True)
     samples_per_shard: int = Field(default=256, ge=1, le=100_000, strict=True)
-    tasks: dict[Task, TaskRecipe] = Field(min_length=1)
+    tasks: dict[TaskName, TaskRecipe] = Field(min_length=1)
     depth_network: DepthNetwork | None = None
     target_network: TargetNetwork | None = None
     crop: Crop = Field(default_factory=Crop)
@@ -193,7 +195,7 @@ class Recipe(_Part):
         if "tasks" in data:
             raise ValueError("give task, or tasks, not both")
         if not isinstance(data["task"], str):
-            raise ValueError(f"task: {data['task']!r} must be vif, mef or mff")
+            raise ValueError(f"task: {data['task']!r} must be one of {listed(TASKS)}")
         inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
         rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
         return {**rest, "tasks": {data["task"]: inner}}
@@ -203,8 +205,8 @@ class Recipe(_Part):
         clean_only = self.instructions.kinds.get("clean", 0) == 1
         for task, part in self.tasks.items():
             for kind in part.target:
-                if kind not in SUPPORTED_TARGETS[task]:
-                    raise ValueError(f"target {kind} is not for {task}; it takes {listed(SUPPORTED_TARGETS[task])}")
+                if kind not in TASKS[task].targets:
+                    raise ValueError(f"target {kind} is not for {task}; it takes {listed(TASKS[task].targets)}")
             if "network" in part.target and self.target_network is None:
                 raise ValueError("target network: which file? `target_network: {onnx: FILE}` names it")
             for source in part.sources:

@@ -20,7 +20,6 @@ from synth.pairs.files import as_columns
 from synth.pairs.given import source_at
 from synth.pairs.source import LeftOut
 from synth.recipe.schema import Recipe, TaskRecipe
-from synth.scene.scene import Task
 from synth.targets.target import kind_for
 
 
@@ -28,7 +27,7 @@ from synth.targets.target import kind_for
 class Pool:
     """The pairs of one dataset of one task, and how often they are drawn."""
 
-    task: Task
+    task: str
     dataset: str
     weight: float
     pairs: Sequence[PairRef]
@@ -71,24 +70,24 @@ class Plan:
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def partial_chance(self, task: Task) -> float:
+    def partial_chance(self, task: str) -> float:
         """How likely a sample of a task that allows it is `partial`, so that the recipe's quota holds."""
         return self._partial_chances[task]
 
     @cached_property
-    def _partial_chances(self) -> dict[Task, float]:
+    def _partial_chances(self) -> dict[str, float]:
         kinds = self.recipe.instructions.kinds
         return {
             task: partial_chance(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else 0.0
             for task, part in self.recipe.tasks.items()
         }
 
-    def draw_task(self, rng: Generator) -> Task:
+    def draw_task(self, rng: Generator) -> str:
         """A task by the recipe's weights."""
         tasks = sorted(self.recipe.tasks)
         return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
 
-    def draw_pair(self, task: Task, rng: Generator) -> tuple[int, PairRef]:
+    def draw_pair(self, task: str, rng: Generator) -> tuple[int, PairRef]:
         """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan."""
         pools = [number for number, pool in enumerate(self.pools) if pool.task == task]
         chosen = pools[_choose([self.pools[number].weight for number in pools], rng)]
@@ -151,7 +150,7 @@ def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
     return recipe.model_copy(update={"tasks": tasks})
 
 
-def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
+def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
     """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []

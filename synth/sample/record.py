@@ -9,7 +9,9 @@ from synth.images.crop import Window
 from synth.images.pixels import channels
 from synth.instructions.grammar import Instruction
 from synth.pairs.base import CleanPair
-from synth.scene.scene import IMAGES, MODALITIES, ImageName, Scene, scene_record
+from synth.scene.capture import ImageName
+from synth.scene.scene import Scene, scene_record
+from synth.tasks import TASKS
 
 if TYPE_CHECKING:
     from synth.sample.draft import Draft
@@ -35,8 +37,8 @@ def make_record(
     target: dict[str, Any],
 ) -> dict[str, Any]:
     """The record, its keys in the order of shards/FORMAT.md."""
-    size = clean.a.shape[:2]
-    images = zip(IMAGES, (clean.a, clean.b), clean.source_channels, strict=True)
+    size = clean.pictures["a"].shape[:2]
+    modalities = TASKS[drawn.task].capture.modalities
     return {
         "version": FORMAT_VERSION,
         "key": drawn.key,
@@ -48,17 +50,17 @@ def make_record(
         "kind": instruction.kind,
         "phrases": list(instruction.phrases),
         "phrase_split": plan.recipe.instructions.phrases,
-        "absent": [] if drawn.content.absent is None else [drawn.content.absent],
+        "absent": [] if drawn.intent.absent is None else [drawn.intent.absent],
         "degradations": [item.to_record() for item in applied],
         "scene": scene_record(scene),
         "images": {
             name: {
-                "modality": MODALITIES[drawn.task][name],
+                "modality": modalities[name],
                 "channels": channels(image),
-                "source_channels": source_channels,
+                "source_channels": clean.source_channels[name],
                 "encoding": encodings[name],
             }
-            for name, image, source_channels in images
+            for name, image in clean.pictures.items()
         },
         "crop": asdict(window),
         "target": target,

@@ -13,15 +13,18 @@ from synth.instructions.intent import mentions
 from synth.instructions.sentences import load_sentences
 from synth.pairs.base import CleanPair, PairRef
 from synth.sample.cache import BoundedCache
-from synth.sample.degrade import Backdrop, fall
 from synth.sample.draft import Draft, draft
-from synth.sample.kept import keep
+from synth.sample.kept import keep_on_fusion, keep_on_inputs
 from synth.sample.plan import Plan
 from synth.sample.record import make_record
+from synth.sample.shot import Shot
+from synth.scene.backdrop import Backdrop
+from synth.scene.capture import ImageName
 from synth.scene.depth import window_of
-from synth.scene.scene import ImageName, Light, Scene, draw_scene
-from synth.streams import stream
-from synth.targets.target import kind_for, make_target
+from synth.scene.scene import Light, draw_scene
+from synth.streams import Streams, stream
+from synth.targets.target import TargetKind, kind_for, make_target
+from synth.tasks import TASKS
 
 PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
 DEPTHS_BYTES = 64 << 20  # and of their depth, which is a sixth of a pair and takes half as long
@@ -32,14 +35,13 @@ LIGHTS = 20_000  # and of how many pairs the light
 class Sample:
     """A finished sample. Images are (H, W) or (H, W, 3) sRGB bytes of one size.
 
-    inputs: a and b; where JPEG fell on one last, its file is what is stored. clean_a, clean_b: None where the recipe
-    does not store them. record: as in shards/FORMAT.md.
+    inputs: by name; where JPEG fell on one last, its file is what is stored. clean: None where the recipe does not
+    store it. record: as in shards/FORMAT.md.
     """
 
     inputs: Mapping[ImageName, Damaged]
     target: Bytes
-    clean_a: Bytes | None
-    clean_b: Bytes | None
+    clean: Mapping[ImageName, Bytes] | None
     record: dict[str, Any]
 
     @property
@@ -55,16 +57,15 @@ class Sample:
 class Inputs:
     """A degraded pair, and all that its target, its sentence and its record follow from.
 
-    clean: the pair's window. applied: what fell on it, in order.
+    clean: the pair's window. shot: that before its scene. applied: what fell on it, in order. images: what it became.
     """
 
     drawn: Draft
     clean: CleanPair
     window: Window
-    scene: Scene
-    a: Damaged
-    b: Damaged
+    shot: Shot
     applied: list[Applied]
+    images: Mapping[ImageName, Damaged]
 
 
 def render(plan: Plan, index: int) -> Sample:
@@ -76,66 +77,67 @@ def render_draft(plan: Plan, drawn: Draft) -> Sample:
     """The sample of a draft of this plan. Raises UnreadableError."""
     made = make_inputs(plan, drawn)
     kind, target, target_record = fuse_clean(plan, made)
-    if made.drawn.content.kept:
-        target = keep(made.drawn, made.clean, target, kind, made.scene, made.applied, plan.recipe.seed)
+    if made.drawn.intent.kept:
+        if kind == "gradient" and made.shot.capture.simultaneous:
+            target = keep_on_inputs(made.shot, made.applied, TASKS[drawn.task])
+        else:
+            target = keep_on_fusion(made.shot, drawn.effects, made.applied, target)
     return finish(plan, made, target, target_record)
 
 
-def fuse_clean(plan: Plan, made: Inputs) -> tuple[str, Bytes, dict[str, Any]]:
+def fuse_clean(plan: Plan, made: Inputs) -> tuple[TargetKind, Bytes, dict[str, Any]]:
     """The target before anything is kept: its kind, its picture, and what the record says. Raises UnreadableError."""
     recipe, task = plan.recipe, made.drawn.task
     kind = kind_for(recipe.tasks[task].target, made.clean.gt is not None)
     if kind is None:
         raise UnreadableError("no gt, and the recipe's target is given")
     network = None if recipe.target_network is None else recipe.target_network.onnx
-    return kind, *make_target(kind, task, made.clean, onnx=network)
+    return kind, *make_target(kind, TASKS[task], made.clean.pictures, made.clean.gt, network)
 
 
 def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     """The degraded pair of a sample, without its target. Raises UnreadableError."""
     recipe, network = plan.recipe, plan.recipe.depth_network
-    size, seed, group, ref = recipe.crop.size, recipe.seed, drawn.group, drawn.pair
+    size, streams, ref = recipe.crop.size, Streams(recipe.seed, drawn.group), drawn.pair
     whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
-    backdrop = Backdrop(drawn.task, whole.a, whole.b, whole.depth, whole.depth_kind, onnx)
-    picture = height, width = whole.a.shape[:2]
-    if (reason := too_small(picture, size)) is not None:
+    capture = TASKS[drawn.task].capture
+    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx)
+    if (reason := too_small(backdrop.size, size)) is not None:
         raise UnreadableError(reason)  # of a pair whose size was not known when it was planned
-    window = draw_window(height, width, size, recipe.crop.scale, recipe.crop.flip, stream(seed, group, "crop"))
+    window = draw_window(*backdrop.size, size, recipe.crop.scale, recipe.crop.flip, streams("crop"))
     clean = _cropped(whole, window, size)
 
     def depth() -> Floats:
-        return window_of(_DEPTHS.get((ref, onnx), lambda: backdrop.depth), picture, window, size)
+        return window_of(_DEPTHS.get((ref, onnx), lambda: backdrop.depth), backdrop.size, window, size)
 
     light = _LIGHTS.get(ref, lambda: backdrop.light)
-    scene = draw_scene(drawn.task, seed, group, size, depth, backdrop.depth_kind, light)
-    a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
-    kept = drawn.content.kept
-    applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in applied]
-    return Inputs(drawn, clean, window, scene, a, b, applied)
+    scene = draw_scene(capture, streams, size, depth, backdrop.depth_kind, light)
+    shot = Shot(capture, clean.pictures, scene, streams)
+    kept = drawn.intent.kept
+    drawn_for = shot.draw(drawn.effects)
+    applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in drawn_for]
+    return Inputs(drawn, clean, window, shot, applied, shot.damage(applied))
 
 
 def finish(plan: Plan, made: Inputs, target: Bytes, target_record: dict[str, Any]) -> Sample:
     """The sample of a degraded pair and its target: with its sentence and its record."""
     recipe, clean = plan.recipe, made.clean
-    inputs: dict[ImageName, Damaged] = {"a": made.a, "b": made.b}
-    encodings = {name: recipe.encoding if image.file is None else "jpeg" for name, image in inputs.items()}
+    encodings = {name: recipe.encoding if image.file is None else "jpeg" for name, image in made.images.items()}
     instruction = _instruction(plan, made.drawn, made.applied)
     record = make_record(
-        plan, made.drawn, instruction, made.applied, made.scene, clean, made.window, encodings, target_record
+        plan, made.drawn, instruction, made.applied, made.shot.scene, clean, made.window, encodings, target_record
     )
-    stored = "clean" in recipe.store
-    clean_a, clean_b = (clean.a, clean.b) if stored else (None, None)
-    return Sample(inputs, target, clean_a, clean_b, record)
+    return Sample(made.images, target, clean.pictures if "clean" in recipe.store else None, record)
 
 
 def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instruction:
     """The sentence for what a sample asks: one of the user's own, where one says just that, or composed."""
     settings, rng = plan.recipe.instructions, stream(plan.recipe.seed, drawn.index, "instruction.words")
-    remove, kept = mentions(drawn.content, applied, drawn.task)
-    kind = drawn.content.kind
+    remove, kept = mentions(drawn.intent, applied, TASKS[drawn.task])
+    kind = drawn.intent.kind
     if settings.file is not None and rng.random() < settings.file_share:
         sentences = load_sentences(settings.file)
-        fitting = sentences.fitting(kind, frozenset(m.effect for m in remove), drawn.content.kept)
+        fitting = sentences.fitting(kind, frozenset(m.effect for m in remove), drawn.intent.kept)
         if fitting:
             number, text = fitting[int(rng.integers(len(fitting)))]
             return Instruction(text, kind, (f"file.{number}",))
@@ -148,7 +150,7 @@ def load(ref: PairRef) -> CleanPair:
 
 
 def _weight(pair: CleanPair) -> int:
-    return sum(array.nbytes for array in (pair.a, pair.b, pair.gt, pair.depth) if array is not None)
+    return sum(array.nbytes for array in (*pair.pictures.values(), pair.gt, pair.depth) if array is not None)
 
 
 _PAIRS: BoundedCache[CleanPair] = BoundedCache(PAIRS_BYTES, _weight)
@@ -158,5 +160,5 @@ _LIGHTS: BoundedCache[Light] = BoundedCache(LIGHTS, lambda _: 1)
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
     gt = None if pair.gt is None else cut(pair.gt, window, size)
-    a, b = cut(pair.a, window, size), cut(pair.b, window, size)
-    return replace(pair, a=a, b=b, gt=gt, depth=None)
+    pictures = {name: cut(picture, window, size) for name, picture in pair.pictures.items()}
+    return replace(pair, pictures=pictures, gt=gt, depth=None)

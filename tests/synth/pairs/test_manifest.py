@@ -147,7 +147,7 @@ def test_a_row_that_leads_elsewhere_or_is_no_pair_is_left_out_with_its_reason(tm
         ("t.csv", b"a,bb\n1,2\n", "no column 'b'; did you mean 'bb'"),
         ("t.parquet", b"PAR1 or not", "not a parquet file that can be read"),
         ("t.csv", b"a,b,split\n1,2,dev\n", "row 0: split 'dev'; it is train or test"),
-        ("t.csv", b"a,b,task\n1,2,MEF\n", "row 0: task 'MEF'; it is one of vif, mef, mff"),
+        ("t.csv", b"a,b,task\n1,2,MEF\n", "row 0: task 'MEF'; it is one of mef, mff, vif"),
     ],
 )
 def test_a_file_that_is_no_manifest_is_one_line(tmp_path, name, data, message):

@@ -50,7 +50,7 @@ MISTAKES = [
     ("seed: 1", "sede: 1", "sede: unknown key; did you mean 'seed'?"),
     ("samples: 10", "samples: 0", "samples: Input should be greater than or equal to 1 (it is 0)"),
     ("samples: 10", "", "samples: missing; every recipe needs it"),
-    ("task: mef", "task: mfe", "task: Input should be 'vif', 'mef' or 'mff' (it is 'mfe')"),
+    ("task: mef", "task: mfe", "task: no task 'mfe'; did you mean 'mff'?"),
     (
         "{size: 64}",
         "{size: 64, scale: [0.5, 2]}",
@@ -84,7 +84,7 @@ MISTAKES = [
     ("seed: 1", "seed: 1\nseed: 2", "seed stands twice"),
     ("samples: 10", "samples: 2024-13-45", "not YAML"),
     ("samples: 10", "samples: true", "samples: Input should be a valid integer"),
-    ("task: mef", "task: [mef]", "task: ['mef'] must be vif, mef or mff"),
+    ("task: mef", "task: [mef]", "task: ['mef'] must be one of mef, mff, vif"),
     ("task: mef", "task: mef\ntasks: {}", "give task, or tasks, not both"),
     ("[haze: {severity: [0.2, 0.9]}]", "[{1: 2}]", "unknown effect 1"),
     ("{0: 0.5, 1: 0.5}", "{0: 0.5, 1: 1.0e308}", "each with its share, 1e+06 at most"),
