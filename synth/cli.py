@@ -173,7 +173,8 @@ def degrade(
     from synth.tasks import DEFAULT
 
     kind: DepthKind = "inverse" if inverse_depth else "distance"
-    degrade_files(a, b, effect, out, task=task or DEFAULT, seed=seed, depth=depth, kind=kind)
+    given = None if depth is None else (depth, kind)
+    degrade_files({"a": a, "b": b}, effect, out, task=task or DEFAULT, seed=seed, depth=given)
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 

@@ -40,7 +40,7 @@ class Degraded:
         return self.images["b"]
 
 
-def degrade(
+def degrade(  # noqa: PLR0913
     a: Bytes,
     b: Bytes,
     effects: Mapping[str, float | Mapping[str, Any]],
@@ -55,7 +55,8 @@ def degrade(
     a, b: (H, W) or (H, W, 3) uint8 sRGB of one size, as the task names them (vif: visible and infrared, mef: under-
     and over-exposed, mff: near and far focus). effects: by name, a severity in [0, 1] or the settings of a recipe,
     `{"haze": 0.6, "noise": {"sigma": 25, "images": "a"}}`. depth: (H, W) in any unit, `distance` or `inverse`; without
-    it a proxy stands in. The same arguments give the same bytes. Raises ValueError.
+    it a proxy stands in. The same arguments give the same bytes. Raises ValueError. (Seven arguments, as it is the one
+    call of people who want nothing else.)
     """
     a, b = np.asarray(a), np.asarray(b)
     for name, image in (("a", a), ("b", b)):
@@ -88,30 +89,30 @@ def degrade(
 
 
 def degrade_files(
-    a: Path,
-    b: Path,
+    files: Mapping[ImageName, Path],
     effects: Sequence[str],
     out: Path,
     *,
     task: str,
     seed: int,
-    depth: Path | None,
-    kind: DepthKind,
+    depth: tuple[Path, DepthKind] | None,
 ) -> None:
     """`degrade` from files to files: a.png, b.png and record.json in the folder `out`.
 
-    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. Raises UserError.
+    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. depth: a map, and what its values are. Raises
+    UserError.
     """
     try:
         capture = task_named(task).capture
+        images = {name: codecs.read(file, capture.is_infrared(name)).image for name, file in files.items()}
         done = degrade(
-            codecs.read(a, capture.is_infrared("a")).image,
-            codecs.read(b, capture.is_infrared("b")).image,
+            images["a"],
+            images["b"],
             _effect_options(effects),
             task=task,
             seed=seed,
-            depth=None if depth is None else codecs.read_depth(depth)[0],
-            depth_kind=kind,
+            depth=None if depth is None else codecs.read_depth(depth[0])[0],
+            depth_kind="distance" if depth is None else depth[1],
         )
     except (UnreadableError, ValueError) as error:
         raise UserError(str(error)) from None
