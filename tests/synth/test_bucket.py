@@ -22,7 +22,7 @@ from synth.generate import retry
 from synth.shards import read_facts, read_rows
 from synth.storage import Folder, open_storage
 from tests.synth.helpers import DATA, NO_LIMIT, bracket_folder, generate, hashes, plan, quiet
-from tests.synth.s3 import s3_server
+from tests.s3 import s3_server
 
 
 def hashes_at(url: str) -> dict[str, str]:
