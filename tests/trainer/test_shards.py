@@ -25,7 +25,8 @@ from tests.trainer.helpers import INSTRUCTIONS, picture, png, write_shard
 from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import as_rgb, decode_member, read_image
 from trainer.data.shards import IndexedShards, StreamedShards, open_shards
-from trainer.data.urls import Ranges, expand
+from trainer.data.listing import expand
+from trainer.data.places import Ranges
 from trainer.errors import UserError
 
 GOOD = [0, 1, 2, 4, 5, 6, 7, 8, 9]  # of the fixture: 3 failed
