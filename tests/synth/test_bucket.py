@@ -21,8 +21,8 @@ from synth.errors import UserError
 from synth.generate import retry
 from synth.shards import read_facts, read_rows
 from synth.storage import Folder, open_storage
-from tests.synth.helpers import DATA, NO_LIMIT, bracket_folder, generate, hashes, plan, quiet
 from tests.s3 import s3_server
+from tests.synth.helpers import DATA, NO_LIMIT, bracket_folder, generate, hashes, plan, quiet
 
 
 def hashes_at(url: str) -> dict[str, str]:
