@@ -145,6 +145,7 @@ class Ranges:
 
     def __init__(self) -> None:
         self._asking: dict[str, threading.Lock] = {}
+        self._keeping = threading.Lock()
         self._ranged: set[str] = set()
         self._spooled: dict[str, Path] = {}
         self._folder: Path | None = None
@@ -162,7 +163,8 @@ class Ranges:
                 if url not in self._spooled:
                     data = self._ask(url, offset, size)
                 if data is None and url not in self._spooled:
-                    self._spooled[url] = self._spool(url)
+                    with self._keeping:
+                        self._spooled[url] = self._spool(url)
         if data is None:
             return _pread(self._spooled[url], offset, size)
         self._ranged.add(url)
@@ -242,7 +244,8 @@ def _again(url: str, ask: Callable[[Any, str], T]) -> T:
     fs = _file_system(url)
     reason = ""
     for pause in PAUSES_S:
-        time.sleep(pause)
+        if pause:
+            time.sleep(pause)
         try:
             return ask(fs, fs._strip_protocol(url))
         except UserError:
