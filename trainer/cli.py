@@ -24,7 +24,9 @@ def trainer() -> None:
 def train(
     shards: Annotated[
         list[str],
-        typer.Option(help="A tar, a dataset folder, or an http(s) URL of either; {000000..000003} counts. Repeatable."),
+        typer.Option(
+            help="A tar, a dataset folder, or an http(s) or s3 URL of either; {000000..000003} counts. Repeatable."
+        ),
     ],
     config: Annotated[str, typer.Option(help="A preset (tiny, small) or the path of a YAML file.")] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,

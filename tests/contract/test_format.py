@@ -107,14 +107,14 @@ def test_the_trainer_reads_what_synth_writes(dataset, tmp_path, sidecars):
         folder = tmp_path
         for tar in dataset.glob("*.tar"):
             (folder / tar.name).write_bytes(tar.read_bytes())
-    reader = open_shards([f"{folder}/{{000000..000002}}.tar"], seed=0)
+    reader = open_shards([f"{folder}/{{000000..000002}}.tar"], seed=0, clean=True)
     samples = {s.key: s for s in reader.load([reader.at(position) for position in range(10)])}
     reader.close()
     assert sorted(samples) == [f"{index:09d}" for index in range(10)]
     for key, sample in samples.items():
         made = render(PLAN, int(key))
         assert sample.instruction == made.record["instruction"]
-        for name in ("a", "b", "target"):
+        for name in ("a", "b", "clean_a", "clean_b", "target"):
             assert np.array_equal(getattr(sample, name), in_colour(getattr(made, name)))
 
 

@@ -49,8 +49,12 @@ def write_shard(
     version: str = "1",
     kind: str = "images",
     grey_b: bool = False,
+    clean: bool = False,
 ) -> None:
-    """One tar and its sidecar. Sample i: target is `picture(i)`, a is darker, b brighter (or grey)."""
+    """One tar and its sidecar. Sample i: target is `picture(i)`, a is darker, b brighter (or grey).
+
+    clean: with a clean pair, of which a is the target and b its negative.
+    """
     rows = []
     with tarfile.open(tar_path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for index in indices:
@@ -71,7 +75,9 @@ def write_shard(
                 "json": ("json", json.dumps(record).encode()),
                 "target": ("png", png(target)),
             }
-            for member, (suffix, data) in members.items():
+            if clean:
+                members |= {"clean_a": ("png", png(target)), "clean_b": ("png", png(255 - target))}
+            for member, (suffix, data) in sorted(members.items()):
                 info = tarfile.TarInfo(f"{key}.json" if member == "json" else f"{key}.{member}.{suffix}")
                 info.size = len(data)
                 row |= {f"{member}_name": info.name, f"{member}_offset": tar.offset + 512, f"{member}_size": len(data)}

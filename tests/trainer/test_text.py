@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from trainer.errors import UserError
+from trainer.frozen import text
 from trainer.frozen.text import PACKAGED_SHA256, TextEncoder
 
 
@@ -39,6 +40,17 @@ def test_a_prompt_is_encoded_as_if_alone(encoder: TextEncoder) -> None:
         for part, alone in zip(together, TextEncoder(max_tokens=12)([prompt]), strict=True):
             assert torch.equal(part[i], alone[0])
     assert together.mask.sum(1).tolist() == [5, 2, 12], "long prompts are cut"
+
+
+def test_encoded_prompts_are_kept_up_to_a_bound_those_used_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = 12 * 384 * 4 + 12 + 384 * 4
+    monkeypatch.setattr(text, "CACHE_BYTES", 2 * one)
+    encoder, encoded = TextEncoder(max_tokens=12), []
+    encode = encoder._model.encode
+    monkeypatch.setattr(encoder._model, "encode", lambda p, **how: encoded.append(p[0]) or encode(p, **how))
+    for prompt in ("fog", "rain", "fog", "snow", "fog", "rain"):
+        encoder([prompt])
+    assert encoded == ["fog", "rain", "snow", "rain"]
 
 
 def test_tampered_packaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from synth.engines.local import LocalEngine
 from synth.errors import UserError
 from synth.storage.base import Folder, open_storage
 from synth.storage.bucket import AHEAD, Bucket
+from tests.s3 import s3_server
 from tests.synth.helpers import DATA, NO_LIMIT, bracket_folder, generate, hashes, plan, quiet
-from tests.synth.s3 import s3_server
 
 
 def hashes_at(url: str) -> dict[str, str]:

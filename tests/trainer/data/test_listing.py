@@ -1,0 +1,75 @@
+"""From what the user names to tars."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tests.trainer.data.helpers import RangeHandler, serving
+from trainer.data.listing import expand
+from trainer.data.shards import open_shards
+from trainer.errors import UserError
+
+
+def test_braces_and_folders_become_tars(dataset: Path) -> None:
+    tars = [f"{dataset}/000000.tar", f"{dataset}/000001.tar"]
+    assert expand([f"{dataset}/{{000000..000001}}.tar"]) == tars
+    assert expand([str(dataset)]) == tars
+    assert expand(["http://host/{a,b}/00.tar"]) == ["http://host/a/00.tar", "http://host/b/00.tar"]
+    with pytest.raises(UserError, match="named twice"):
+        expand([str(dataset), tars[0]])
+
+
+@pytest.mark.parametrize("place", ["folder", "file", "http", "store"])
+def test_a_folder_is_what_its_dataset_json_lists_wherever_it_lies(dataset: Path, place: str) -> None:
+    described = {"version": 1, "kind": "images", "shards": [{"name": "000001.tar"}, {"name": "000000.tar"}]}
+    (dataset / "dataset.json").write_text(json.dumps(described))
+    (dataset / "000002.parquet").write_bytes(b"of a run that goes on")
+    fsspec.filesystem("memory").put(f"{dataset}/", "/listed/", recursive=True)
+    with serving(dataset, RangeHandler) as http:
+        url = {"folder": str(dataset), "file": f"file://{dataset}", "http": http, "store": "memory://listed"}[place]
+        assert expand([f"{url}/"]) == [f"{url.removeprefix('file://')}/00000{number}.tar" for number in (1, 0)]
+
+
+def test_a_folder_whose_dataset_json_lists_none_is_its_sidecars(dataset: Path) -> None:
+    (dataset / "000002.tar").write_bytes(b"not finished")
+    fsspec.filesystem("memory").put(f"{dataset}/", "/unlisted/", recursive=True)
+    for url in (str(dataset), "memory://unlisted"):
+        assert expand([url]) == [f"{url}/000000.tar", f"{url}/000001.tar"]
+    with serving(dataset, RangeHandler) as url, pytest.raises(UserError, match="no finished shard in it"):
+        expand([url])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1, 2]", "holds a list"),
+        ('{"version": 1', "not JSON"),
+        ('{"version": {}, "kind": "images"}', "no format version"),
+        ('{"version": 1, "kind": ["x"]}', "of kind"),
+    ],
+)
+def test_a_dataset_json_that_is_none_is_one_line(dataset: Path, text: str, said: str) -> None:
+    (dataset / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match=rf"dataset\.json: .*{said}"):
+        expand([str(dataset)])
+
+
+def test_a_folder_in_the_place_of_dataset_json_and_names_that_none_can_have(dataset: Path) -> None:
+    (dataset / "dataset.json").unlink()
+    (dataset / "dataset.json").mkdir()
+    with pytest.raises(UserError, match=r"dataset\.json: cannot be read"):
+        expand([str(dataset)])
+    for name in ("x" * 5000, "x" * 5000 + ".tar", "", "http://[broken/0.tar"):
+        with pytest.raises(UserError) as error:
+            open_shards([name], seed=0)
+        assert "\n" not in str(error.value)
+
+
+def test_many_shards_are_named_in_linear_time() -> None:
+    assert len(expand(["http://host/{000000..099999}.tar"])) == 100000
+    with pytest.raises(UserError, match=r"7\.tar is named twice"):
+        expand(["http://host/{0..9}.tar", "http://host/7.tar"])

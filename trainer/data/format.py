@@ -1,0 +1,36 @@
+"""The names that shards/FORMAT.md gives: versions, kinds, members, sidecars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.files import one_line
+
+VERSION = 1
+IMAGES = ("a", "b", "target")
+MEMBERS = (*IMAGES, "json")
+CLEAN = ("clean_a", "clean_b")
+"""Members that stand only in shards whose recipe says `store: [clean]`."""
+
+
+def check_format(version: Any, kind: Any, where: str) -> None:
+    """Refuses a version or kind of the shard format that this reader does not know. Raises UserError."""
+    try:
+        number = int(version)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{where}: no format version; not written as shards/FORMAT.md says") from None
+    if number > VERSION:
+        raise UserError(f"{where}: format version {number}, and this trainer reads up to {VERSION}; update the trainer")
+    if kind != "images":
+        raise UserError(f"{where}: shards of kind '{one_line(kind)}'; this trainer reads 'images'")
+
+
+def sidecar_of(url: str) -> str:
+    return url.removesuffix(".tar") + ".parquet"
+
+
+def member_in(names: Iterable[str], member: str) -> str | None:
+    """Which of a sample's names without its key ("a.png", "json") is that member's; None where none is."""
+    return next((name for name in names if name == member == "json" or name.startswith(f"{member}.")), None)

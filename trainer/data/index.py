@@ -1,0 +1,227 @@
+"""The rows of sidecars in memory: number → bytes. About 110 bytes a sample, and no Python loop over rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from trainer.data.format import CLEAN, MEMBERS, check_format, sidecar_of
+from trainer.data.places import at_once, is_remote, read
+from trainer.errors import UserError
+from trainer.files import one_line
+
+LARGEST = {"offset": 2**50, "size": 2**31, "height": 2**20, "width": 2**20}
+"""Bytes and pixels beyond which a sidecar is not believed."""
+PARTS = ("offset", "size", "hash", "name")
+HASHED = 8
+"""Bytes kept of each member's sha256: enough to tell damage, a fifth of the memory."""
+
+
+class Member(NamedTuple):
+    """One file of a sample in its tar."""
+
+    name: str
+    """Without the key: "a.png", "json"."""
+    offset: int
+    size: int
+    hash: bytes
+    """The first bytes of its sha256."""
+
+    def is_whole(self, data: bytes) -> bool:
+        """Whether these are its bytes."""
+        return hashlib.sha256(data).digest()[:HASHED] == self.hash
+
+
+class Entry(NamedTuple):
+    """Where a sample lies."""
+
+    tar: str
+    key: str
+    members: list[Member]
+
+
+class Index:
+    """The samples of shards with sidecars by their number, 0 … len - 1, in the order of the rows.
+
+    members: those to be found. Rows that failed are left out and counted in `failed`. Raises UserError.
+    """
+
+    def __init__(self, tars: list[str], members: Sequence[str] = MEMBERS) -> None:
+        self.tars, self.members = tars, tuple(members)
+        self._shards = at_once(partial(_read_sidecar, members=self.members), tars)
+        self._ends = np.cumsum([len(shard.rows) for shard in self._shards])
+        self.failed = sum(shard.failed for shard in self._shards)
+        self.sizes = set[tuple[int, int]]().union(*(shard.sizes for shard in self._shards))
+        """Heights and widths that occur."""
+        self.bytes = sum(shard.content for shard in self._shards)
+        """Of the members."""
+        self.fingerprint = hashlib.sha256(b"".join(shard.digest for shard in self._shards)).hexdigest()
+        """Names the samples and their order: keys and bytes of each shard, in the order of the shards."""
+        if not len(self):
+            raise UserError(f"--shards {tars[0]}: no sample in {len(tars)} shards ({self.failed} rows failed)")
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, number: int) -> Entry:
+        """Where sample `number` lies. Raises IndexError."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"sample {number} of {len(self)}")
+        which = int(np.searchsorted(self._ends, number, "right"))
+        shard = self._shards[which]
+        at = int(number) - int(self._ends[which]) + len(shard.rows)
+        row = shard.rows[at]
+        names, offsets, sizes = (row[part].tolist() for part in ("name", "offset", "size"))
+        hashes = [word.tobytes() for word in row["hash"]]
+        members = map(Member, [shard.names[name] for name in names], offsets, sizes, hashes)
+        return Entry(self.tars[which], shard.keys[at].as_py(), list(members))
+
+
+class _Shard(NamedTuple):
+    """What is kept of a sidecar."""
+
+    rows: np.ndarray
+    """(N,) of `_row_type`: for each member its offset, size, hash, and the number of its name in `names`."""
+    keys: Any
+    """(N,) pyarrow strings."""
+    names: list[str]
+    failed: int
+    sizes: set[tuple[int, int]]
+    digest: bytes
+    content: int
+    """Bytes of all members."""
+
+
+def _row_type(members: int) -> np.dtype:
+    return np.dtype([(part, kind, members) for part, kind in zip(PARTS, ("<i8", "<u4", "<u8", "<u4"), strict=True)])
+
+
+def _read_sidecar(tar: str, members: Sequence[str]) -> _Shard:
+    import pyarrow.compute as pc
+
+    url = sidecar_of(tar)
+    table = _read_table(url, members)
+    total, good = table.num_rows, pc.not_equal(table["status"], "failed")
+    if not pc.all(good, skip_nulls=False).as_py():
+        table = table.filter(good)
+    _check(table, url)
+    rows = np.empty(table.num_rows, _row_type(len(members)))
+    keys, names = table["key"].combine_chunks(), list[str]()
+    before = _length(keys, url) + 1  # a member is called <key>.<name>
+    for column, member in enumerate(members):
+        rows["offset"][:, column] = table[f"{member}_offset"].to_numpy()
+        rows["size"][:, column] = table[f"{member}_size"].to_numpy()
+        rows["hash"][:, column] = _hashes(table, f"{member}_sha256", url)
+        found = pc.utf8_slice_codeunits(table[f"{member}_name"], before).combine_chunks().dictionary_encode()
+        rows["name"][:, column] = found.indices.to_numpy() + len(names)
+        names += found.dictionary.to_pylist()
+    digest = hashlib.sha256(rows["hash"].tobytes())
+    digest.update(_text(keys))
+    shapes = np.unique(table["height"].to_numpy() << 32 | table["width"].to_numpy())
+    return _Shard(
+        rows=rows,
+        keys=keys,
+        names=names,
+        failed=total - len(rows),
+        sizes={divmod(shape, 1 << 32) for shape in shapes.tolist()},
+        digest=digest.digest(),
+        content=int(rows["size"].sum(dtype=np.int64)),
+    )
+
+
+def _read_table(url: str, members: Sequence[str]) -> Any:
+    """The columns that are needed, in their types."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"key": pa.string(), "status": pa.string(), "height": pa.int64(), "width": pa.int64()}
+    for member in members:
+        types |= {f"{member}_{part}": pa.string() for part in ("name", "sha256")}
+        types |= {f"{member}_{part}": pa.int64() for part in ("offset", "size")}
+    columns = list(types)
+    try:
+        # one thread, no Python file object: Arrow's pool may abort the interpreter at its exit (apache/arrow#50482)
+        with pa.BufferReader(read(url)) if is_remote(url) else pa.OSFile(url) as source:
+            file = pq.ParquetFile(source)
+            schema = file.schema_arrow
+            told = {name.decode(): value.decode(errors="replace") for name, value in (schema.metadata or {}).items()}
+            check_format(told.get("mmaif.version"), told.get("mmaif.kind"), url)
+            missing = [name for name in columns if name not in schema.names]
+            if missing:
+                raise UserError(f"{url}: no column '{missing[0]}'; {_way_out(missing[0])}")
+            table = file.read(columns=columns, use_threads=False).replace_schema_metadata()
+        table.validate(full=True)
+    except FileNotFoundError:
+        raise UserError(f"{url}: gone since it was found; put it back") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{url}: cannot be read as parquet ({one_line(error)}); copy it again") from None
+    for name in columns:
+        if table[name].type != types[name]:
+            try:
+                table = table.set_column(table.column_names.index(name), name, table[name].cast(types[name]))
+            except pa.ArrowException:
+                raise UserError(
+                    f"{url}: column '{name}' is of {table[name].type}, not {types[name]}; make the shard again"
+                ) from None
+    return table.select(columns)
+
+
+def _check(table: Any, url: str) -> None:
+    """Refuses rows of samples that miss a value, or whose bytes no tar can hold. Raises UserError."""
+    import pyarrow.compute as pc
+
+    for name in table.column_names:
+        column, most = table[name], LARGEST.get(name.rpartition("_")[2])
+        if column.null_count:
+            _refuse(table, pc.index(pc.is_null(column), True).as_py(), name, url)
+        if most is not None:
+            values = column.to_numpy()
+            if len(values) and not 0 <= values.min() <= values.max() <= most:
+                _refuse(table, int(np.argmax((values < 0) | (values > most))), name, url)
+
+
+def _length(keys: Any, url: str) -> int:
+    """Of each key. Raises UserError."""
+    import pyarrow.compute as pc
+
+    least, most = pc.min_max(pc.binary_length(keys)).values()
+    if least != most:
+        raise UserError(f"{url}: keys of {least} to {most} characters; those of a shard have one length")
+    return least.as_py() or 0
+
+
+def _hashes(table: Any, name: str, url: str) -> np.ndarray:
+    """The first bytes of the hashes in a column of hexadecimal digits, (N,) of 64 bits."""
+    import pyarrow.compute as pc
+
+    digits = pc.utf8_slice_codeunits(table[name], 0, 2 * HASHED).combine_chunks()
+    try:
+        return np.frombuffer(bytes.fromhex(str(_text(digits), "ascii")), "<u8").reshape(table.num_rows)
+    except ValueError:
+        _refuse(table, pc.index(pc.match_substring_regex(table[name], "^[0-9a-fA-F]{64}$"), False).as_py(), name, url)
+
+
+def _text(strings: Any) -> memoryview:
+    """The bytes of N pyarrow strings, one after the other."""
+    if not len(strings):
+        return memoryview(b"")
+    _, begins, data = strings.buffers()
+    ends = np.frombuffer(begins, np.int32)[strings.offset :]
+    return memoryview(data)[ends[0] : ends[len(strings)]]
+
+
+def _refuse(table: Any, row: int, name: str, url: str) -> NoReturn:
+    value = table[name][row].as_py()
+    raise UserError(
+        f"{url}: {table['key'][row].as_py()}: {name} is {value}, which no good sample has; {_way_out(name)}"
+    )
+
+
+def _way_out(column: str) -> str:
+    if column.startswith(CLEAN):
+        return "the clean pair stands in shards whose recipe says `store: [clean]`"
+    return "make the shard again"

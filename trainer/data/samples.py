@@ -1,0 +1,96 @@
+"""Samples by number, from shards with sidecars; and the decoding of a sample's members, however they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.data.format import CLEAN, IMAGES, MEMBERS, check_format, member_in
+from trainer.data.images import Image, decode_member
+from trainer.data.index import Index
+from trainer.data.places import Ranges
+from trainer.errors import UserError
+from trainer.files import one_line, parse_json
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One degraded pair, what its instruction asks for, and what was drawn to make it."""
+
+    key: str
+    a: Image
+    """(H, W, 3) uint8 RGB, as are the other images."""
+    b: Image
+    target: Image
+    instruction: str
+    record: dict[str, Any]
+    clean_a: Image | None = None
+    """The clean pair, where it was asked for."""
+    clean_b: Image | None = None
+
+
+class Samples:
+    """The good samples of shards with sidecars, by number: 0 … len - 1, in the order of the rows.
+
+    Reading one changes nothing: any threads may, and processes that are forked or get a pickled copy, so that a
+    DataLoader of torch can drive it. clean: with the clean pair. Raises UserError.
+    """
+
+    def __init__(self, tars: list[str], clean: bool = False) -> None:
+        self.index = Index(tars, members_of(clean))
+        self._ranges = Ranges()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, number: int) -> Sample:
+        """Read in one request and decoded. Raises IndexError, UserError."""
+        tar, key, members = self.index[number]
+        start = min(member.offset for member in members)
+        end = max(member.offset + member.size for member in members)
+        try:
+            span = self._ranges.read(tar, start, end - start)
+        except FileNotFoundError:
+            raise UserError(f"{tar}: gone since the run began; put it back and run the same command again") from None
+        except OSError as error:
+            raise UserError(f"{tar}: cannot be read ({error.strerror or error})") from None
+        found = {}
+        for member in members:
+            found[member.name] = span[member.offset - start :][: member.size]
+            if not member.is_whole(found[member.name]):
+                raise UserError(
+                    f"{tar}: {key}.{member.name}: not the bytes that its sidecar lists; copy the shard again"
+                )
+        return decode(key, found, tar, self.index.members)
+
+
+def members_of(clean: bool) -> tuple[str, ...]:
+    """The members that a reader needs, in whose order they are looked for."""
+    return (*MEMBERS, *CLEAN) if clean else MEMBERS
+
+
+def decode(key: str, found: Mapping[str, bytes], url: str, members: Sequence[str] = MEMBERS) -> Sample:
+    """A sample from its members by name without the key: {"a.png": …, "b.jpg": …, "json": …}. Raises UserError."""
+    names = {member: member_in(found, member) for member in members}
+    missing = [member for member, name in names.items() if name is None]
+    if missing:
+        raise UserError(f"{url}: {key}: no member '{missing[0]}', there are {', '.join(found)}; make the shard again")
+    where, way_out = f"{url}: {key}.json", "leave the shard out or make it again"
+    record = parse_json(found["json"], where, way_out)
+    check_format(record.get("version"), "images", where)
+    instruction = record.get("instruction")
+    if not isinstance(instruction, str):
+        raise UserError(f"{where}: instruction: a sentence is needed, got {one_line(repr(instruction))}; {way_out}")
+    images = {}
+    for member in members:
+        if member in (*IMAGES, *CLEAN):
+            name = str(names[member])
+            try:
+                images[member] = decode_member(found[name], name)
+            except ValueError as error:
+                raise UserError(f"{url}: {key}.{name}: not an image ({one_line(error)}); {way_out}") from None
+    if len({image.shape for image in images.values()}) > 1:
+        sizes = ", ".join(f"{name} {image.shape[1]}x{image.shape[0]}" for name, image in images.items())
+        raise UserError(f"{url}: {key}: images of different sizes ({sizes}); those of one sample must agree")
+    return Sample(key=key, **images, instruction=instruction, record=record)
