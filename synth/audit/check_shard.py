@@ -18,7 +18,8 @@ from synth.dataset.shards import MEMBERS, read_facts, read_rows
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import channels
-from synth.sample.record import FORMAT_VERSION
+from synth.sample.record import FORMAT_VERSION, Record, read_record
+from synth.scene.scene import IMAGES, ImageName
 from synth.storage.base import Storage
 
 MOST = 20  # faults of one shard that are told; a cut tar would have thousands
@@ -27,6 +28,7 @@ SUFFIXES = {"a": ("png", "jpg"), "b": ("png", "jpg"), "json": ("json",)}
 FORMATS = {"png": "PNG", "jpg": "JPEG"}
 PNG_BITS = 24  # where a PNG says how many bits a channel has
 MODES = {"L": 1, "RGB": 3}
+SHOWS: dict[str, ImageName] = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}  # members and their images
 Malformed = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -86,7 +88,7 @@ class _Wanted:
     name: str
     size: int
     sha256: str
-    record: Mapping[str, Any] | None
+    record: Record | None
     decode: bool
 
 
@@ -185,14 +187,12 @@ def _check_rows(task: Task, rows: list[dict[str, Any]], report: ShardReport) -> 
     return wanted
 
 
-def _record(
-    task: Task, row: Mapping[str, Any], key: str, groups: Groups, report: ShardReport
-) -> Mapping[str, Any] | None:
+def _record(task: Task, row: Mapping[str, Any], key: str, groups: Groups, report: ShardReport) -> Record | None:
     """The record of a row, looked at; None where it is none."""
     if hashlib.sha256(row["record"].encode()).hexdigest() != row["json_sha256"]:
         report.add("the record in the row is not the one in the tar (sha256)", key)
     try:
-        record: Mapping[str, Any] = json.loads(row["record"])
+        record = read_record(row["record"])
         found = record_faults(record, row, task.expected)
         found += faults_of(record) + groups.faults_of(record, row)
     except (*Malformed, RecursionError) as error:
@@ -253,14 +253,14 @@ def _picture_faults(data: bytes, should: _Wanted) -> list[str]:
     if mode not in MODES:
         return [f"pixels of kind {mode}; 8-bit grey or RGB is stored"]
     found = []
-    if should.record is not None:
+    if (record := should.record) is not None:
         try:
-            if list(size) != list(should.record["size"]):
-                found.append(f"{size[1]}×{size[0]}, the record says {should.record['size'][::-1]}")
-            image_of = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}.get(should.member)
-            if image_of and MODES[mode] != should.record["images"][image_of]["channels"]:
-                found.append(f"{MODES[mode]} channels, the record says {should.record['images'][image_of]['channels']}")
-            encoding = should.record["images"].get(should.member, {}).get("encoding", "png")
+            if list(size) != list(record["size"]):
+                found.append(f"{size[1]}×{size[0]}, the record says {record['size'][::-1]}")
+            said = record["images"][SHOWS[should.member]] if should.member in SHOWS else None
+            if said is not None and MODES[mode] != said["channels"]:
+                found.append(f"{MODES[mode]} channels, the record says {said['channels']}")
+            encoding = said["encoding"] if said and should.member in IMAGES and "encoding" in said else "png"
             if (encoding == "png") != (suffix == "png"):
                 found.append(f"a {suffix} file, the record says {encoding}")
         except Malformed:

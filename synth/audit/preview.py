@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from synth.audit.text import written
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
+from synth.sample.record import Record
 
 PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side
@@ -69,7 +69,7 @@ def _strip(sample: Shown) -> Bytes:
     return np.vstack([written(caption(sample.record), picture.shape[1]), picture])
 
 
-def caption(record: dict[str, Any]) -> list[str]:
+def caption(record: Record) -> list[str]:
     """The instruction, and one line of what was drawn."""
     drawn: dict[str, list[str]] = {}
     for item in record["degradations"]:

@@ -12,6 +12,7 @@ from typing import Any
 from synth.degradations.base import REGISTRY
 from synth.instructions.grammar import _PHRASES, PHRASED, clauses, split_of
 from synth.instructions.intent import STRONG, WEAK
+from synth.sample.record import Entry, Record
 from synth.scene.scene import IMAGES, MODALITIES
 
 KINDS = ("full", "partial", "keep", "general", "clean")
@@ -21,10 +22,10 @@ WRAPS = {"order": "wrap", "complaint": "complain", "keywords": "keywords"}
 OWN = re.compile(r"file\.[1-9]\d*")
 FREE = "imgaug"  # its augmenters may be spoken of by the name of any effect, which the record does not hold
 
-Entries = dict[str, list[dict[str, Any]]]
+Entries = dict[str, list[Entry]]
 
 
-def faults_of(record: Mapping[str, Any]) -> list[str]:
+def faults_of(record: Record) -> list[str]:
     """What disagrees between a record's kind, marks, phrases and sentence; nothing where it is sound.
 
     Raises KeyError, TypeError or ValueError where the record is not made as shards/FORMAT.md has it.
@@ -37,7 +38,7 @@ def faults_of(record: Mapping[str, Any]) -> list[str]:
     return found or _sentence(record, named, absent)
 
 
-def _by_name(entries: Sequence[dict[str, Any]]) -> Entries:
+def _by_name(entries: Sequence[Entry]) -> Entries:
     """The entries of a record by the name that instructions have for their effect."""
     named: Entries = {}
     for entry in entries:
@@ -69,14 +70,14 @@ def _marks(kind: str, named: Entries) -> list[str]:
     return []
 
 
-def _keepable(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> bool:
+def _keepable(entry: Entry, entries: Sequence[Entry]) -> bool:
     effect = REGISTRY.get(entry["effect"])
     if effect is None or effect.kept == "always":
         return effect is not None
     return effect.kept == "shared" and {other["image"] for other in entries} == set(IMAGES)
 
 
-def _sentence(record: Mapping[str, Any], named: Entries, absent: Sequence[str]) -> list[str]:
+def _sentence(record: Record, named: Entries, absent: Sequence[str]) -> list[str]:
     kind, text, ids = record["kind"], record["instruction"], list(record["phrases"])
     if len(ids) == 1 and OWN.fullmatch(ids[0]):
         return []  # the user's own sentence: no pattern of ours says what it means
@@ -174,9 +175,9 @@ def _clause(phrase: str, named: Entries, task: str) -> str:
     """A clause, with the words for strength and place that go with what was drawn."""
     name = phrase.split(".")[0]
     words, entries = _PHRASES["effects"][name], named.get(name) or named.get(FREE, [])
-    strengths = [entry["severity"] for entry in entries]
+    strengths = [entry["severity"] for entry in entries if entry["severity"] is not None]
     said: list[str] = []
-    if strengths and None not in strengths:
+    if strengths and len(strengths) == len(entries):
         said = words["weak"] if max(strengths) < WEAK else words["strong"] if min(strengths) > STRONG else []
     images = {entry["image"] for entry in entries}
     keys: list[str] = ["both"] if len(images) == 2 else []

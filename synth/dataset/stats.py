@@ -1,6 +1,5 @@
 """`synth stats`: what a dataset is made of, from its sidecars alone, one shard in memory at a time."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from synth.dataset.description import at_once, is_shard, read_dataset
 from synth.dataset.shards import MEMBERS, read_rows
 from synth.degradations.base import REGISTRY
 from synth.errors import UserError
+from synth.sample.record import Entry, Record, read_record
 from synth.storage.base import Storage
 
 BINS = 20  # of a histogram of severities, over [0, 1]
@@ -99,14 +99,14 @@ class Stats:
             self.scenes.setdefault(str(row["dataset"]), set()).add(str(row["scene"]))
         self.sizes[int(row["height"]), int(row["width"])] += 1
         if "record" in row:
-            self._add_record(json.loads(row["record"]))
+            self._add_record(read_record(row["record"]))
             for name in MEMBERS:
                 if row.get(f"{name}_size") is not None:
                     kind = f"{name}.{str(row[f'{name}_name']).rpartition('.')[2]}" if name != "json" else "json"
                     self.members[kind] += 1
                     self.member_bytes[kind] += int(row[f"{name}_size"])
 
-    def _add_record(self, record: Mapping[str, Any]) -> None:
+    def _add_record(self, record: Record) -> None:
         self.targets[str(record["target"]["kind"])] += 1
         images: dict[str, set[str]] = {}
         kept: set[str] = set()
@@ -119,7 +119,7 @@ class Stats:
         self.kept.update(kept)
         self.by_image.update((effect, "both" if len(on) > 1 else next(iter(on))) for effect, on in images.items())
 
-    def _add_strength(self, effect: str, entry: Mapping[str, Any]) -> None:
+    def _add_strength(self, effect: str, entry: Entry) -> None:
         if entry["severity"] is not None:
             histogram = self.strengths.setdefault(f"{effect}: severity", Histogram(0, 1, "severity", [0] * BINS))
             histogram.add(float(entry["severity"]))

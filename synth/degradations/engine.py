@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from numpy.typing import NDArray
 
@@ -43,6 +43,17 @@ class EffectSpec:
         return str(self.own) if self.own else self.effect
 
 
+class Entry(TypedDict):
+    """One effect on one image in the record (shards/FORMAT.md)."""
+
+    effect: str
+    image: ImageName
+    stage: str
+    severity: float | None
+    asked: Asked
+    params: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Applied:
     """One effect on one image, as the record keeps it."""
@@ -58,8 +69,8 @@ class Applied:
     def degradation(self) -> Degradation[Any]:
         return self.own or REGISTRY[self.effect]
 
-    def to_record(self) -> dict[str, Any]:
-        """The entry in the record (shards/FORMAT.md)."""
+    def to_record(self) -> Entry:
+        """The entry in the record."""
         return {
             "effect": self.effect,
             "image": self.image,

@@ -8,9 +8,13 @@ from synth.instructions.intent import Content, draw_content
 from synth.pairs.base import PairRef
 from synth.recipe.schema import Degradations
 from synth.sample.plan import Plan
-from synth.sample.record import key_of
 from synth.scene.scene import Task
 from synth.streams import stream
+
+
+def key_of(index: int) -> str:
+    """The key of a sample in its shard: nine digits."""
+    return f"{index:09d}"
 
 
 @dataclass(frozen=True)

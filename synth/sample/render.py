@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from synth.degradations.engine import Applied, Damaged
 from synth.errors import UnreadableError
@@ -17,7 +16,7 @@ from synth.sample.degrade import Backdrop, fall
 from synth.sample.draft import Draft, draft
 from synth.sample.kept import keep
 from synth.sample.plan import Plan
-from synth.sample.record import make_record
+from synth.sample.record import Encoding, Record, TargetRecord, make_record
 from synth.scene.depth import window_of
 from synth.scene.scene import ImageName, Light, Scene, draw_scene
 from synth.streams import stream
@@ -32,15 +31,16 @@ LIGHTS = 20_000  # and of how many pairs the light
 class Sample:
     """A finished sample. Images are (H, W) or (H, W, 3) sRGB bytes of one size.
 
-    inputs: a and b; where JPEG fell on one last, its file is what is stored. clean_a, clean_b: None where the recipe
-    does not store them. record: as in shards/FORMAT.md.
+    inputs: a and b; where JPEG fell on one last, its file is what is stored. encodings: how each of them is stored.
+    clean_a, clean_b: None where the recipe does not store them. record: as in shards/FORMAT.md.
     """
 
     inputs: Mapping[ImageName, Damaged]
+    encodings: Mapping[ImageName, Encoding]
     target: Bytes
     clean_a: Bytes | None
     clean_b: Bytes | None
-    record: dict[str, Any]
+    record: Record
 
     @property
     def a(self) -> Bytes:
@@ -81,7 +81,7 @@ def render_draft(plan: Plan, drawn: Draft) -> Sample:
     return finish(plan, made, target, target_record)
 
 
-def fuse_clean(plan: Plan, made: Inputs) -> tuple[str, Bytes, dict[str, Any]]:
+def fuse_clean(plan: Plan, made: Inputs) -> tuple[str, Bytes, TargetRecord]:
     """The target before anything is kept: its kind, its picture, and what the record says. Raises UnreadableError."""
     recipe, task = plan.recipe, made.drawn.task
     kind = kind_for(recipe.tasks[task].target, made.clean.gt is not None)
@@ -114,18 +114,18 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     return Inputs(drawn, clean, window, scene, a, b, applied)
 
 
-def finish(plan: Plan, made: Inputs, target: Bytes, target_record: dict[str, Any]) -> Sample:
+def finish(plan: Plan, made: Inputs, target: Bytes, target_record: TargetRecord) -> Sample:
     """The sample of a degraded pair and its target: with its sentence and its record."""
     recipe, clean = plan.recipe, made.clean
     inputs: dict[ImageName, Damaged] = {"a": made.a, "b": made.b}
-    encodings = {name: recipe.encoding if image.file is None else "jpeg" for name, image in inputs.items()}
+    encodings: dict[ImageName, Encoding] = {
+        name: recipe.encoding if image.file is None else "jpeg" for name, image in inputs.items()
+    }
     instruction = _instruction(plan, made.drawn, made.applied)
-    record = make_record(
-        plan, made.drawn, instruction, made.applied, made.scene, clean, made.window, encodings, target_record
-    )
+    record = make_record(recipe, made, instruction, encodings, target_record)
     stored = "clean" in recipe.store
     clean_a, clean_b = (clean.a, clean.b) if stored else (None, None)
-    return Sample(inputs, target, clean_a, clean_b, record)
+    return Sample(inputs, encodings, target, clean_a, clean_b, record)
 
 
 def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instruction:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias, TypedDict
 
 from synth.errors import UserError
 from synth.images.exposure_fusion import mertens
@@ -10,6 +10,33 @@ from synth.images.pixels import Bytes
 from synth.pairs.base import CleanPair
 from synth.scene.scene import Task
 from synth.targets import gradient, network
+
+
+class GivenTarget(TypedDict):
+    """A target in the record (shards/FORMAT.md): the truth that came with the pair."""
+
+    kind: Literal["given"]
+
+
+class ExposureTarget(TypedDict):
+    """Fused by the weights of `method`."""
+
+    kind: Literal["exposure"]
+    method: str
+
+
+class NetworkTarget(TypedDict):
+    """Made by a network of the user's own; sha256: of its file."""
+
+    kind: Literal["network"]
+    sha256: str
+
+
+GradientTarget = TypedDict(
+    "GradientTarget",
+    {"kind": Literal["gradient"], "version": int, "lambda": float},  # a class cannot have a field `lambda`
+)
+TargetRecord: TypeAlias = GivenTarget | ExposureTarget | NetworkTarget | GradientTarget
 
 
 def kind_for(kinds: Sequence[str], has_gt: bool) -> str | None:
@@ -23,7 +50,7 @@ def make_target(
     pair: CleanPair,
     *,
     onnx: Path | None = None,
-) -> tuple[Bytes, dict[str, Any]]:
+) -> tuple[Bytes, TargetRecord]:
     """The ground truth of a clean pair at the size of its images, and what the record says of it.
 
     onnx: the file of a `network` target.

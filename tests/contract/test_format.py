@@ -14,7 +14,9 @@ from synth.images import codecs
 from synth.images.pixels import in_colour
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
+from synth.sample.record import CropRecord, Entry, ImageRecord, Record, SceneRecord, SourceRecord
 from synth.sample.render import render
+from synth.targets.target import GradientTarget
 from tests.conftest import ROOT
 from tests.synth.helpers import generate
 from trainer.data.shards import open_shards
@@ -74,6 +76,21 @@ def test_the_record_has_the_keys_of_the_document(dataset):
     assert keys(record) == keys(EXAMPLE)
     for entry in record["degradations"]:
         assert list(entry) == list(EXAMPLE["degradations"][0])
+
+
+def test_the_types_of_the_record_have_the_keys_of_the_document():
+    parts: dict[Any, dict[str, Any]] = {
+        Record: EXAMPLE,
+        Entry: EXAMPLE["degradations"][0],
+        SceneRecord: EXAMPLE["scene"],
+        ImageRecord: EXAMPLE["images"]["a"],
+        CropRecord: EXAMPLE["crop"],
+        GradientTarget: EXAMPLE["target"],
+        SourceRecord: EXAMPLE["source"],
+    }
+    for kind, example in parts.items():
+        assert kind.__required_keys__ == set(example)
+    assert SourceRecord.__optional_keys__ == set(re.findall(r"`source\.(\w+)` \(optional\)", FORMAT))
 
 
 def test_the_sidecar_has_the_columns_and_metadata_of_the_document(dataset):
