@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypeAlias, TypedDict, ca
 from synth.degradations.engine import Entry as Entry
 from synth.images.crop import Window
 from synth.images.pixels import channels
-from synth.instructions.grammar import Instruction, Kind, Split
+from synth.instructions.grammar import Instruction, Kind
+from synth.instructions.phrases import Split
 from synth.pairs.base import CleanPair
 from synth.recipe.schema import Recipe
 from synth.sample.draft import Draft, key_of
