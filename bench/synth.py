@@ -13,12 +13,13 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import NO_TARGET, plan_for
 from bench.document import put, table
-from synth.dataset.generate import write_shard
+from synth.dataset.generate import count_pairs, write_shard
 from synth.engines.local import LocalEngine
 from synth.sample.draft import draft
 from synth.sample.render import finish, make_inputs
@@ -144,10 +145,9 @@ def rate_of(data: Path, count: int) -> float:
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"samples": SCALED, "samples_per_shard": SHARD}))
     times: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory() as folder:
-        LocalEngine(count)(
-            *(write_shard, plan, plan.shards, open_storage(folder), set()),
-            lambda done, _failed: times.append((time.perf_counter(), done)),
-        )
+        job = partial(write_shard, plan, open_storage(folder))
+        told = lambda done, _failed: times.append((time.perf_counter(), done))  # noqa: E731
+        LocalEngine(count)(job, plan.shards, count_pairs(plan), set(), told)
     timed = [(at, done) for at, done in times if 0.3 * SCALED <= done <= 0.9 * SCALED]
     return (timed[-1][1] - timed[0][1]) / (timed[-1][0] - timed[0][0])
 

@@ -74,7 +74,7 @@ def generate(
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
     from synth import console
-    from synth.dataset.generate import FailureLimit
+    from synth.dataset.generate import FailureLimit, Run
     from synth.dataset.generate import generate as make
     from synth.engines import engine_of
 
@@ -91,7 +91,8 @@ def generate(
     storage.prepare()
     stop = FailureLimit(max_failed_pairs, max_failed_share)
     with storage.claimed(shared=part is not None), console.run(plan, storage) as progress:
-        summary = make(plan, storage, chosen, progress, stop, overwrite, extend is not None, part)
+        run = Run(chosen, progress, stop)
+        summary = make(plan, storage, run, overwrite, extend is not None, part)
     if summary is None:
         typer.echo(f"{storage.url}: shards {shard_range} stand; once all parts do: synth finish")
     else:
@@ -113,14 +114,15 @@ def retry(
 ) -> None:
     """Make the failed samples of a dataset again, once their sources are mended; all others stay as they are."""
     from synth import console
-    from synth.dataset.generate import FailureLimit
+    from synth.dataset.generate import FailureLimit, Run
     from synth.dataset.generate import retry as mend
     from synth.engines import engine_of
 
     plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
     with storage.claimed(), console.run(plan, storage) as progress:
-        summary = mend(plan, storage, chosen, progress, FailureLimit(max_failed_pairs, max_failed_share))
+        stop = FailureLimit(max_failed_pairs, max_failed_share)
+        summary = mend(plan, storage, Run(chosen, progress, stop))
     console.say_summary(summary, storage)
 
 

@@ -1,8 +1,7 @@
 """`synth verify`: whether a dataset is what its own description says, byte by byte and sample by sample."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,13 +13,14 @@ from synth.audit.faults import Fault
 from synth.audit.records import Expected
 from synth.dataset.description import DATASET, is_shard, read_dataset
 from synth.dataset.shards import read_facts
+from synth.engines.ahead import ahead
 from synth.errors import StoppedError, UserError
 from synth.recipe.schema import hash_resolved
 from synth.sample.record import FORMAT_VERSION
 from synth.storage.base import Storage
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
-AHEAD = 2  # shards that wait for each worker, so that none of them does
+UNDER_WAY = 2  # shards for each worker: one that it looks at, and one that waits for it
 MOST_SHARDS = 10**6  # they are called by six digits
 MOST_LISTED = 10_000  # faults that are kept; the rest is counted
 
@@ -208,21 +208,20 @@ def _checked(tasks: Sequence[Task], workers: int) -> Iterator[ShardReport]:
     if workers <= 1:
         yield from map(check_shard, tasks)
         return
-    pool: Executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
-    under_way: deque[Future[ShardReport]] = deque()
-    left = iter(tasks)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
-        for task in left:
-            under_way.append(pool.submit(check_shard, task))
-            if len(under_way) > AHEAD * workers:
-                wait([under_way[0]])
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        for finished in ahead(tasks, UNDER_WAY * workers, lambda task: pool.submit(check_shard, task), _oldest):
+            yield from (future.result() for future in finished)
     except BrokenProcessPool:
         raise StoppedError("a worker process died (killed, or out of memory)") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _oldest(under_way: list[Future[ShardReport]]) -> tuple[list[Future[ShardReport]], list[Future[ShardReport]]]:
+    """Waits for the shard that was begun first, since they are told in order."""
+    wait(under_way[:1])
+    return under_way[:1], under_way[1:]
 
 
 def _start_worker() -> None:
