@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth import console
 from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
@@ -73,7 +74,6 @@ def generate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, say what is left out and why, and stop.")] = False,
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
-    from synth import console
     from synth.dataset.generate import FailureLimit, Run
     from synth.dataset.generate import generate as make
     from synth.engines import engine_of
@@ -113,7 +113,6 @@ def retry(
     max_failed_share: ShareLimitOption = 0.05,
 ) -> None:
     """Make the failed samples of a dataset again, once their sources are mended; all others stay as they are."""
-    from synth import console
     from synth.dataset.generate import FailureLimit, Run
     from synth.dataset.generate import retry as mend
     from synth.engines import engine_of
@@ -135,7 +134,6 @@ def finish(
     samples_per_shard: PerShardOption = None,
 ) -> None:
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
-    from synth import console
     from synth.dataset.generate import close
 
     plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
-from synth.errors import UserError
+from synth.errors import UserError, with_kind
 from synth.sample.record import Entry, Record
 from synth.scene.scene import IMAGES
 
@@ -36,8 +36,9 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
         articles = "\n".join(_article(sample) for sample in samples)
         filters = "\n".join(_filter(group, _counts(group, samples)) for group in GROUPS)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise UserError(f"{title}: a record as shards/FORMAT.md has none ({what}); run synth verify") from None
+        raise UserError(
+            f"{title}: a record as shards/FORMAT.md has none ({with_kind(error)}); run synth verify"
+        ) from None
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     return f"""<!doctype html>
 <html lang="en">

@@ -9,7 +9,7 @@ from typing import Any
 
 from synth.dataset.description import is_shard, read_dataset
 from synth.dataset.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
-from synth.errors import UnreadableError, UserError
+from synth.errors import UnreadableError, UserError, in_one_line
 from synth.sample.draft import draft
 from synth.sample.plan import Plan
 from synth.sample.record import Record, read_record
@@ -130,5 +130,7 @@ def _read(read: Callable[[int, int], bytes], row: Mapping[str, Any], where: str)
         if len(data) != size:
             raise ValueError("the tar is cut")
     except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        raise UserError(f"{where}: sample {row.get('key')} is damaged ({error}); run synth verify") from None
+        raise UserError(
+            f"{where}: sample {row.get('key')} is damaged ({in_one_line(error)}); run synth verify"
+        ) from None
     return Shown(record, {name: data[offset - start :][:length] for name, (offset, length) in spans.items()})
