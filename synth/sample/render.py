@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cachetools import LRUCache, cached
+
 from synth.degradations.engine import Applied, Damaged
 from synth.errors import UnreadableError
 from synth.images.crop import Window, cut, draw_window, too_small
@@ -11,7 +13,6 @@ from synth.instructions.grammar import Instruction, compose
 from synth.instructions.intent import mentions
 from synth.instructions.sentences import load_sentences
 from synth.pairs.base import CleanPair, PairRef
-from synth.sample.cache import BoundedCache
 from synth.sample.degrade import Backdrop, fall
 from synth.sample.draft import Draft, draft
 from synth.sample.kept import keep
@@ -104,10 +105,9 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     clean = _cropped(whole, window, size)
 
     def depth() -> Floats:
-        return window_of(_DEPTHS.get((ref, onnx), lambda: backdrop.depth), picture, window, size)
+        return window_of(_depth_of(ref, backdrop), picture, window, size)
 
-    light = _LIGHTS.get(ref, lambda: backdrop.light)
-    scene = draw_scene(drawn.task, seed, group, size, depth, backdrop.depth_kind, light)
+    scene = draw_scene(drawn.task, seed, group, size, depth, backdrop.depth_kind, _light_of(ref, backdrop))
     a, b, applied = fall(drawn.task, clean.a, clean.b, scene, drawn.effects, seed, group)
     kept = drawn.content.kept
     applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in applied]
@@ -142,18 +142,24 @@ def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instructio
     return compose(kind, remove, kept, settings.phrases, rng)
 
 
-def load(ref: PairRef) -> CleanPair:
-    """A whole pair, kept from before or read now. Raises UnreadableError."""
-    return _PAIRS.get(ref, ref.load)
-
-
 def _weight(pair: CleanPair) -> int:
     return sum(array.nbytes for array in (pair.a, pair.b, pair.gt, pair.depth) if array is not None)
 
 
-_PAIRS: BoundedCache[CleanPair] = BoundedCache(PAIRS_BYTES, _weight)
-_DEPTHS: BoundedCache[Floats] = BoundedCache(DEPTHS_BYTES, lambda depth: depth.nbytes)
-_LIGHTS: BoundedCache[Light] = BoundedCache(LIGHTS, lambda _: 1)
+@cached(LRUCache(PAIRS_BYTES, _weight))
+def load(ref: PairRef) -> CleanPair:
+    """A whole pair, kept from before or read now. Raises UnreadableError."""
+    return ref.load()
+
+
+@cached(LRUCache(DEPTHS_BYTES, lambda depth: depth.nbytes), key=lambda ref, backdrop: (ref, backdrop.network))
+def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
+    return backdrop.depth
+
+
+@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
+    return backdrop.light
 
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
