@@ -32,7 +32,7 @@ def scores(fuser: Fuser) -> list[float]:
     found = []
     for record in sorted(PAIR.glob("*.json")):
         stem = PAIR / record.name.removesuffix(".json")
-        a, b, target = (in_colour(read(stem.with_suffix(f".{name}.png"))[0]) for name in ("a", "b", "target"))
+        a, b, target = (in_colour(read(stem.with_suffix(f".{name}.png")).image) for name in ("a", "b", "target"))
         found.append(peak_signal_noise_ratio(target, fuser(a, b, json.loads(record.read_text())["instruction"])))
     return found
 
@@ -47,8 +47,11 @@ def main() -> None:
         f"{np.mean(start):.1f} dB before training, {np.mean(trained):.1f} dB after; better in {better} of {len(start)}"
     )
     first = PAIR / "000000000"
-    shown: list[Bytes] = [in_colour(read(first.with_suffix(f".{name}.png"))[0]) for name in ("a", "b")]
-    shown += [in_colour(read(Path("out/demo/fused.png"))[0]), in_colour(read(first.with_suffix(".target.png"))[0])]
+    shown: list[Bytes] = [in_colour(read(first.with_suffix(f".{name}.png")).image) for name in ("a", "b")]
+    shown += [
+        in_colour(read(Path("out/demo/fused.png")).image),
+        in_colour(read(first.with_suffix(".target.png")).image),
+    ]
     Image.fromarray(np.hstack(shown)).save(DOCS / "demo.png", optimize=True)
 
 

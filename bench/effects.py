@@ -23,8 +23,11 @@ from synth.images.pixels import Bytes
 from synth.scene.depth import proxy
 from synth.scene.light import measure
 from synth.scene.scene import View, draw_scene
+from synth.streams import Streams
+from synth.tasks import TASKS
 
 PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
+VIF = TASKS["vif"].capture
 SIZES = [(256, 256), (512, 512), (1920, 1080)]
 SEVERITY = 0.5
 GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, "noise": 3.0, "jpeg": 2.0}
@@ -32,15 +35,15 @@ GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, 
 
 def ours(name: str, image: Bytes) -> Callable[[], object]:
     """One effect on one visible image: draw and apply."""
-    light = measure("vif", image, image)
+    light = measure(VIF, {"a": image, "b": image})
     depth = proxy(image)
     height, width = image.shape[:2]
     spec = EffectSpec(name, (SEVERITY, SEVERITY), (), "a")
 
     def run() -> object:
-        scene = draw_scene("vif", 0, 0, width, lambda: depth, "proxy", light)  # anew: a scene keeps its streaks
+        scene = draw_scene(VIF, Streams(0, 0), width, lambda: depth, "proxy", light)  # anew: a scene keeps its streaks
         view = View(scene, "a", "visible", (height, width), True, image)
-        return damage(image, draw(spec, {"a": view}, 0, 0), view, None)
+        return damage(image, draw(spec, {"a": view}, Streams(0, 0)), view, None)
 
     return run
 

@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 
 from synth.images.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
-from synth.scene.scene import Task
 
 LEVELS = 4  # of both pyramids: down to a sixteenth
 
 Plane = Floats  # (H, W), in grey levels
 
 
-def fuse(method: str, task: Task, a: Bytes, b: Bytes) -> Bytes:
+def fuse(method: str, task: str, a: Bytes, b: Bytes) -> Bytes:
     """The fusion of a clean pair by one of `METHODS`: (H, W, 3) where either image has colour, else (H, W)."""
     fused = METHODS[method](luma(a.astype(np.float32)), luma(b.astype(np.float32)))
     if a.ndim == 2 and b.ndim == 2:

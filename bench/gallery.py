@@ -18,9 +18,12 @@ from synth.degradations.imgaug_shim import load_imgaug
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.pairs.base import CleanPair
-from synth.pairs.folder import list_folder
-from synth.sample.degrade import Backdrop, fall
-from synth.scene.scene import Task, draw_scene
+from synth.pairs.folder import FolderSource
+from synth.pairs.source import LeftOut
+from synth.sample.shot import Shot
+from synth.scene.backdrop import Backdrop
+from synth.streams import Streams
+from synth.tasks import TASKS
 
 DOCS = Path(__file__).parents[1] / "docs"
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -29,7 +32,7 @@ LABEL = 96
 WEATHER_PX = 232
 QUALITY = 93  # of the JPEG: noise makes a PNG three times as large
 IMGAUG = {"haze": "Fog", "rain": "Rain", "snow": "Snowflakes"}
-REAL_PAIRS: dict[Task, int] = {"vif": 10, "mef": 6, "mff": 4}
+REAL_PAIRS: dict[str, int] = {"vif": 10, "mef": 6, "mff": 4}
 REAL_HEIGHT = 300
 
 
@@ -49,9 +52,8 @@ def photographs() -> list[Bytes]:
 
 def damaged(image: Bytes, effect: str, severity: float, seed: int) -> Bytes:
     """One effect on one photograph as a visible image."""
-    backdrop = Backdrop("vif", image, image)
-    scene = draw_scene("vif", seed, 0, image.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
-    return fall("vif", image, image, scene, [EffectSpec(effect, (severity, severity), (), "a")], seed, 0)[0].image
+    shot = Shot.of_whole(Backdrop(TASKS["vif"].capture, {"a": image, "b": image}), Streams(seed, 0))
+    return shot.damage(shot.draw([EffectSpec(effect, (severity, severity), (), "a")]))["a"].image
 
 
 def effect_rows() -> Bytes:
@@ -98,23 +100,21 @@ def real_sheet(root: Path, out: Path, effect: str) -> None:
     """One effect on twenty real pairs: a clean, a at three severities, b clean, b at the last of them."""
     strips = []
     for task, count in REAL_PAIRS.items():
-        refs = [item for item in list_folder(root / task, task, "research", "distance") if not isinstance(item, tuple)]
+        refs = [item for item in FolderSource(folder=root / task).pairs(task) if not isinstance(item, LeftOut)]
         for number in np.linspace(0, len(refs) - 1, count).round().astype(int):
             pair = refs[number].load()
             strips.append(_pair_strip(task, pair, effect, int(number)))
     out.write_bytes(codecs.encode_png(stacked(strips)))
 
 
-def _pair_strip(task: Task, pair: CleanPair, effect: str, seed: int) -> Bytes:
-    backdrop = Backdrop(task, pair.a, pair.b, pair.depth, pair.depth_kind)
-    scene = draw_scene(task, seed, 0, pair.a.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
-    cells, b = [pair.a], pair.b
-    for severity in (0.3, 0.6, 0.9):
-        fallen, other, _ = fall(task, pair.a, pair.b, scene, [EffectSpec(effect, (severity, severity))], seed, 0)
-        cells.append(fallen.image)
-        b = other.image
-    width = round(pair.a.shape[1] * REAL_HEIGHT / pair.a.shape[0])
-    fitted = [cv2.resize(in_colour(x), (width, REAL_HEIGHT), interpolation=cv2.INTER_AREA) for x in [*cells, pair.b, b]]
+def _pair_strip(task: str, pair: CleanPair, effect: str, seed: int) -> Bytes:
+    backdrop = Backdrop(TASKS[task].capture, pair.pictures, pair.depth, pair.depth_kind)
+    shot = Shot.of_whole(backdrop, Streams(seed, 0))
+    fallen = [shot.damage(shot.draw([EffectSpec(effect, (severity, severity))])) for severity in (0.3, 0.6, 0.9)]
+    a, b = pair.pictures["a"], pair.pictures["b"]
+    cells = [a, *(images["a"].image for images in fallen), b, fallen[-1]["b"].image]
+    width = round(a.shape[1] * REAL_HEIGHT / a.shape[0])
+    fitted = [cv2.resize(in_colour(cell), (width, REAL_HEIGHT), interpolation=cv2.INTER_AREA) for cell in cells]
     return np.hstack(fitted)
 
 

@@ -8,7 +8,6 @@ into out/instructions/.
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,12 +19,13 @@ from synth.instructions.grammar import compose
 from synth.instructions.intent import mentions
 from synth.recipe.file import find_recipe, load_recipe
 from synth.recipe.schema import Recipe
-from synth.sample.degrade import draw_all
 from synth.sample.draft import draft
 from synth.sample.plan import Plan, make_plan
 from synth.sample.render import render
-from synth.scene.scene import Scene, View
-from synth.streams import stream
+from synth.sample.shot import Shot
+from synth.scene.backdrop import Backdrop
+from synth.streams import Streams, stream
+from synth.tasks import TASKS
 
 SAMPLES = 10_000
 SENTENCES = 40_000
@@ -46,10 +46,10 @@ def quotas(plan: Plan) -> str:
     """Kinds, numbers of effects and effects over SAMPLES drafts, asked and found, per cent."""
     drafts = [draft(plan, index) for index in range(SAMPLES)]
     rows = []
-    kinds = Counter(d.content.kind for d in drafts)
+    kinds = Counter(d.intent.kind for d in drafts)
     for kind, share in plan.recipe.instructions.kinds.items():
         rows.append([f"kind {kind}", f"{100 * share:.1f}", f"{100 * kinds[kind] / SAMPLES:.1f}"])
-    damaged = [d for d in drafts if d.content.kind != "clean"]
+    damaged = [d for d in drafts if d.intent.kind != "clean"]
     asked_counts, asked_effects = Counter[str](), Counter[str]()
     for d in damaged:
         always, of, count = plan.recipe.tasks[d.task].degradations.choices
@@ -63,7 +63,7 @@ def quotas(plan: Plan) -> str:
         for name in asked:
             shares = (100 * counted[name] / len(damaged) for counted in (asked, found))
             rows.append([f"{name}, of what is not clean", *(f"{share:.1f}" for share in shares)])
-    absent = sum(d.content.absent is not None for d in drafts)
+    absent = sum(d.intent.absent is not None for d in drafts)
     rows.append(["names an effect that is not there", "", f"{100 * absent / SAMPLES:.1f}"])
     return table(["share of samples", "asked (%)", "found (%)"], rows)
 
@@ -73,20 +73,17 @@ def sentences(plan: Plan) -> list[str]:
     found = []
     for index in range(SENTENCES):
         drawn = draft(plan, index)
-        applied = draw_all(drawn.effects, _stand_in(drawn.task), plan.recipe.seed, drawn.group)
-        remove, kept = mentions(drawn.content, applied, drawn.task)
+        applied = _stand_in(drawn.task, Streams(plan.recipe.seed, drawn.group)).draw(drawn.effects)
+        remove, kept = mentions(drawn.intent, applied, TASKS[drawn.task])
         words = stream(plan.recipe.seed, index, "instruction.words")
-        found.append(compose(drawn.content.kind, remove, kept, plan.recipe.instructions.phrases, words).text)
+        found.append(compose(drawn.intent.kind, remove, kept, plan.recipe.instructions.phrases, words).text)
     return found
 
 
-def _stand_in(task: Any) -> Any:
-    """Views of a small flat scene: what is drawn for instructions does not depend on the picture."""
-    depth = np.full((16, 16), 50, np.float32)
-    gain: Any = {"a": 1.0, "b": 1.0}
-    scene = Scene(depth, "proxy", 50.0, (0.5, 0.5, 0.5), (0.0, 0.0), 16.0, 0.01, task == "vif", gain, "equal")
-    other: Any = "infrared" if task == "vif" else "far"
-    return {n: View(scene, n, m, (16, 16), True, 0.2) for n, m in (("a", "visible"), ("b", other))}
+def _stand_in(task: str, streams: Streams) -> Shot:
+    """A small grey pair: what is drawn for instructions does not depend on the picture."""
+    capture = TASKS[task].capture
+    return Shot.of_whole(Backdrop(capture, dict.fromkeys(capture.modalities, np.full((16, 16), 90, np.uint8))), streams)
 
 
 def group_sheet(plan: Plan, first: int, count: int) -> Bytes:

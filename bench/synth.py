@@ -22,7 +22,8 @@ from bench.document import put, table
 from synth.dataset.generate import count_pairs, write_shard
 from synth.engines.local import LocalEngine
 from synth.sample.draft import draft
-from synth.sample.render import finish, make_inputs
+from synth.sample.inputs import make_inputs
+from synth.sample.render import assemble
 from synth.storage.base import open_storage
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +109,7 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
     items = []
     for index in range(number * BATCH[size], (number + 1) * BATCH[size]):
         made = make_inputs(plan, draft(plan, index))
-        record = finish(plan, made, NO_TARGET, {}).record
+        record = assemble(plan, made, NO_TARGET, {}).record
         falls = {name: [x["effect"] for x in record["degradations"] if x["image"] == name] for name in ("a", "b")}
         items.append(
             {

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import cast, get_args
 
 import cv2
 import numpy as np
@@ -23,12 +22,13 @@ from synth.engines.memory import keep_memory
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.pairs.base import CleanPair
-from synth.pairs.folder import list_folder
-from synth.scene.scene import Task
-from synth.targets.target import make_target
+from synth.pairs.folder import FolderSource
+from synth.pairs.source import LeftOut
+from synth.targets.target import TargetKind, make_target
+from synth.tasks import TASKS
 from trainer.evaluation import metrics
 
-TARGETS: dict[Task, list[str]] = {"vif": ["gradient"], "mef": ["gradient", "exposure"], "mff": ["gradient"]}
+TARGETS: tuple[TargetKind, ...] = ("gradient", "exposure")
 SIZES = [(640, 480), (256, 256)]
 REPEATS = 15
 CELL_WIDTH = 760  # pixels of a sheet's cell at most
@@ -39,38 +39,39 @@ COMMAND = "make bench-targets"
 Fusion = Callable[[CleanPair], Bytes]
 
 
-def fusions(task: Task) -> dict[str, Fusion]:
+def fusions(task: str) -> dict[str, Fusion]:
     """All that is compared for a task, by name; our targets first."""
-    found: dict[str, Fusion] = {kind: partial(_target, kind, task) for kind in TARGETS[task]}
+    found: dict[str, Fusion] = {kind: partial(_target, kind, task) for kind in TARGETS if kind in TASKS[task].targets}
     return found | {method: partial(_reference, method, task) for method in fusion_references.METHODS}
 
 
-def _target(kind: str, task: Task, pair: CleanPair) -> Bytes:
-    return make_target(kind, task, pair)[0]
+def _target(kind: TargetKind, task: str, pair: CleanPair) -> Bytes:
+    return make_target(kind, TASKS[task], pair.pictures, None)[0]
 
 
-def _reference(method: str, task: Task, pair: CleanPair) -> Bytes:
-    return fusion_references.fuse(method, task, pair.a, pair.b)
+def _reference(method: str, task: str, pair: CleanPair) -> Bytes:
+    return fusion_references.fuse(method, task, pair.pictures["a"], pair.pictures["b"])
 
 
-def pairs(root: Path, task: Task) -> Iterator[tuple[str, CleanPair]]:
+def pairs(root: Path, task: str) -> Iterator[tuple[str, CleanPair]]:
     """The pairs of a task by the names of their folders."""
-    for item in list_folder(root / task, task, "research", "distance"):
-        if not isinstance(item, tuple):
+    for item in FolderSource(folder=root / task).pairs(task):
+        if not isinstance(item, LeftOut):
             yield item.scene, item.load()
 
 
-def measure(root: Path, task: Task, out: Path) -> tuple[int, int, dict[str, dict[str, list[float]]]]:
+def measure(root: Path, task: str, out: Path) -> tuple[int, int, dict[str, dict[str, list[float]]]]:
     """The number of pairs, of those with a truth, and by fusion and metric a value for each pair; draws the sheets."""
     found: dict[str, dict[str, list[float]]] = {}
     count = truths = 0
     for name, pair in pairs(root, task):
         count += 1
         truths += pair.gt is not None
-        cells = {"a": pair.a, "b": pair.b} | ({} if pair.gt is None else {"given": pair.gt})
+        a, b = pair.pictures["a"], pair.pictures["b"]
+        cells = {"a": a, "b": b} | ({} if pair.gt is None else {"given": pair.gt})
         for fusion, fuse in fusions(task).items():
             cells[fusion] = fused = fuse(pair)
-            values = {key: metric(pair.a, pair.b, fused) for key, metric in metrics.AGAINST_SOURCES.items()}
+            values = {key: metric(a, b, fused) for key, metric in metrics.AGAINST_SOURCES.items()}
             if pair.gt is not None:
                 values |= {
                     "PSNR, given": metrics.psnr(fused, pair.gt),
@@ -96,13 +97,13 @@ def sheet(cells: dict[str, Bytes]) -> Bytes:
     return np.vstack([np.hstack(labelled[i : i + COLUMNS]) for i in range(0, len(labelled), COLUMNS)])
 
 
-def seconds(task: Task) -> dict[str, list[float]]:
+def seconds(task: str) -> dict[str, list[float]]:
     """By fusion, the median time of a pair in milliseconds at each of `SIZES`, on a built-in photograph."""
     found: dict[str, list[float]] = {}
     for width, height in SIZES:
         image = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
         other = image[:, :, 0].copy() if task == "vif" else cv2.GaussianBlur(image, (0, 0), 2)
-        pair = CleanPair(image, other, None, None, "distance", (3, 3), (), ())
+        pair = CleanPair({"a": image, "b": other}, None, None, "distance", {"a": 3, "b": 3}, (), ())
         for name, fuse in fusions(task).items():
             times = []
             for _ in range(REPEATS):
@@ -141,12 +142,12 @@ def main() -> None:
     keep_memory()
     arguments.out.mkdir(parents=True, exist_ok=True)
     parts = []
-    for task in get_args(Task):
-        count, truths, values = measure(arguments.pairs, cast(Task, task), arguments.out)
+    for task in TASKS:
+        count, truths, values = measure(arguments.pairs, task, arguments.out)
         keys = list(metrics.AGAINST_SOURCES) + (["PSNR, given", "SSIM, given"] if truths else [])
         head = [task, *keys, *(f"ms, {w}×{h}" for w, h in SIZES)]
         known = f", {truths} of them with a given truth" if truths else ""
-        parts.append(f"{count} pairs{known}.\n\n{table(head, rows_of(values, seconds(cast(Task, task)), keys))}")
+        parts.append(f"{count} pairs{known}.\n\n{table(head, rows_of(values, seconds(task), keys))}")
         print(parts[-1], flush=True)
     put("targets.md", "targets", COMMAND, "\n\n".join(parts))
 

@@ -12,7 +12,7 @@ from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
     from synth.sample.plan import Plan
-    from synth.scene.scene import DepthKind, Task
+    from synth.scene.scene import DepthKind
     from synth.storage.base import Storage
 
 app = typer.Typer(
@@ -144,7 +144,7 @@ def finish(
 
 @app.command()
 def manifest(
-    root: Annotated[Path, typer.Argument(help="A folder with <task>/<stem>/, or one called vif, mef or mff.")],
+    root: Annotated[Path, typer.Argument(help="A folder with <task>/<stem>/, or one that is called as its task.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet or .csv file, in a folder that holds ROOT.")],
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
@@ -161,16 +161,20 @@ def degrade(
         list[str], typer.Option(help="haze=0.6 (a severity), rain=rate:30, noise=sigma:25,images:a. Repeatable.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for a.png, b.png and record.json.")],
-    task: Annotated[str, typer.Option(help="What the pair is: vif, mef or mff.")] = "vif",
+    task: Annotated[
+        str | None, typer.Option(help="What the pair is; `synth tasks` lists them. Default: visible and infrared.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     depth: Annotated[Path | None, typer.Option(help="A depth map of the scene, in any unit.")] = None,
     inverse_depth: Annotated[bool, typer.Option("--inverse-depth", help="Its values are 1 / distance.")] = False,
 ) -> None:
     """Let effects fall on one pair, without a recipe."""
     from synth.sample.degrade import degrade_files
+    from synth.tasks import DEFAULT
 
     kind: DepthKind = "inverse" if inverse_depth else "distance"
-    degrade_files(a, b, effect, out, task=_task(task), seed=seed, depth=depth, kind=kind)
+    given = None if depth is None else (depth, kind)
+    degrade_files({"a": a, "b": b}, effect, out, task=task or DEFAULT, seed=seed, depth=given)
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 
@@ -187,14 +191,18 @@ def effects() -> None:
             typer.echo(f"    {key}: {span} {quantity.unit}{instead}")
 
 
+@app.command()
+def tasks() -> None:
+    """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
+    from synth.tasks import TASKS
+
+    for name, task in TASKS.items():
+        typer.echo(f"{name}: {task.title}; targets: {', '.join(task.targets)}")
+        for image, modality in task.capture.modalities.items():
+            typer.echo(f"    {image}: {modality}")
+
+
 audit.register(app)
-
-
-def _task(name: str) -> "Task":
-    tasks: dict[str, Task] = {"vif": "vif", "mef": "mef", "mff": "mff"}
-    if name not in tasks:
-        raise UserError(f"--task {name}: must be one of vif, mef, mff")
-    return tasks[name]
 
 
 def _dataset(

@@ -1,6 +1,7 @@
 """Random numbers by name: each generator is a function of (seed, number, stream) and of nothing else."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,3 +34,14 @@ def stream(seed: int, number: int, name: str) -> Generator:
 def field_seed(rng: Generator) -> int:
     """A 63-bit seed for a random field (noise, flakes), small enough for every reader of JSON with 64-bit integers."""
     return int(rng.integers(0, 2**63 - 1))
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The generators of one group: called with a name, a new generator at its beginning."""
+
+    seed: int
+    group: int
+
+    def __call__(self, name: str) -> Generator:
+        return stream(self.seed, self.group, name)

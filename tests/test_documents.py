@@ -16,6 +16,34 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
 
 
+def example(heading: str, language: str) -> str:
+    """The first block of a language below a heading of CONTRIBUTING."""
+    _, _, section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition(f"## {heading}\n")
+    found = re.search(rf"```{language}\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    assert found is not None, heading
+    return found.group(1)
+
+
+class Copy:
+    """A copy of the package with one more file, where nothing else was changed."""
+
+    def __init__(self, root: Path, file: str, code: str) -> None:
+        self.root = root
+        for part in ("synth", "recipes", "tests/synth"):
+            shutil.copytree(ROOT / part, root / part)
+        (root / "tests/__init__.py").touch()
+        assert not (root / file).exists()
+        (root / file).write_text(code, encoding="utf-8")
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """What a module prints; code: what it must exit with."""
+        command = [sys.executable, "-m", *words]
+        environment = {**os.environ, "PYTHONPATH": str(self.root)}
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
 def test_the_readmes_recipe_is_the_one_that_ships():
     import yaml
 
@@ -37,28 +65,51 @@ def test_the_readmes_degrade_works():
 
 def test_a_new_effect_takes_one_file(tmp_path):
     """The effect that CONTRIBUTING shows, put into a copy of the package, passes the contract and can be generated."""
-    shutil.copytree(ROOT / "synth", tmp_path / "synth")
-    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
-    shutil.copytree(ROOT / "tests/synth", tmp_path / "tests/synth")
-    (tmp_path / "tests/__init__.py").touch()
-    (tmp_path / "synth/degradations/vignette.py").write_text(blocks("CONTRIBUTING.md", "python")[0])
+    copy = Copy(tmp_path, "synth/degradations/vignette.py", example("Add an effect", "python"))
     recipe = {"haze: {severity: [0.2, 0.9]}": "vignette", "full: 0.8, general: 0.1, clean: 0.1": "general: 1"}
     text = (ROOT / "recipes/mef_haze.yaml").read_text()
     for old, new in recipe.items():
         text = text.replace(old, new)
     (tmp_path / "v.yaml").write_text(text)
+    contract = ("tests/synth/degradations/test_effects.py", "-k", "vignette", "-p", "no:cacheprovider")
+    assert re.search(r"\d+ passed", copy.run("pytest", *contract))
+    assert "vignette: optics" in copy.run("synth", "effects")
+    assert "4 samples" in copy.run("synth", "generate", "--recipe", "v.yaml", "--limit", "4", "--workers", "1")
 
-    def run(*words: str) -> str:
-        done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
-    assert re.search(
-        r"\d+ passed",
-        run("pytest", "tests/synth/degradations/test_effects.py", "-k", "vignette", "-p", "no:cacheprovider"),
-    )
-    assert "vignette: optics" in run("synth", "effects")
-    assert "4 samples" in run("synth", "generate", "--recipe", "v.yaml", "--limit", "4", "--workers", "1")
+def test_a_new_source_of_pairs_takes_one_file(tmp_path):
+    """The source that CONTRIBUTING shows, in a copy of the package: samples come from it, and its mistakes are said."""
+    import json
+
+    from skimage import data, io
+
+    code = example("Add a source of pairs", "python")
+    assert 10 <= len([line for line in code.splitlines() if line]) <= 40
+    copy = Copy(tmp_path, "synth/pairs/side_by_side.py", code)
+    for folder, names in {"visible": ["one", "two", "three"], "infrared": ["one", "two"]}.items():
+        (tmp_path / "data/road" / folder).mkdir(parents=True)
+        for number, name in enumerate(names):
+            shown = data.astronaut()[60 * number :][:80, :90, slice(None) if folder == "visible" else 0]
+            io.imsave(tmp_path / "data/road" / folder / f"{name}.png", shown, check_contrast=False)
+    source = example("Add a source of pairs", "yaml").replace("split: train", "split: all")
+    text = f"{{name: s, task: vif, samples: 4, {source.strip()}, crop: {{size: 48}}, degradations: {{always: [haze]}}}}"
+
+    def generate(text: str, code: int = 0) -> str:
+        (tmp_path / "s.yaml").write_text(text)
+        return copy.run("synth", "generate", "--recipe", "s.yaml", "--out", "made", "--workers", "1", code=code)
+
+    said = generate(text)
+    assert "4 samples" in said
+    assert "road-three: no infrared/three.png" in said
+    described = json.loads((tmp_path / "made/dataset.json").read_text())
+    assert [(item["dataset"], item["pairs"]) for item in described["sources"]] == [("road", 2)]
+    assert "data/road" not in json.dumps(described)
+    assert "side_by_side: pairs" in (tmp_path / "made/README.md").read_text()
+    unknown = generate(text.replace("licence", "lisence"), code=2).strip()
+    assert unknown.endswith("s.yaml: sources[0].lisence: unknown key; did you mean 'licence'?")
+    assert "\n" not in unknown
+    assert "none for mef" in generate(text.replace("task: vif", "task: mef"), code=2)
+    assert re.search(r"\d+ passed", copy.run("pytest", "tests/synth/pairs/test_source.py", "-p", "no:cacheprovider"))
 
 
 @pytest.mark.slow

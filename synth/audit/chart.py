@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 from synth.audit.text import Colour, one_line
 from synth.dataset.stats import Histogram, Stats, in_bytes, ranked
 from synth.images.pixels import Bytes
+from synth.tasks import TASKS
 
 WIDTH, MARGIN, GAP = 1480, 36, 28
 TEXT, SMALL, TITLE, HEAD = 15, 13, 18, 28
 ROW = 24  # pixels from bar to bar
 INK, MUTED, FAINT, PAPER = (28, 32, 38), (104, 112, 122), (226, 229, 233), (255, 255, 255)
-TASKS = {"vif": (0, 114, 178), "mef": (230, 159, 0), "mff": (0, 158, 115)}  # told apart by colour-blind eyes too
 BAR, BAD = (86, 104, 150), (196, 63, 63)
 MOST_BARS = 24  # of one panel; the rest is one line
 PLOT = 84  # height of a histogram
@@ -99,7 +99,7 @@ def _plain(counts: Mapping[str, int], total: int, colour: Colour = BAR, keep: bo
 
 
 def _colour(task: str) -> Colour:
-    return TASKS.get(task, BAR)
+    return TASKS[task].colour if task in TASKS else BAR
 
 
 def _percent(count: float, total: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from synth.audit.shown import Shown
 from synth.errors import UserError, with_kind
 from synth.sample.record import Entry, Record
-from synth.scene.scene import IMAGES
+from synth.scene.capture import IMAGES
 
 KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 ORDER = ("a", "b", "target", "clean_a", "clean_b")

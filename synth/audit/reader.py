@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 
 from synth.degradations.base import REGISTRY
-from synth.instructions.intent import STRONG, WEAK
-from synth.instructions.phrases import PHRASED, Split, clauses, phrase, places, split_of, words
+from synth.instructions.intent import STRONG, WEAK, places
+from synth.instructions.phrases import PHRASED, Split, clauses, phrase, split_of, words
 from synth.sample.record import Entry, Record
-from synth.scene.scene import IMAGES, MODALITIES, Task
+from synth.scene.capture import IMAGES
+from synth.tasks import TASKS
 
 KINDS = ("full", "partial", "keep", "general", "clean")
 WHOLE = {"general": "general", "keep": "all_kept", "clean": "clean"}  # kinds whose sentence is one phrase: its root
@@ -125,7 +126,7 @@ def _in_split(name: str, split: Split) -> bool:
     return name in clauses(root, split)
 
 
-def _pattern(ids: Sequence[str], named: Entries, task: Task) -> str | None:
+def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
     """The regular expression of the sentences that some phrases make for a record; None where they make none."""
     spoken = [name for name in ids if name.split(".")[0] in PHRASED]
     rest = ids[len(spoken) :]
@@ -160,7 +161,7 @@ def _pattern(ids: Sequence[str], named: Entries, task: Task) -> str | None:
     return None
 
 
-def _clause(clause: str, named: Entries, task: Task) -> str:
+def _clause(clause: str, named: Entries, task: str) -> str:
     """A clause, with the words for strength and place that go with what was drawn."""
     name = clause.split(".")[0]
     entries = named.get(name) or named.get(FREE, [])
@@ -170,11 +171,7 @@ def _clause(clause: str, named: Entries, task: Task) -> str:
         weak, strong = max(strengths) < WEAK, min(strengths) > STRONG
         said = words(name, "weak" if weak else "strong") if weak or strong else []
     images = {entry["image"] for entry in entries}
-    keys: list[str] = ["both"] if len(images) == 2 else []
-    if len(images) == 1:
-        only = images.pop()
-        keys = [MODALITIES[task][only], ("first", "second")[IMAGES.index(only)]]
-    where = [place for key in keys for place in places(key)]
+    where = places(images, TASKS[task])[0] if images else ()
     strength = f"(?:{_one_of(said)} )?" if said else ""
     return _filled(str(phrase(clause)), {"s": strength, "w": f"(?: {_one_of(where)})?" if where else ""})
 

@@ -7,7 +7,8 @@ from typing import Any
 from synth.degradations.base import REGISTRY, Stage
 from synth.sample.draft import key_of
 from synth.sample.record import FORMAT_VERSION, Entry, Record
-from synth.scene.scene import IMAGES, MODALITIES
+from synth.scene.capture import IMAGES
+from synth.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ def record_faults(record: Record, row: Mapping[str, Any], expected: Expected | N
     }
     found = [f"{k}: the record says {said[k]!r}, the row {row[k]!r}" for k in said if said[k] != row[k]]
     task = record["task"]
-    if task not in MODALITIES:
-        return [*found, f"task {task!r} is none of {', '.join(MODALITIES)}"]
-    for name in IMAGES:
-        if record["images"][name]["modality"] != MODALITIES[task][name]:
-            found.append(f"image {name} is {record['images'][name]['modality']!r}; of {task} {MODALITIES[task][name]}")
+    if task not in TASKS:
+        return [*found, f"task {task!r} is none of {', '.join(TASKS)}"]
+    for name, modality in TASKS[task].capture.modalities.items():
+        if record["images"][name]["modality"] != modality:
+            found.append(f"image {name} is {record['images'][name]['modality']!r}; of {task} {modality}")
     found += [fault for entry in record["degradations"] for fault in _entry_faults(entry)]
     return found + ([] if expected is None else _against_recipe(record, expected))
 

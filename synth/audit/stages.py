@@ -20,10 +20,10 @@ from synth.degradations.engine import Applied
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import Bytes, Floats, in_colour
-from synth.sample.degrade import damage_pair, views_of
 from synth.sample.draft import draft
+from synth.sample.inputs import make_inputs
 from synth.sample.plan import Plan
-from synth.sample.render import fuse_clean, make_inputs
+from synth.sample.render import fuse_clean
 
 SHEET = "sheet.png"
 LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet
@@ -42,10 +42,9 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Stages:
-    """The way of one sample. a, b: from the clean image through each effect; others: depth and targets."""
+    """The way of one sample. images: of each from the clean one through each effect; others: depth and targets."""
 
-    a: list[Stage]
-    b: list[Stage]
+    images: list[list[Stage]]
     others: list[Stage]
     sample: Shown
 
@@ -54,24 +53,19 @@ def stages(plan: Plan, index: int) -> Stages:
     """Render a sample and what came before it. Raises UnreadableError."""
     drawn = draft(plan, index)
     made = make_inputs(plan, drawn)
-    clean = made.clean
-    views = views_of(drawn.task, clean.a, clean.b, made.scene)
-    ways: dict[str, list[Stage]] = {
-        "a": [Stage("clean_a", "a, clean", clean.a)],
-        "b": [Stage("clean_b", "b, clean", clean.b)],
-    }
+    shot = made.shot
+    ways = {name: [Stage(f"clean_{name}", f"{name}, clean", clean)] for name, clean in shot.pictures.items()}
     for number, item in enumerate(made.applied, 1):
-        after = damage_pair(drawn.task, clean.a, clean.b, views, made.applied[:number])
-        image = after[0].image if item.image == "a" else after[1].image
-        ways[item.image].append(Stage(f"{item.image}_{item.effect}", _told(item), image))
+        after = shot.damage(made.applied[:number])[item.image].image
+        ways[item.image].append(Stage(f"{item.image}_{item.effect}", _told(item), after))
     sample = one_of(plan, index)
     _, target, _ = fuse_clean(plan, made)
     others = [
-        Stage("depth", f"depth ({made.scene.depth_kind}), far is bright", _depth_picture(made.scene.depth)),
+        Stage("depth", f"depth ({shot.scene.depth_kind}), far is bright", _depth_picture(shot.scene.depth)),
         Stage("target_clean", "target before anything is kept", target),
         Stage("target", f"target: {sample.record['kind']}", codecs.decode(sample.pictures["target"])),
     ]
-    return Stages(ways["a"], ways["b"], others, sample)
+    return Stages(list(ways.values()), others, sample)
 
 
 def render_files(plan: Plan, index: int, out: Path) -> list[str]:
@@ -87,7 +81,7 @@ def render_files(plan: Plan, index: int, out: Path) -> list[str]:
         raise UserError(f"sample {index} cannot be made: {error}") from None
     record = made.sample.record
     files = {f"{name}{_suffix(data)}": data for name, data in made.sample.pictures.items()}
-    for way in (made.a, made.b):
+    for way in made.images:
         files |= {f"{way[0].name}.png": codecs.encode_png(way[0].image)}
         for number, stage in enumerate(way[1:], 1):
             files[f"{stage.name[0]}_{number}{stage.name[1:]}.png"] = codecs.encode_png(stage.image)
@@ -101,8 +95,8 @@ def render_files(plan: Plan, index: int, out: Path) -> list[str]:
 
 
 def sheet(made: Stages) -> Bytes:
-    """The way of a, that of b below it, then depth and targets; above them the instruction. (H, W, 3)."""
-    rows = [_cells(made.a), _cells(made.b), _cells(made.others)]
+    """The ways of the images below each other, then depth and targets; above them the instruction. (H, W, 3)."""
+    rows = [_cells(way) for way in (*made.images, made.others)]
     width = max(sum(cell.shape[1] + GAP for cell in row) for row in rows) + GAP
     record = made.sample.record
     source = f"sample {record['index']} · {record['task']} · {record['kind']} · {record['source']['scene']}"

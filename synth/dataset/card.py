@@ -12,7 +12,9 @@ import yaml
 from synth.dataset.description import read_dataset
 from synth.dataset.stats import Stats, gather, in_bytes, ranked
 from synth.errors import UserError
+from synth.pairs.source import with_placeholder
 from synth.storage.base import Storage
+from synth.tasks import TASKS
 
 CARD = "README.md"
 MADE_BY = "Made by `synth` of MMAIF"
@@ -20,11 +22,6 @@ BAR = 24  # characters of the longest bar
 MOST_ROWS = 60  # of a table; the rest is one line
 LONGEST = 200  # characters of a cell
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-TASKS = {
-    "vif": "visible and infrared",
-    "mef": "multi-exposure (under and over)",
-    "mff": "multi-focus (near and far)",
-}
 KINDS = {
     "full": "names all that is to be removed",
     "partial": "names some of it; the target keeps the rest",
@@ -32,7 +29,11 @@ KINDS = {
     "keep": "asks for fusion alone; the target keeps everything",
     "clean": "nothing is degraded",
 }
-FILES = {"folder": "pairs", "manifest": "pairs.parquet"}  # what stands for the path of a source, which is not known
+
+
+def titles() -> dict[str, str]:
+    """What the pairs of each task are, for people."""
+    return {name: task.title for name, task in TASKS.items()}
 
 
 def write_card(storage: Storage) -> None:
@@ -61,7 +62,7 @@ def card(described: Mapping[str, Any], stats: Stats) -> str:
         _summary(described, stats, total),
         "## Read it\n\n" + _reading(name, recipe),
         "## What is in it",
-        "### Tasks\n\n" + _counted("task", dict(ranked(stats.tasks)), stats.samples, TASKS),
+        "### Tasks\n\n" + _counted("task", dict(ranked(stats.tasks)), stats.samples, titles()),
         "### Degradations\n\n" + _effects(stats, described["effects"]),
         "### Different effects a sample\n\n"
         + _counted("effects", {str(n): c for n, c in sorted(stats.numbers.items())}, stats.samples),
@@ -103,7 +104,7 @@ def _summary(described: Mapping[str, Any], stats: Stats, total: int) -> str:
     shards = len(described["shards"])
     size = described["recipe"]["crop"]["size"]
     failed = f" ({stats.failed:,} more failed)" if stats.failed else ""
-    tasks = ", ".join(TASKS.get(task, task) for task in sorted(stats.tasks))
+    tasks = ", ".join(titles().get(task, task) for task in sorted(stats.tasks))
     return (
         f"Pairs of degraded images, an instruction in English, and the fused image that it asks for: {tasks}. "
         f"{MADE_BY} from clean pairs and a recipe.\n\n"
@@ -225,10 +226,7 @@ def as_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved recipe as one that can be loaded again: defaults and all, a word for each path that is not known."""
     data = _without_none(dict(recipe))
     for part in data["tasks"].values():
-        for source in part["sources"]:
-            kind = source.pop("kind", "builtin")
-            if kind not in source:
-                source[kind] = FILES.get(kind, kind)
+        part["sources"] = [with_placeholder(source) for source in part["sources"]]
     return data
 
 

@@ -11,10 +11,11 @@ from synth.errors import UserError
 from synth.images import codecs
 from synth.sample.draft import Draft, key_of
 from synth.sample.render import Sample
-from synth.scene.scene import IMAGES, ImageName
+from synth.scene.capture import IMAGES, ImageName
 from synth.storage.base import Storage
 
-MEMBERS = ("a", "b", "clean_a", "clean_b", "json", "target")  # the order in the tar: by name, as webdataset writes
+MEMBERS = tuple(sorted((*IMAGES, *(f"clean_{name}" for name in IMAGES), "json", "target")))
+"""In the order in the tar: by name, as webdataset writes."""
 
 
 class Hashed:
@@ -54,13 +55,11 @@ class ShardWriter:
         record = sample.record
         written = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
         members: dict[str, tuple[str, bytes]] = {
-            **{name: _stored(sample, name) for name in IMAGES},
+            **{name: _stored(sample, name) for name in sample.inputs},
+            **{f"clean_{name}": (".png", codecs.encode_png(image)) for name, image in (sample.clean or {}).items()},
             "json": ("", written.encode()),
             "target": (".png", codecs.encode_png(sample.target)),
         }
-        if sample.clean_a is not None and sample.clean_b is not None:
-            members["clean_a"] = (".png", codecs.encode_png(sample.clean_a))
-            members["clean_b"] = (".png", codecs.encode_png(sample.clean_b))
         row = _row(draft, "ok", None) | {
             "kind": record["kind"],
             "instruction": record["instruction"],

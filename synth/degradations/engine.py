@@ -1,19 +1,21 @@
 """Which effects fall on which image, with what strength, and the way of an image through them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypedDict
 
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity
 from synth.images import pixels
 from synth.images.codecs import decode_jpeg
 from synth.images.pixels import Bytes, Floats
-from synth.scene.scene import IMAGES, ImageName, View
-from synth.streams import stream
+from synth.scene.capture import ImageName
+from synth.scene.scene import View
+from synth.streams import Streams
 
 Asked = Literal["remove", "keep"]
 LEAST_SEVERITY = 1e-4  # under it no byte would show a thing: it counts as 0
@@ -31,16 +33,16 @@ class EffectSpec:
     severity: tuple[float, float] | None
     quantities: tuple[tuple[str, tuple[float, ...]], ...] = ()
     images: Images | None = None
-    own: Degradation[Any] | None = None  # in place of the registry's: an imgaug augmenter with its arguments
+    variant: Degradation[Any] | None = None  # in place of the registry's: an imgaug augmenter with its arguments
 
     @property
     def degradation(self) -> Degradation[Any]:
-        return self.own or REGISTRY[self.effect]
+        return self.variant or REGISTRY[self.effect]
 
     @property
     def label(self) -> str:
         """What tells it from the other effects of a recipe: its name, and an augmenter's."""
-        return str(self.own) if self.own else self.effect
+        return str(self.variant) if self.variant else self.effect
 
 
 class Entry(TypedDict):
@@ -63,11 +65,11 @@ class Applied:
     severity: float | None
     params: Any
     asked: Asked = "remove"
-    own: Degradation[Any] | None = None
+    variant: Degradation[Any] | None = None
 
     @property
     def degradation(self) -> Degradation[Any]:
-        return self.own or REGISTRY[self.effect]
+        return self.variant or REGISTRY[self.effect]
 
     def to_record(self) -> Entry:
         """The entry in the record."""
@@ -89,40 +91,36 @@ def in_order(specs: Sequence[EffectSpec]) -> list[EffectSpec]:
     return sorted(specs, key=lambda spec: (spec.degradation.stage, spec.degradation.order, spec.label))
 
 
-def draw(spec: EffectSpec, views: dict[ImageName, View], seed: int, group: int, turn: int = 0) -> list[Applied]:
+def draw(spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, turn: int = 0) -> list[Applied]:
     """Draw one effect for the images it falls on.
 
     Each image has streams of its own, so that what one of them is drawn does not move the other; `shared` gives both
     the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
     """
     effect = f"{spec.label}{turn + 1}" if turn else spec.label
-    infrared = spec.degradation.infrared_first and any(v.modality == "infrared" for v in views.values())
-    images = spec.images or ("b" if infrared else spec.degradation.images)
+    infrared = [name for name, view in views.items() if view.infrared] if spec.degradation.infrared_first else []
+    images = spec.images or (infrared[0] if infrared else spec.degradation.images)
+    names = list(views)
     if images == "any":
-        which = int(stream(seed, group, f"{effect}.which").integers(2))
-        names: tuple[ImageName, ...] = (IMAGES[which],)
-    elif images == "a" or images == "b":
-        names = (images,)
-    else:
-        names = IMAGES
+        names = [names[int(streams(f"{effect}.which").integers(len(names)))]]
+    elif images in views:
+        names = [name for name in names if name == images]
     applied = []
     for name in names:
         scope = f"{effect}.{'shared' if images == 'shared' else name}"
-        rng = stream(seed, group, f"{scope}.strength")
-        severity = None if spec.severity is None else float(rng.uniform(*spec.severity))
+        severity = None if spec.severity is None else float(streams(f"{scope}.strength").uniform(*spec.severity))
         if severity is not None and severity < LEAST_SEVERITY:
             severity = 0.0
         fixed = {
-            key: _draw_quantity(spec.degradation.quantities[key], values, seed, group, f"{scope}.{key}")
+            key: _draw_quantity(spec.degradation.quantities[key], values, streams(f"{scope}.{key}"))
             for key, values in spec.quantities
         }
-        params = spec.degradation.draw(severity, views[name], stream(seed, group, f"{scope}.draw"), fixed)
-        applied.append(Applied(spec.effect, name, severity, params, own=spec.own))
+        params = spec.degradation.draw(severity, views[name], streams(f"{scope}.draw"), fixed)
+        applied.append(Applied(spec.effect, name, severity, params, variant=spec.variant))
     return applied
 
 
-def _draw_quantity(quantity: Quantity, values: tuple[float, ...], seed: int, group: int, name: str) -> float:
-    rng = stream(seed, group, name)
+def _draw_quantity(quantity: Quantity, values: tuple[float, ...], rng: Generator) -> float:
     if quantity.choices:
         return values[int(rng.integers(len(values)))]
     low, high = values

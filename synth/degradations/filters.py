@@ -96,7 +96,7 @@ def without_faint(kernel: Floats) -> Floats:
 def draw_lamps(rng: Generator, view: View) -> float:
     """How many times white lamps are. Infrared has none: what is white there is warm, not beyond the range."""
     drawn = math.exp(rng.uniform(0, math.log(LAMPS)))
-    return 1.0 if view.modality == "infrared" else drawn
+    return 1.0 if view.infrared else drawn
 
 
 def with_lamps(image: Floats, brightness: float) -> Floats:

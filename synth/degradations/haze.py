@@ -79,7 +79,7 @@ class Haze(Degradation[HazeParams]):
         layer = LAYER * float(rng.beta(0.6, 2))
         layer_at = float(rng.uniform(0.2, 0.8))
         lamps = math.exp(rng.uniform(math.log(LAMP_GAIN[0]), math.log(LAMP_GAIN[1])))
-        infrared = view.modality == "infrared"
+        infrared = view.infrared
         if severity is None:
             visibility: float | None = fixed["visibility_m"]
         elif severity == 0:
@@ -112,7 +112,7 @@ class Haze(Degradation[HazeParams]):
 
 def _airlight(view: View) -> tuple[float, ...]:
     """As radiance: of the scene, per channel in colour; infrared glows with the mean of its own scene."""
-    if view.modality == "infrared":
+    if view.infrared:
         return (view.ambient,)
     if view.colour:
         return view.scene.airlight

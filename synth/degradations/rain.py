@@ -103,7 +103,7 @@ class Rain(Degradation[RainParams]):
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
             visibility_gain=seen / _opacity(TYPICAL_MM, speed * exposure),
             veil_gain=veil / (extinction(HEAVIEST) * scene.far_m),
-            thickness_share=share if view.modality == "infrared" else 1.0,
+            thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(scene.wind[0], speed)),
             streak_px=scene.focal_px * math.hypot(speed, scene.wind[0]) * exposure,
             seed=view.field_seed(rng),
@@ -115,7 +115,7 @@ class Rain(Degradation[RainParams]):
         falling = replace(params, thickness_share=1.0)
         particles = view.scene.once((falling, view.size), lambda: _streaks(falling, view))
         beta = params.veil_gain * extinction(params.rate)
-        if view.modality == "infrared":
+        if view.infrared:
             return behind_particles_in_infrared(image, params.thickness_share, beta, particles, view)
         return behind_particles(image, SHINE, beta, particles, view)
 

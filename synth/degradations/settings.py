@@ -69,8 +69,8 @@ def _parse_imgaug(settings: Any) -> EffectSpec:
     if stage not in stages:
         raise ValueError(f"imgaug.stage: {stage!r} must be one of {listed(stages)}")
     name, said_as = str(settings["name"]), str(settings.get("as", Imgaug.name))
-    own = Imgaug(name, check_augmenter(name, arguments), stages[stage], said_as)
-    return EffectSpec(Imgaug.name, None, (), _images(Imgaug.name, settings), own)
+    variant = Imgaug(name, check_augmenter(name, arguments), stages[stage], said_as)
+    return EffectSpec(Imgaug.name, None, (), _images(Imgaug.name, settings), variant)
 
 
 def _quantity(effect: str, key: str, value: Any, quantity: Quantity) -> tuple[float, ...]:
@@ -96,9 +96,13 @@ def _range(where: str, value: Any, low: float, high: float, unit: str) -> tuple[
 def as_written(spec: EffectSpec) -> dict[str, Any]:
     """The same again as plain data, so that a resolved recipe is a recipe."""
     settings: dict[str, Any] = {key: list(values) for key, values in spec.quantities}
-    if isinstance(spec.own, Imgaug):
-        settings |= {"name": spec.own.augmenter, "args": spec.own.arguments, "stage": spec.own.stage.name.lower()}
-        settings |= {} if spec.own.said_as == Imgaug.name else {"as": spec.own.said_as}
+    if isinstance(spec.variant, Imgaug):
+        settings |= {
+            "name": spec.variant.augmenter,
+            "args": spec.variant.arguments,
+            "stage": spec.variant.stage.name.lower(),
+        }
+        settings |= {} if spec.variant.said_as == Imgaug.name else {"as": spec.variant.said_as}
     if spec.severity is not None:
         settings["severity"] = list(spec.severity)
     if spec.images is not None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -111,7 +111,7 @@ class Snow(Degradation[SnowParams]):
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
             veil_gain=thickness / (extinction(HEAVIEST) * scene.far_m),
-            thickness_share=share if view.modality == "infrared" else 1.0,
+            thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(wind, FALL_M_S)),
             dash_px=scene.focal_px * speed * min(scene.exposure_s, LONGEST_EXPOSURE_S),
             flutter=(FLUTTER_M_S + GUSTS * math.hypot(*scene.wind)) / speed,
@@ -124,9 +124,17 @@ class Snow(Degradation[SnowParams]):
         falling = replace(params, thickness_share=1.0)
         particles = view.scene.once((falling, view.size), lambda: _flakes(falling, view))
         beta = params.veil_gain * extinction(params.rate)
-        if view.modality == "infrared":
+        if view.infrared:
             return behind_particles_in_infrared(image, params.thickness_share, beta, particles, view)
         return behind_particles(image, SHINE, beta, particles, view)
+
+
+class _Flakes(NamedTuple):
+    """What a tile holds. dash: how far flakes move while the shutter is open, in widths. spread: of their ways."""
+
+    layer: _Layer
+    dash: float
+    spread: float
 
 
 def extinction(rate: float) -> float:
@@ -166,7 +174,7 @@ def _flakes(params: SnowParams, view: View) -> Floats:
         slant = math.radians(params.slant) + SLANT_JITTER * math.sqrt(12) * (gust - 0.5)
         steps = (math.copysign(FLAKE / width, mirror - 0.5), FLAKE / width)
         lie = Placement(slant, width, steps, (x, y))
-        field = sample(partial(_repeated, layer, dash, spread), view.size, lie, FINEST_STEPS)
+        field = sample(partial(_repeated, _Flakes(layer, dash, spread)), view.size, lie, FINEST_STEPS)
         if nearest < distance:
             field = hide_behind(field, scene.depth, distance)
         # Out of focus, a flake spreads what it covers over a disc; below a pixel it keeps its energy.
@@ -191,15 +199,16 @@ def _table(rate: float, peak: float) -> Table:
 
 
 @lru_cache(maxsize=24)
-def _repeated(layer: _Layer, dash: float, spread: float, across: int, along: int, columns: int, rows: int) -> Bytes:
-    return np.tile(_tile(layer, dash, spread, across, along), (rows, columns))
+def _repeated(flakes: _Flakes, across: int, along: int, columns: int, rows: int) -> Bytes:
+    return np.tile(_tile(flakes, across, along), (rows, columns))
 
 
 @cache  # of at most a tile a layer, dash and spread: some 50 MB
-def _tile(layer: _Layer, dash: float, spread: float, across: int, along: int) -> Bytes:
+def _tile(flakes: _Flakes, across: int, along: int) -> Bytes:
     """Flakes of the wettest snow, by halvings; entries are melted diameters, 255 the largest."""
     if across or along:
-        return halved(_tile(layer, dash, spread, 0, 0), across, along)
+        return halved(_tile(flakes, 0, 0), across, along)
+    layer, dash, spread = flakes
     rng = Generator(Philox(key=[round(layer.distance_m * 100), round(dash * 100) * 1000 + round(spread * 100)]))
     shapes = [_shape(rng, dash, spread, layer.soft) for _ in range(SHAPES)]
     reach = max(max(shape.shape) for shape in shapes)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from numpy.random import Generator
 
 from synth.instructions.phrases import PHRASED as PHRASED
-from synth.instructions.phrases import Split, clauses, places, under, words
+from synth.instructions.phrases import Split, clauses, under, words
 
 Kind: TypeAlias = Literal["full", "partial", "keep", "general", "clean"]
 
@@ -24,12 +24,13 @@ class Mention:
     """An effect as a sentence may speak of it.
 
     effect: the name that phrases.yaml knows. strength: where its severity is one word for all images it is in.
-    where: the images it is in, as keys of `where` in phrases.yaml ("infrared", "second"; "both" where it is in both).
+    where: words for the images it is in, as "in the infrared image". everywhere: it is in all of them.
     """
 
     effect: str
     strength: Literal["weak", "strong"] | None = None
     where: tuple[str, ...] = ()
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def _strength(mention: Mention, rng: Generator) -> str:
 
 
 def _where(mention: Mention, rng: Generator) -> str:
-    said = rng.random() < (SAID_BOTH if "both" in mention.where else SAID_ONE)
-    fitting = [word for key in mention.where for word in places(key)]
-    word = fitting[int(rng.integers(len(fitting)))] if fitting else ""
+    said = rng.random() < (SAID_BOTH if mention.everywhere else SAID_ONE)
+    word = mention.where[int(rng.integers(len(mention.where)))] if mention.where else ""
     return f" {word}" if said and word else ""
 
 

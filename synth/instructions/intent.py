@@ -3,15 +3,18 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from numpy.random import Generator
 
 from synth.degradations.engine import Applied, EffectSpec
 from synth.errors import listed
-from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind, Mention
-from synth.scene.scene import IMAGES, MODALITIES, Task
+from synth.instructions.grammar import MOST_NAMED, Kind, Mention
+from synth.instructions.phrases import EVERYWHERE, PHRASED, PLACES
+from synth.scene.capture import ImageName
+from synth.tasks import Task
 
 WEAK, STRONG = 0.35, 0.65  # severities under and over which a sentence may say so
 ABSENT = 0.03  # share of sentences that name an effect that is not there
@@ -20,7 +23,7 @@ MOST_SUBSETS = 200_000  # that are counted to fit the shares of kinds
 
 
 @dataclass(frozen=True)
-class Content:
+class Intent:
     """kind: of the instruction. kept: the effects that its target shows, by the names that instructions use.
 
     absent: an effect that the sentence names although it is not there.
@@ -78,10 +81,10 @@ def partial_chance(
     return wanted / allowing
 
 
-def draw_content(
+def draw_intent(
     specs: Sequence[EffectSpec], kinds: Mapping[Kind, float], chance: float, first: bool, rng: Generator
-) -> Content:
-    """The content of an instruction for a sample with these effects.
+) -> Intent:
+    """What an instruction asks for, of a sample with these effects.
 
     chance: from `partial_chance`. first: of a group of several, which is `full`.
     """
@@ -102,7 +105,7 @@ def draw_content(
         most = min(len(free), len(names) - 1)
         number = int(rng.integers(1, most + 1))
         kept = frozenset(free[i] for i in rng.permutation(len(free))[:number])
-    return Content(kind, kept, _absent(names, kind, len(names) - len(kept), rng))
+    return Intent(kind, kept, _absent(names, kind, len(names) - len(kept), rng))
 
 
 def _absent(names: Sequence[str], kind: Kind, named: int, rng: Generator) -> str | None:
@@ -113,25 +116,31 @@ def _absent(names: Sequence[str], kind: Kind, named: int, rng: Generator) -> str
     return far[int(rng.integers(len(far)))] if far else None
 
 
-def mentions(content: Content, applied: Sequence[Applied], task: Task) -> tuple[list[Mention], list[Mention]]:
+def places(images: Collection[ImageName], task: Task) -> tuple[tuple[str, ...], bool]:
+    """Words for where something is that is in some images of a pair, and whether that is everywhere."""
+    names = list(task.words)
+    if len(images) == len(names):
+        return EVERYWHERE, True
+    if len(images) > 1:
+        return (), False
+    (only,) = images
+    return task.words[only] + PLACES[names.index(only)], False
+
+
+def mentions(intent: Intent, applied: Sequence[Applied], task: Task) -> tuple[list[Mention], list[Mention]]:
     """What the sentence names to be removed, and what it may say is to stay."""
     all_of = {name: [item for item in applied if item.degradation.said_as == name] for name in names_of(applied)}
-    remove = [_mention(name, items, task) for name, items in all_of.items() if name not in content.kept]
-    if content.absent is not None:
-        remove.append(Mention(content.absent))
-    return remove, [Mention(name) for name in all_of if name in content.kept]
+    remove = [_mention(name, items, task) for name, items in all_of.items() if name not in intent.kept]
+    if intent.absent is not None:
+        remove.append(Mention(intent.absent))
+    return remove, [Mention(name) for name in all_of if name in intent.kept]
 
 
 def _mention(name: str, items: Sequence[Applied], task: Task) -> Mention:
     severities = [item.severity for item in items if item.severity is not None]
-    strength: str | None = None
+    strength: Literal["weak", "strong"] | None = None
     if len(severities) == len(items):
         weak, strong = max(severities) < WEAK, min(severities) > STRONG
         strength = "weak" if weak else "strong" if strong else None
     images = {item.image for item in items}
-    if len(images) == 2:
-        where: tuple[str, ...] = ("both",)
-    else:
-        only = images.pop()
-        where = (MODALITIES[task][only], ("first", "second")[IMAGES.index(only)])
-    return Mention(name, "weak" if strength == "weak" else "strong" if strength == "strong" else None, where)
+    return Mention(name, strength, *places(images, task))

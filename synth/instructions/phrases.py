@@ -13,6 +13,10 @@ HELD_OUT = 5  # one clause in this many belongs to `test`
 _PHRASES: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("phrases.yaml").read_text(encoding="utf-8"))
 PHRASED: frozenset[str] = frozenset(_PHRASES["effects"])
 """The effects that instructions can name."""
+PLACES: tuple[tuple[str, ...], ...] = tuple(tuple(_PHRASES["where"][place]) for place in ("first", "second"))
+"""Words for the first and the second image of any pair."""
+EVERYWHERE: tuple[str, ...] = tuple(_PHRASES["where"]["both"])
+"""Words for both."""
 
 
 def phrase(name: str) -> str | None:
@@ -44,12 +48,6 @@ def split_of(name: str) -> Literal["train", "test"]:
 def words(effect: str, what: Literal["nouns", "weak", "strong"]) -> list[str]:
     """What an effect is called where it stays, or what a sentence says of its strength. Raises KeyError."""
     found: list[str] = _PHRASES["effects"][effect][what]
-    return found
-
-
-def places(key: str) -> list[str]:
-    """How a sentence names where an effect is: by a modality, `first`, `second` or `both`. Raises KeyError."""
-    found: list[str] = _PHRASES["where"][key]
     return found
 
 

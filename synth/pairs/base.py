@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
 
 from synth.images.headers import Header
 from synth.images.pixels import Bytes, Floats, luma
-from synth.scene.scene import DepthKind, ImageName, Task
+from synth.scene.capture import Capture, ImageName
+from synth.scene.scene import DepthKind
 
 GREY_TOLERANCE = 3  # levels between channels that JPEG puts into a grey picture
 LOOKED_AT = 64  # pixels a side of a first look for colour
@@ -18,19 +19,18 @@ LOOKED_AT = 64  # pixels a side of a first look for colour
 class CleanPair:
     """Two registered images of one scene, of one size.
 
-    a, b: as the task names them. gt: the fused truth where the source has one. depth: (H, W) float32, the distance
-    as a share of the farthest, in (0, 1], where the source has one. source_channels: as the files have them; an image
-    that is grey in three equal channels, and every infrared one, is held as grey. shift: pixels to the right and down
-    by which b was moved onto a, where the source asks for that. notes: what was done to the files or ignored of them.
-    stretch: by image, the values of a 16-bit infrared file that became black and white.
+    pictures: by name, as the task has them. gt: the fused truth where the source has one. depth: (H, W) float32, the
+    distance as a share of the farthest, in (0, 1], where the source has one. source_channels: as the files have them;
+    an image that is grey in three equal channels, and every infrared one, is held as grey. shift: pixels to the right
+    and down by which b was moved onto a, where the source asks for that. notes: what was done to the files or ignored
+    of them. stretch: by image, the values of a 16-bit infrared file that became black and white.
     """
 
-    a: Bytes
-    b: Bytes
+    pictures: Mapping[ImageName, Bytes]
     gt: Bytes | None
     depth: Floats | None
     depth_kind: DepthKind
-    source_channels: tuple[int, int]
+    source_channels: Mapping[ImageName, int]
     files: tuple[str, ...]
     sha256: tuple[str, ...]
     shift: tuple[int, int] | None = None
@@ -42,7 +42,7 @@ class CleanPair:
 class PairRef(ABC):
     """A pair that may be drawn. Equal references load equal pixels."""
 
-    task: Task
+    task: str
     dataset: str
     scene: str
     licence: str
@@ -61,14 +61,11 @@ class PairRef(ABC):
         """Raises UnreadableError."""
 
 
-def without_idle_channels(task: Task, pair: CleanPair) -> CleanPair:
-    """Infrared as grey; images as grey where none of the pair's visible ones has any colour."""
-    if task == "vif":
-        pair = replace(pair, b=luma(pair.b))
-    visible = [pair.a] if task == "vif" else [pair.a, pair.b]
-    if all(_is_grey(image) for image in visible):
-        pair = replace(pair, a=luma(pair.a), b=luma(pair.b))
-    return pair
+def without_idle_channels(pictures: Mapping[ImageName, Bytes], capture: Capture) -> dict[ImageName, Bytes]:
+    """Infrared as grey; all images as grey where none of the pair's visible ones has any colour."""
+    visible = {name: picture for name, picture in pictures.items() if not capture.is_infrared(name)}
+    coloured = {} if all(map(_is_grey, visible.values())) else visible
+    return {name: picture if name in coloured else luma(picture) for name, picture in pictures.items()}
 
 
 def _is_grey(image: Bytes) -> bool:

@@ -4,19 +4,23 @@ Each source is named for what it is. None of them replaces real pairs: the brack
 one shot, and the thermal channel is synthesised, for demonstration alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from pydantic import field_validator
 
+from synth.errors import hint
 from synth.images import codecs
 from synth.images.headers import Header
 from synth.images.pixels import Bytes, Floats, channels, in_colour, luma, round_to_bytes, to_bytes, to_linear
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
+from synth.pairs.source import Source
+from synth.pairs.split import Split
 from synth.scene.depth import proxy
-from synth.scene.scene import Task
+from synth.tasks import TASKS
 
 LICENCE = "as listed in scikit-image's data README (CC0 or public domain)"
 TRAIN = ("astronaut", "camera", "chelsea", "motorcycle_left", "rocket")
@@ -35,7 +39,7 @@ FOCAL_PX, BASELINE_M, DISPARITY_OFFSET_PX = 994.978, 0.193001, 31.086
 class Builtin:
     """A source by its name: for which task, and how its pair follows from a photograph."""
 
-    task: Task
+    task: str
     make: Callable[[Bytes, Floats], tuple[Bytes, Bytes, Bytes | None]]
 
 
@@ -96,16 +100,38 @@ class BuiltinPair(PairRef):
         depth = _motorcycle_depth() if self.photograph == "motorcycle_left" else None
         a, b, gt = BUILTINS[self.source].make(image, proxy(image) if depth is None else depth)
         file = FILES.get(self.photograph, f"{self.photograph}.png")
-        pair = CleanPair(a, b, gt, depth, "distance", (channels(image), channels(image)), (file,), (picture.sha256,))
-        return without_idle_channels(self.task, pair)
+        pictures = without_idle_channels({"a": a, "b": b}, TASKS[self.task].capture)
+        source_channels = dict.fromkeys(pictures, channels(image))
+        return CleanPair(pictures, gt, depth, "distance", source_channels, (file,), (picture.sha256,))
 
 
-def list_builtin(source: str, split: str) -> list[BuiltinPair]:
-    """The pairs of a built-in source: of `train`, of `test` (photographs that train does not hold), or all."""
-    names = {"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[split]
-    return [
-        BuiltinPair(BUILTINS[source].task, source, f"{source}-{name}", LICENCE, source, name) for name in sorted(names)
-    ]
+class BuiltinSource(Source):
+    """Pairs made from the photographs inside scikit-image."""
+
+    kind = "builtin"
+    placeholder = None
+
+    builtin: str
+    """The name: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
+    split: Split = "train"
+    """Which photographs: those for train, for test, or all; train and test share none."""
+
+    @field_validator("builtin")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in BUILTINS:
+            raise ValueError(f"no built-in source {name!r}{hint(name, BUILTINS)}")
+        return name
+
+    def check(self, task: str) -> None:
+        made = BUILTINS[self.builtin].task
+        if made != task:
+            raise ValueError(f"builtin {self.builtin} makes {made} pairs, not {task}")
+
+    def pairs(self, task: str) -> Iterator[BuiltinPair]:
+        """By the names of their photographs."""
+        for name in sorted({"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[self.split]):
+            yield BuiltinPair(task, self.builtin, f"{self.builtin}-{name}", LICENCE, self.builtin, name)
 
 
 @lru_cache(maxsize=16)

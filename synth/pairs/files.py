@@ -16,8 +16,10 @@ from synth.images.pixels import Floats, channels
 from synth.pairs.align import align
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pairs.remote import Remote
+from synth.scene.capture import IMAGES
 from synth.scene.depth import distance_share
 from synth.scene.scene import DepthKind
+from synth.tasks import TASKS
 
 File: TypeAlias = Path | Remote
 
@@ -32,10 +34,10 @@ class FilePair(PairRef):
 
     a: File
     b: File
-    gt: File | None
-    depth: File | None
-    depth_kind: DepthKind
-    align: bool
+    gt: File | None = None
+    depth: File | None = None
+    depth_kind: DepthKind = "distance"
+    align: bool = False
     size: tuple[int, int] | None = None
 
     @property
@@ -48,7 +50,10 @@ class FilePair(PairRef):
         return _header(self.a), _header(self.b)
 
     def load(self) -> CleanPair:
-        a, b = codecs.read(self.a), codecs.read(self.b, infrared=self.task == "vif")
+        capture = TASKS[self.task].capture
+        a, b = (
+            codecs.read(file, capture.is_infrared(name)) for name, file in zip(IMAGES, (self.a, self.b), strict=True)
+        )
         gt = None if self.gt is None else codecs.read(self.gt)
         named = [(self.a, a), (self.b, b), (self.gt, gt)]
         pictures = [(file.name, picture) for file, picture in named if file is not None and picture is not None]
@@ -68,16 +73,16 @@ class FilePair(PairRef):
                     f"{name} is {_shown(other)}, {self.a.name} is {_shown(a.image)}; a pair has one size"
                 )
         moved, shift = align(a.image, b.image) if self.align else (b.image, None)
-        pair = CleanPair(
-            *(a.image, moved, gt.image if gt else None, depth, self.depth_kind),
-            source_channels=(channels(a.image), channels(b.image)),
+        return CleanPair(
+            without_idle_channels({"a": a.image, "b": moved}, capture),
+            *(gt.image if gt else None, depth, self.depth_kind),
+            source_channels={"a": channels(a.image), "b": channels(b.image)},
             files=tuple(files),
             sha256=tuple(hashes),
             shift=shift,
             notes=tuple(f"{name}: {note}" for name, picture in pictures for note in picture.notes),
-            stretch={} if b.stretch is None else {"b": b.stretch},
+            stretch={name: picture.stretch for name, picture in zip(IMAGES, (a, b), strict=True) if picture.stretch},
         )
-        return without_idle_channels(self.task, pair)
 
 
 class FilePairs(Sequence[FilePair]):
@@ -113,6 +118,15 @@ class FilePairs(Sequence[FilePair]):
         size = None if height is None else (height, width)
         files: dict[str, Any] = {role: _file(row.pop(role)) for role in ("a", "b", "gt", "depth")}
         return FilePair(**self._same, **row, **files, size=size)
+
+
+def as_columns(pairs: Sequence[PairRef]) -> Sequence[PairRef]:
+    """Pairs of one task and dataset as a plan, which goes to every worker, holds them: as columns where all are files.
+
+    A kind of pair that builds on FilePair is no FilePair here: columns would forget what it adds.
+    """
+    files = [pair for pair in pairs if type(pair) is FilePair]
+    return FilePairs(files) if len(files) == len(pairs) else tuple(pairs)
 
 
 def _name(file: File | None) -> bytes | None:

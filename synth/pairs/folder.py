@@ -2,50 +2,64 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from synth.errors import UserError
 from synth.images import codecs
 from synth.pairs.files import File, FilePair
 from synth.pairs.remote import Remote
-from synth.scene.scene import DepthKind, Task
+from synth.pairs.source import FileSource, LeftOut
 from synth.storage.bucket import Bucket
 
-ROLES = ("a", "b", "gt", "depth")
 OUTSIDE = "a link in it leads out of the source's folder"
 SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
 NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg)"
 
 
-def list_folder(
-    root: Path | str, task: Task, licence: str, depth_kind: DepthKind, moved: bool = False
-) -> Iterator[FilePair | tuple[str, str]]:
-    """The pairs below a folder by name; for a folder that is no pair, its name and why.
+def _place(value: Any) -> Any:
+    """A URL as it stands, and anything else as a path."""
+    return value if isinstance(value, str) and "://" in value else Path(value) if isinstance(value, str) else value
 
-    root: a folder, or the URL of one. moved: b is to be moved onto a. A link that leads out of the root is not
-    followed. Raises UserError where the folder is missing or holds no folders.
-    """
-    folders = _folders_at(root) if isinstance(root, str) else _folders_in(root)
-    for folder, files in folders:
-        if any(ord(letter) in SURROGATES for letter in folder):
-            yield repr(folder), "its name is no text in UTF-8"
-            continue
-        if files is None:
-            yield folder, OUTSIDE
-            continue
-        roles: dict[str, File] = {}
-        for name in sorted(files):
-            path = PurePosixPath(name)
-            if path.suffix.lower() in codecs.SUFFIXES:
-                roles.setdefault(path.stem, files[name])
-        missing = [name for name in ("a", "b") if name not in roles]
-        if missing:
-            yield folder, f"no image {' and no image '.join(missing)}"
-            continue
-        used = roles["a"], roles["b"], roles.get("gt"), roles.get("depth")
-        if any(isinstance(file, Path) and isinstance(root, Path) and _leads_out(file, root) for file in used):
-            yield folder, OUTSIDE
-            continue
-        yield FilePair(task, folder.split("-", 1)[0], folder, licence, *used, depth_kind, moved)
+
+class FolderSource(FileSource):
+    """A folder with a folder for each pair, on this machine or behind a URL."""
+
+    kind = "folder"
+
+    folder: Annotated[Path | str, BeforeValidator(_place)]
+    """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
+    Relative to the working directory; a link that leads out of it is not followed."""
+
+    def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
+        """By the names of their folders."""
+        return (item for item in self._all(task) if self.takes(item.scene))
+
+    def _all(self, task: str) -> Iterator[FilePair | LeftOut]:
+        root = self.folder
+        for folder, files in _folders_at(root) if isinstance(root, str) else _folders_in(root):
+            if any(ord(letter) in SURROGATES for letter in folder):
+                yield LeftOut(repr(folder), "its name is no text in UTF-8")
+                continue
+            if files is None:
+                yield LeftOut(folder, OUTSIDE)
+                continue
+            roles: dict[str, File] = {}
+            for name in sorted(files):
+                path = PurePosixPath(name)
+                if path.suffix.lower() in codecs.SUFFIXES:
+                    roles.setdefault(path.stem, files[name])
+            missing = [name for name in ("a", "b") if name not in roles]
+            if missing:
+                yield LeftOut(folder, f"no image {' and no image '.join(missing)}")
+                continue
+            used = roles["a"], roles["b"], roles.get("gt"), roles.get("depth")
+            if any(isinstance(file, Path) and isinstance(root, Path) and _leads_out(file, root) for file in used):
+                yield LeftOut(folder, OUTSIDE)
+                continue
+            dataset = folder.split("-", 1)[0]
+            yield FilePair(task, dataset, folder, self.licence, *used, self.depth_kind, self.align)
 
 
 def _folders_in(root: Path) -> Iterator[tuple[str, Mapping[str, File] | None]]:

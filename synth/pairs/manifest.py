@@ -8,73 +8,74 @@ from typing import Any
 
 from synth.errors import UserError, hint
 from synth.pairs.files import File, FilePair
-from synth.pairs.folder import NO_PAIRS, list_folder
+from synth.pairs.folder import NO_PAIRS, FolderSource
 from synth.pairs.remote import Remote
-from synth.pairs.split import Split, side_of
-from synth.scene.scene import DepthKind, Task
+from synth.pairs.source import FileSource, LeftOut
+from synth.pairs.split import side_of
 from synth.storage.base import local_path, open_storage
 from synth.storage.bucket import is_known
+from synth.tasks import TASKS
 
 COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
-TASKS: tuple[Task, ...] = ("vif", "mef", "mff")
 UNSAFE = set("/\\\n\r\t\0")
 LOCAL_KINDS = ("file", "local", "asynclocal", "git")  # of URLs that a table of a stranger may not hold
 
 
-def list_manifest(
-    where: str,
-    task: Task,
-    licence: str,
-    depth_kind: DepthKind,
-    split: Split = "all",
-    held_out: float = 0.1,
-    moved: bool = False,
-) -> Iterator[FilePair | tuple[str, str]]:
-    """The pairs of a task and a split in a manifest, in its order; for a row that is no pair, its scene and why.
+class ManifestSource(FileSource):
+    """A table with a row a pair; `synth manifest` writes one.
 
     Columns: a, b and, where there are any, gt, depth (images: a URL, or a path from the manifest's own folder that does
     not leave it), task, dataset, scene, licence, split (train or test; a scene has one), width and height (pixels of
     the images; where they are not given, those behind URLs are only known once they are read). Further columns are
     passed over. Without `scene`, a pair is its own, named by its row. Without `split`, a share `held_out` of the scenes
-    is for test, as for folders. Raises UserError.
+    is for test, as for folders.
     """
-    path = local_path(where)
-    base = where.rpartition("/")[0] if path is None else path.parent
-    sides: dict[str, str] = {}
-    several: dict[str, int] = {}
-    for number, cells in enumerate(read_table(where)):
-        row = {name: str(cell) for name, cell in cells.items() if not _is_empty(cell)}
-        if row.get("task", task) not in TASKS:
-            raise UserError(f"{where}: row {number}: task {row['task']!r}; it is one of {', '.join(TASKS)}")
-        if row.get("task", task) != task:
-            continue
-        dataset = row.get("dataset", "manifest")
-        scene = row.get("scene", f"{dataset}-{number:09d}")
-        side = row.get("split") or side_of(scene, held_out)
-        if side not in ("train", "test"):
-            raise UserError(f"{where}: row {number}: split {side!r}; it is train or test")
-        if sides.setdefault(scene, side) != side:
-            raise UserError(
-                f"{where}: row {number}: scene {scene!r} stands in train and in test; it has one side: mend the split, "
-                "or give scenes that differ different names"
-            )
-        several[scene] = several.get(scene, -1) + 1
-        if split not in ("all", side):
-            continue
-        name = f"{scene}-p{several[scene]}" if several[scene] else scene  # further pairs of a scene
+
+    kind = "manifest"
+    placeholder = "pairs.parquet"
+
+    manifest: str
+    """A parquet or CSV file, or its URL."""
+
+    def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
+        """In the order of their rows."""
+        where, path = self.manifest, local_path(self.manifest)
+        base = where.rpartition("/")[0] if path is None else path.parent
+        sides: dict[str, str] = {}
+        several: dict[str, int] = {}
+        for number, cells in enumerate(read_table(where)):
+            row = {name: str(cell) for name, cell in cells.items() if not _is_empty(cell)}
+            if row.get("task", task) not in TASKS:
+                raise UserError(f"{where}: row {number}: task {row['task']!r}; it is one of {', '.join(TASKS)}")
+            if row.get("task", task) != task:
+                continue
+            dataset = row.get("dataset", "manifest")
+            scene = row.get("scene", f"{dataset}-{number:09d}")
+            side = row.get("split") or side_of(scene, self.held_out)
+            if side not in ("train", "test"):
+                raise UserError(f"{where}: row {number}: split {side!r}; it is train or test")
+            if sides.setdefault(scene, side) != side:
+                raise UserError(
+                    f"{where}: row {number}: scene {scene!r} stands in train and in test; it has one side: mend the "
+                    "split, or give scenes that differ different names"
+                )
+            several[scene] = several.get(scene, -1) + 1
+            if self.split in ("all", side):
+                name = f"{scene}-p{several[scene]}" if several[scene] else scene  # further pairs of a scene
+                yield self._pair(row, base, task, dataset, name)
+
+    def _pair(self, row: Mapping[str, str], base: Path | str, task: str, dataset: str, name: str) -> FilePair | LeftOut:
         if UNSAFE & set(f"{dataset}{name}"):
-            yield repr(name), "a dataset or scene with a slash or a line break in its name"
-            continue
+            return LeftOut(repr(name), "a dataset or scene with a slash or a line break in its name")
         try:
             a, b, gt, depth = (_file(row.get(role), base) for role in ("a", "b", "gt", "depth"))
             size = _size(row)
         except ValueError as error:
-            yield name, str(error)
-            continue
+            return LeftOut(name, str(error))
         if a is None or b is None:
-            yield name, f"no image {'a' if a is None else 'b'}"
-            continue
-        yield FilePair(*(task, dataset, name, row.get("licence", licence)), a, b, gt, depth, depth_kind, moved, size)
+            return LeftOut(name, f"no image {'a' if a is None else 'b'}")
+        licence = row.get("licence", self.licence)
+        return FilePair(task, dataset, name, licence, a, b, gt, depth, self.depth_kind, self.align, size)
 
 
 def read_table(where: str) -> list[dict[str, Any]]:
@@ -195,7 +196,7 @@ def _rows(root: Path, base: Path) -> Iterator[dict[str, Any]]:
             raise UserError(f"{root}: of which task? it holds no vif, mef or mff, and is none itself")
         folders = {task: root}
     for task, folder in folders.items():
-        for pair in list_folder(folder, task, "", "distance"):
+        for pair in FolderSource(folder=folder).pairs(task):
             if isinstance(pair, FilePair):
                 yield _row(pair, base)
 

@@ -21,7 +21,6 @@ from synth.recipe.schema import (
     Instructions,
     Recipe,
     Some,
-    Source,
     TargetNetwork,
     TaskRecipe,
 )
@@ -145,7 +144,6 @@ def _mistake(error: ErrorDetails, single_task: bool) -> str:
 
 _TOP = ("task", "sources", "target", "degradations")
 _MODELS: dict[str, type[BaseModel]] = {
-    "sources": Source,
     "crop": Crop,
     "depth_network": DepthNetwork,
     "target_network": TargetNetwork,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,82 +19,24 @@ from pydantic import (
 
 from synth.degradations.engine import EffectSpec
 from synth.degradations.settings import as_written, parse_effect
-from synth.errors import hint, listed
+from synth.errors import listed
 from synth.images.onnx import hash_of
 from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind
 from synth.instructions.intent import partial_chance
 from synth.instructions.sentences import load_sentences
-from synth.pairs.builtin import BUILTINS
-from synth.pairs.split import Split
-from synth.scene.scene import Task
+from synth.pairs.source import MOST, Source, parse_source
+from synth.targets.target import TargetKind
+from synth.tasks import TASKS, task_named
 
 MOST_SAMPLES = 10**9  # keys have nine digits
-MOST = 1e6  # of any weight or share: they are compared, so none needs to be larger
-TargetKind = Literal["given", "exposure", "gradient", "network"]
-SUPPORTED_TARGETS: dict[Task, set[TargetKind]] = {
-    "vif": {"given", "gradient", "network"},
-    "mef": {"given", "gradient", "exposure", "network"},
-    "mff": {"given", "gradient", "network"},
-}
-
-
 Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
+Sources = tuple[
+    Annotated[Source, PlainValidator(parse_source), PlainSerializer(lambda s: s.resolved(), return_type=dict)], ...
+]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _place(value: Any) -> Any:
-    """A URL as it stands, and anything else as a path."""
-    return value if isinstance(value, str) and "://" in value else Path(value) if isinstance(value, str) else value
-
-
-Place = Annotated[Path | str, BeforeValidator(_place)]
-
-
-class Source(_Part):
-    """Where clean pairs come from: a folder, a table, or photographs that ship inside scikit-image."""
-
-    folder: Place | None = None
-    """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
-    Relative to the working directory; a link that leads out of it is not followed."""
-    manifest: str | None = None
-    """A parquet or CSV file, or its URL, with a row a pair: a, b and, where there are any, gt, depth, task, dataset,
-    scene, licence, split, width, height (synth/pairs/manifest.py); `synth manifest` writes one."""
-    builtin: str | None = None
-    """The name of a built-in source: bracketed (mef), refocused (mff), synthetic_thermal (vif)."""
-    split: Split
-    """Which scenes: those of train or of test, which share none, or all. Default: all of a folder or a table, and of a
-    built-in source the photographs for train."""
-    held_out: float = Field(default=0.1, gt=0, lt=1)
-    """Of a folder or a table without splits: the share of scenes that are for test. A scene's side follows from its
-    name alone."""
-    weights: dict[str, float] = Field(default_factory=dict)
-    """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
-    depth_kind: Literal["distance", "inverse"] = "distance"
-    """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
-    align: bool = False
-    """Of brackets: b is moved onto a by whole pixels, as a hand moves a camera between two shots."""
-    licence: str = "unknown"
-    """Of the pictures, for the record."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _which_scenes(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "split" in data:
-            return data
-        return {**data, "split": "all" if data.get("builtin") is None else "train"}
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Source":
-        if (self.folder, self.manifest, self.builtin).count(None) != 2:
-            raise ValueError("a source is one of folder, manifest, builtin: name just one of them")
-        if self.builtin is not None and self.builtin not in BUILTINS:
-            raise ValueError(f"no built-in source {self.builtin!r}{hint(self.builtin, BUILTINS)}")
-        if any(not 0 < weight <= MOST for weight in self.weights.values()):
-            raise ValueError(f"weights must be above 0 and {MOST:g} at most; leave a dataset out by its folder")
-        return self
 
 
 class Crop(_Part):
@@ -195,7 +138,7 @@ class TaskRecipe(_Part):
 
     weight: float = Field(default=1.0, gt=0, le=MOST)
     """How often this task is drawn, where there are several."""
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: Annotated[Sources, Field(min_length=1)]
     target: Targets = ("gradient",)
     """The kinds of ground truth in order of preference; the first that a pair has is made."""
     degradations: Degradations = Degradations()
@@ -217,6 +160,14 @@ class TargetNetwork(_Part):
     """The file, of two inputs; its hash takes its place in the dataset's record."""
 
 
+def _task_name(name: str) -> str:
+    task_named(name)
+    return name
+
+
+TaskName = Annotated[str, AfterValidator(_task_name)]
+
+
 class Recipe(_Part):
     """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
 
@@ -224,7 +175,7 @@ class Recipe(_Part):
     seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     samples: int = Field(ge=1, le=MOST_SAMPLES, strict=True)
     samples_per_shard: int = Field(default=256, ge=1, le=100_000, strict=True)
-    tasks: dict[Task, TaskRecipe] = Field(min_length=1)
+    tasks: dict[TaskName, TaskRecipe] = Field(min_length=1)
     depth_network: DepthNetwork | None = None
     target_network: TargetNetwork | None = None
     crop: Crop = Field(default_factory=Crop)
@@ -244,7 +195,7 @@ class Recipe(_Part):
         if "tasks" in data:
             raise ValueError("give task, or tasks, not both")
         if not isinstance(data["task"], str):
-            raise ValueError(f"task: {data['task']!r} must be vif, mef or mff")
+            raise ValueError(f"task: {data['task']!r} must be one of {listed(TASKS)}")
         inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
         rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
         return {**rest, "tasks": {data["task"]: inner}}
@@ -254,17 +205,12 @@ class Recipe(_Part):
         clean_only = self.instructions.kinds.get("clean", 0) == 1
         for task, part in self.tasks.items():
             for kind in part.target:
-                if kind not in SUPPORTED_TARGETS[task]:
-                    raise ValueError(f"target {kind} is not for {task}; it takes {listed(SUPPORTED_TARGETS[task])}")
+                if kind not in TASKS[task].targets:
+                    raise ValueError(f"target {kind} is not for {task}; it takes {listed(TASKS[task].targets)}")
             if "network" in part.target and self.target_network is None:
                 raise ValueError("target network: which file? `target_network: {onnx: FILE}` names it")
             for source in part.sources:
-                if source.align and task != "mef":
-                    raise ValueError(f"align is for the two shots of a bracket (mef), not for {task}")
-                if source.builtin and BUILTINS[source.builtin].task != task:
-                    raise ValueError(
-                        f"builtin {source.builtin} makes {BUILTINS[source.builtin].task} pairs, not {task}"
-                    )
+                source.check(task)
             some = part.degradations.some
             if not clean_only and not part.degradations.always and (some is None or some.count.get(0, 0) > 0):
                 raise ValueError(
@@ -296,7 +242,7 @@ class Recipe(_Part):
         return hash_resolved(self.resolved())
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe with all defaults, as plain data for JSON, the folders of its sources left out."""
+        """The recipe with all defaults, as plain data for JSON, the places of its sources left out."""
         data = self.model_dump(mode="json")
         if self.depth_network is not None:
             data["depth_network"]["onnx"] = hash_of(self.depth_network.onnx)
@@ -304,16 +250,6 @@ class Recipe(_Part):
             data["target_network"]["onnx"] = hash_of(self.target_network.onnx)
         if self.instructions.file is not None:
             data["instructions"]["file"] = load_sentences(self.instructions.file).sha256
-        for task, part in self.tasks.items():
-            data["tasks"][task]["sources"] = [
-                {
-                    key: value
-                    for key, value in source.model_dump(mode="json").items()
-                    if key not in ("folder", "manifest")
-                }
-                | {"kind": "folder" if source.folder else "manifest" if source.manifest else "builtin"}
-                for source in part.sources
-            ]
         return data
 
 

@@ -1,142 +1,51 @@
-"""Effects on a pair: what is known of its scene, and its way through them. `degrade` needs no recipe."""
+"""Effects on one pair without a recipe: `synth.degrade`, and `synth degrade` from files to files."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 
-from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw, in_order
+from synth.degradations.engine import in_order
 from synth.degradations.settings import parse_effect
-from synth.errors import UnreadableError, UserError, listed
+from synth.errors import UnreadableError, UserError
 from synth.images import codecs
-from synth.images.exposure_fusion import mertens
-from synth.images.onnx import depth_of
-from synth.images.pixels import Bytes, Floats, shrink
-from synth.scene import light
-from synth.scene.depth import WORKED_AT, coarse_proxy, distance_share
-from synth.scene.scene import (
-    MODALITIES,
-    DepthKind,
-    ImageName,
-    Light,
-    Scene,
-    Task,
-    View,
-    draw_scene,
-    scene_record,
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Backdrop:
-    """What a whole picture tells of its scene before any crop, each thing found out when it is asked for.
-
-    a, b: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside it,
-    and given_kind what that map held. network: of the user's own, with what its values stand for.
-    """
-
-    task: Task
-    a: Bytes
-    b: Bytes
-    given: Floats | None = None
-    given_kind: DepthKind = "distance"
-    network: tuple[Path, DepthKind] | None = None
-
-    @property
-    def depth_kind(self) -> DepthKind:
-        if self.given is not None:
-            return self.given_kind
-        return "proxy" if self.network is None else "network"
-
-    @cached_property
-    def _small(self) -> tuple[Bytes, Bytes]:
-        a = shrink(self.a, WORKED_AT)
-        return a, shrink(self.b, WORKED_AT) if self.task == "mef" else a
-
-    @cached_property
-    def light(self) -> Light:
-        return light.measure(self.task, *self._small)
-
-    @cached_property
-    def depth(self) -> Floats:
-        """The distance as a share of the farthest, float32, over the whole picture in any resolution."""
-        if self.given is not None:
-            return self.given
-        if self.network is None:
-            a, b = self._small
-            return coarse_proxy(mertens(a, b) if self.task == "mef" else a)
-        path, kind = self.network
-        return distance_share(depth_of(mertens(self.a, self.b) if self.task == "mef" else self.a, path), kind)
-
-    def whole(self) -> Floats:
-        """The depth in the size of the picture, (H, W)."""
-        return cv2.resize(self.depth, self.a.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def fall(
-    task: Task, a: Bytes, b: Bytes, scene: Scene, specs: Sequence[EffectSpec], seed: int, group: int
-) -> tuple[Damaged, Damaged, list[Applied]]:
-    """Draw effects for a clean pair and apply them, in the order given. Returns both images and what fell on them."""
-    views = views_of(task, a, b, scene)
-    applied = draw_all(specs, views, seed, group)
-    return *damage_pair(task, a, b, views, applied), applied
-
-
-def draw_all(specs: Sequence[EffectSpec], views: dict[ImageName, View], seed: int, group: int) -> list[Applied]:
-    """Draw a list of effects; one that is listed twice falls twice, with draws of its own."""
-    turns: dict[str, int] = {}
-    applied: list[Applied] = []
-    for spec in specs:
-        turns[spec.label] = turn = turns.get(spec.label, -1) + 1
-        applied += draw(spec, views, seed, group, turn)
-    return applied
-
-
-def damage_pair(
-    task: Task, a: Bytes, b: Bytes, views: dict[ImageName, View], applied: Sequence[Applied]
-) -> tuple[Damaged, Damaged]:
-    """Both images with what was drawn for them."""
-    if task != "mef":
-        return damage_into_file(a, applied, views["a"], None), damage_into_file(b, applied, views["b"], None)
-    gain_a, gain_b = views["a"].gain, views["b"].gain
-    return (
-        damage_into_file(a, applied, views["a"], lambda: light.unclip(a, b, gain_a, gain_b)),
-        damage_into_file(b, applied, views["b"], lambda: light.unclip(b, a, gain_b, gain_a)),
-    )
-
-
-def views_of(task: Task, a: Bytes, b: Bytes, scene: Scene) -> dict[ImageName, View]:
-    """How each image of a clean pair sees the scene."""
-    return {"a": _view(task, "a", a, scene), "b": _view(task, "b", b, scene)}
-
-
-def _view(task: Task, name: ImageName, image: Bytes, scene: Scene) -> View:
-    height, width = image.shape[:2]
-    return View(scene, name, MODALITIES[task][name], (height, width), image.ndim == 3, image)
+from synth.images.pixels import Bytes, Floats
+from synth.sample.shot import Shot
+from synth.scene.backdrop import Backdrop
+from synth.scene.capture import ImageName
+from synth.scene.depth import distance_share
+from synth.scene.scene import DepthKind, scene_record
+from synth.streams import Streams
+from synth.tasks import DEFAULT, task_named
 
 
 @dataclass(frozen=True, eq=False)
 class Degraded:
     """A degraded pair, and the part of the record (shards/FORMAT.md) that says how: `degradations` and `scene`."""
 
-    a: Bytes
-    b: Bytes
+    images: Mapping[ImageName, Bytes]
     record: dict[str, Any]
 
+    @property
+    def a(self) -> Bytes:
+        return self.images["a"]
 
-def degrade(
+    @property
+    def b(self) -> Bytes:
+        return self.images["b"]
+
+
+def degrade(  # noqa: PLR0913
     a: Bytes,
     b: Bytes,
     effects: Mapping[str, float | Mapping[str, Any]],
     *,
-    task: Task = "vif",
+    task: str = DEFAULT,
     seed: int = 0,
     depth: Floats | None = None,
     depth_kind: DepthKind = "distance",
@@ -146,7 +55,8 @@ def degrade(
     a, b: (H, W) or (H, W, 3) uint8 sRGB of one size, as the task names them (vif: visible and infrared, mef: under-
     and over-exposed, mff: near and far focus). effects: by name, a severity in [0, 1] or the settings of a recipe,
     `{"haze": 0.6, "noise": {"sigma": 25, "images": "a"}}`. depth: (H, W) in any unit, `distance` or `inverse`; without
-    it a proxy stands in. The same arguments give the same bytes. Raises ValueError.
+    it a proxy stands in. The same arguments give the same bytes. Raises ValueError. (Seven arguments, as it is the one
+    call of people who want nothing else.)
     """
     a, b = np.asarray(a), np.asarray(b)
     for name, image in (("a", a), ("b", b)):
@@ -155,8 +65,7 @@ def degrade(
             raise ValueError(f"{name}: {image.dtype} of shape {image.shape}; (H, W) or (H, W, 3) of uint8 is needed")
     if a.shape[:2] != b.shape[:2]:
         raise ValueError(f"a is {a.shape[1]}×{a.shape[0]}, b is {b.shape[1]}×{b.shape[0]}; a pair has one size")
-    if task not in MODALITIES:
-        raise ValueError(f"task: {task!r} must be one of {listed(MODALITIES)}")
+    capture = task_named(task).capture
     if depth_kind not in ("distance", "inverse"):
         raise ValueError(f"depth_kind: {depth_kind!r} must be distance or inverse")
     if not isinstance(seed, int) or seed < 0:
@@ -168,48 +77,48 @@ def degrade(
         [parse_effect({name: dict(value) if isinstance(value, Mapping) else value}) for name, value in effects.items()]
     )
     share = None if depth is None else distance_share(depth, depth_kind)
-    backdrop = Backdrop(task, a, b, share, depth_kind)
-    scene = draw_scene(task, seed, 0, a.shape[1], backdrop.whole, backdrop.depth_kind, backdrop.light)
-    out_a, out_b, applied = fall(task, a, b, scene, specs, seed, 0)
+    shot = Shot.of_whole(Backdrop(capture, {"a": a, "b": b}, share, depth_kind), Streams(seed, 0))
+    applied = shot.draw(specs)
     record = {
         "task": task,
         "degradations": [x.to_record() for x in applied],
-        "scene": scene_record(scene),
+        "scene": scene_record(shot.scene),
         "seed": seed,
     }
-    return Degraded(out_a.image, out_b.image, record)
+    return Degraded({name: damaged.image for name, damaged in shot.damage(applied).items()}, record)
 
 
 def degrade_files(
-    a: Path,
-    b: Path,
+    files: Mapping[ImageName, Path],
     effects: Sequence[str],
     out: Path,
     *,
-    task: Task,
+    task: str,
     seed: int,
-    depth: Path | None,
-    kind: DepthKind,
+    depth: tuple[Path, DepthKind] | None,
 ) -> None:
     """`degrade` from files to files: a.png, b.png and record.json in the folder `out`.
 
-    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. Raises UserError.
+    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. depth: a map, and what its values are. Raises
+    UserError.
     """
     try:
+        capture = task_named(task).capture
+        images = {name: codecs.read(file, capture.is_infrared(name)).image for name, file in files.items()}
         done = degrade(
-            codecs.read(a).image,
-            codecs.read(b, infrared=task == "vif").image,
+            images["a"],
+            images["b"],
             _effect_options(effects),
             task=task,
             seed=seed,
-            depth=None if depth is None else codecs.read_depth(depth)[0],
-            depth_kind=kind,
+            depth=None if depth is None else codecs.read_depth(depth[0])[0],
+            depth_kind="distance" if depth is None else depth[1],
         )
     except (UnreadableError, ValueError) as error:
         raise UserError(str(error)) from None
     out.mkdir(parents=True, exist_ok=True)
-    (out / "a.png").write_bytes(codecs.encode_png(done.a))
-    (out / "b.png").write_bytes(codecs.encode_png(done.b))
+    for name, image in done.images.items():
+        (out / f"{name}.png").write_bytes(codecs.encode_png(image))
     (out / "record.json").write_text(json.dumps(done.record, indent=1) + "\n", encoding="utf-8")
 
 

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec, in_order
-from synth.instructions.intent import Content, draw_content
+from synth.instructions.intent import Intent, draw_intent
 from synth.pairs.base import PairRef
 from synth.recipe.schema import Degradations
 from synth.sample.plan import Plan
-from synth.scene.scene import Task
-from synth.streams import stream
+from synth.streams import Streams, stream
 
 
 def key_of(index: int) -> str:
@@ -26,8 +25,8 @@ class Draft:
 
     index: int
     group: int
-    task: Task
-    content: Content
+    task: str
+    intent: Intent
     pair: PairRef
     effects: tuple[EffectSpec, ...]
     pair_number: int
@@ -41,31 +40,31 @@ def draft(plan: Plan, index: int) -> Draft:
     """Draw the task, the pair, the effects and what the instruction asks for, without reading a picture."""
     recipe = plan.recipe
     group = index - index % recipe.instructions.per_pair
-    seed = recipe.seed
+    streams = Streams(recipe.seed, group)
     kinds = recipe.instructions.kinds
-    task = plan.draw_task(stream(seed, group, "task"))
-    number, pair = plan.draw_pair(task, stream(seed, group, "pair"))
-    if stream(seed, group, "clean").random() < kinds.get("clean", 0):
-        return Draft(index, group, task, Content("clean"), pair, (), number)
-    effects = _draw_effects(recipe.tasks[task].degradations, seed, group)
+    task = plan.draw_task(streams("task"))
+    number, pair = plan.draw_pair(task, streams("pair"))
+    if streams("clean").random() < kinds.get("clean", 0):
+        return Draft(index, group, task, Intent("clean"), pair, (), number)
+    effects = _draw_effects(recipe.tasks[task].degradations, streams)
     chance = plan.partial_chance(task)
     first = recipe.instructions.per_pair > 1 and index == group
-    content = draw_content(effects, kinds, chance, first, stream(seed, index, "instruction.kind"))
-    return Draft(index, group, task, content, pair, effects, number)
+    intent = draw_intent(effects, kinds, chance, first, stream(recipe.seed, index, "instruction.kind"))
+    return Draft(index, group, task, intent, pair, effects, number)
 
 
-def _draw_effects(degradations: Degradations, seed: int, group: int) -> tuple[EffectSpec, ...]:
+def _draw_effects(degradations: Degradations, streams: Streams) -> tuple[EffectSpec, ...]:
     chosen = list(degradations.always)
     some = degradations.some
     if some is not None:
-        rng = stream(seed, group, "effects")
+        rng = streams("effects")
         counts = sorted(some.count)
         total = sum(some.count.values())
         count = counts[int(rng.choice(len(counts), p=[some.count[n] / total for n in counts]))]
         chosen += [some.of[i] for i in sorted(rng.permutation(len(some.of))[:count])]
     ordered = in_order(chosen)
     if degradations.order == "shuffled":
-        ordered = [ordered[i] for i in stream(seed, group, "effects.order").permutation(len(ordered))]
-    if stream(seed, group, "effects.again").random() < degradations.second_pass:
+        ordered = [ordered[i] for i in streams("effects.order").permutation(len(ordered))]
+    if streams("effects.again").random() < degradations.second_pass:
         ordered += [spec for spec in ordered if spec.degradation.stage > Stage.SCENE]
     return tuple(ordered)

@@ -3,43 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from synth.degradations.engine import Applied, damage
+from synth.degradations.engine import Applied, EffectSpec, damage
 from synth.images.pixels import Bytes
-from synth.pairs.base import CleanPair
-from synth.sample.degrade import damage_pair, draw_all, views_of
-from synth.sample.draft import Draft
-from synth.scene.light import measure
-from synth.scene.scene import Scene, draw_scene
+from synth.sample.shot import Shot
 from synth.targets import gradient
 
 
-def keep(
-    drawn: Draft, clean: CleanPair, target: Bytes, kind: str, scene: Scene, applied: Sequence[Applied], seed: int
-) -> Bytes:
-    """The target of a sample that keeps some of its effects.
+def keep_on_inputs(shot: Shot, applied: Sequence[Applied], rules: gradient.Rules) -> Bytes:
+    """The target of one shot (vif) that keeps some of its effects, in closed form.
 
-    target: the fusion of the clean pair. For vif the kept effects fall on both clean images, with the draws of the
-    inputs, and these are fused by the clean pair's choices. The two shots of mef and mff, and a given truth, have
-    streaks of their own: there the kept effects fall on the clean fusion, with a's draws, or b's where b alone has
-    the effect, and with the fusion's own light and gain 1.
+    The kept effects fall on all clean images, with the draws of the inputs, and these are fused by the clean pair's
+    choices.
     """
     kept = [item for item in applied if item.asked == "keep"]
-    if drawn.task == "vif" and kind == "gradient":
-        a, b = damage_pair("vif", clean.a, clean.b, views_of("vif", clean.a, clean.b, scene), kept)
-        return gradient.fuse("vif", a.image, b.image, gradient.choose(clean.a, clean.b))
-    own_light = measure("mff", target, target)
-    own = draw_scene(
-        *(drawn.task, seed, drawn.group, target.shape[1]),
-        *(lambda: scene.depth / np.float32(scene.depth_range_m), scene.depth_kind, own_light),
-    )
-    views = views_of("mff", target, target, own)
-    again = draw_all(drawn.effects, views, seed, drawn.group)
-    names = {(item.effect, item.image) for item in kept}
-    fall = [
-        replace(item, image="a")
-        for item in again
-        if (item.effect, item.image) in names and (item.image == "a" or (item.effect, "a") not in names)
-    ]
-    return damage(target, fall, views["a"], None)
+    images = {name: damaged.image for name, damaged in shot.damage(kept).items()}
+    return gradient.fuse(rules, images, rules.choose(shot.pictures))
+
+
+def keep_on_fusion(shot: Shot, specs: Sequence[EffectSpec], applied: Sequence[Applied], fused: Bytes) -> Bytes:
+    """The target of several shots, or of a given truth, that keeps some of its effects.
+
+    Shots that follow each other have streaks of their own, so the kept effects fall on the fusion of the clean pair:
+    with the first image's draws, or another's where that alone has the effect, and with the fusion's own light.
+    """
+    kept = {(item.effect, item.image) for item in applied if item.asked == "keep"}
+    first_with = {effect: min(image for name, image in kept if name == effect) for effect, _ in kept}
+    of_fusion = shot.of_fusion(fused)
+    first, view = next(iter(of_fusion.views.items()))
+    fall = [replace(item, image=first) for item in of_fusion.draw(specs) if first_with.get(item.effect) == item.image]
+    return damage(fused, fall, view, None)

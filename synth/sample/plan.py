@@ -3,11 +3,11 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from numpy.random import Generator
 
@@ -16,31 +16,18 @@ from synth.images.crop import too_small
 from synth.images.headers import Header
 from synth.instructions.intent import partial_chance
 from synth.pairs.base import PairRef
-from synth.pairs.builtin import list_builtin
-from synth.pairs.files import FilePair, FilePairs
-from synth.pairs.folder import list_folder
-from synth.pairs.manifest import list_manifest
-from synth.pairs.split import side_of
-from synth.recipe.schema import Recipe, Source, TaskRecipe
-from synth.scene.scene import Task
-from synth.storage.base import local_path
-from synth.storage.bucket import Bucket
+from synth.pairs.files import as_columns
+from synth.pairs.given import source_at
+from synth.pairs.source import LeftOut
+from synth.recipe.schema import Recipe, TaskRecipe
 from synth.targets.target import kind_for
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A pair that is not used, and why."""
-
-    scene: str
-    reason: str
 
 
 @dataclass(frozen=True)
 class Pool:
     """The pairs of one dataset of one task, and how often they are drawn."""
 
-    task: Task
+    task: str
     dataset: str
     weight: float
     pairs: Sequence[PairRef]
@@ -83,24 +70,24 @@ class Plan:
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def partial_chance(self, task: Task) -> float:
+    def partial_chance(self, task: str) -> float:
         """How likely a sample of a task that allows it is `partial`, so that the recipe's quota holds."""
         return self._partial_chances[task]
 
     @cached_property
-    def _partial_chances(self) -> dict[Task, float]:
+    def _partial_chances(self) -> dict[str, float]:
         kinds = self.recipe.instructions.kinds
         return {
             task: partial_chance(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else 0.0
             for task, part in self.recipe.tasks.items()
         }
 
-    def draw_task(self, rng: Generator) -> Task:
+    def draw_task(self, rng: Generator) -> str:
         """A task by the recipe's weights."""
         tasks = sorted(self.recipe.tasks)
         return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
 
-    def draw_pair(self, task: Task, rng: Generator) -> tuple[int, PairRef]:
+    def draw_pair(self, task: str, rng: Generator) -> tuple[int, PairRef]:
         """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan."""
         pools = [number for number, pool in enumerate(self.pools) if pool.task == task]
         chosen = pools[_choose([self.pools[number].weight for number in pools], rng)]
@@ -143,7 +130,7 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
             known = ", ".join(sorted({pair.dataset for pair in found}))
             raise UserError(f"{recipe.name}: sources.weights.{unknown[0]}: no such dataset; there are: {known}")
         for dataset, pairs in sorted(_by_dataset(found).items()):
-            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), _held(pairs)))
+            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), as_columns(pairs)))
     return Plan(recipe, tuple(pools), tuple(left_out), profiles)
 
 
@@ -154,46 +141,21 @@ def _by_dataset(pairs: Sequence[PairRef]) -> dict[str, list[PairRef]]:
     return datasets
 
 
-def _held(pairs: Sequence[PairRef]) -> Sequence[PairRef]:
-    """As a plan, which goes to every worker, holds them."""
-    files = [pair for pair in pairs if isinstance(pair, FilePair)]
-    return FilePairs(files) if len(files) == len(pairs) else tuple(pairs)
-
-
 def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
-    """The recipe with one source for each task, which keeps the weights of those that it replaces."""
-    tasks = {}
-    for task, part in recipe.tasks.items():
-        place = _place_of(task, root)
-        weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
-        first = next((source for source in part.sources if source.builtin is None), Source(**place))
-        source = first.model_copy(update={"folder": None, "manifest": None, "weights": weights} | place)
-        tasks[task] = part.model_copy(update={"sources": (source,)})
+    """The recipe with one source for each task, which keeps the settings of those that it replaces."""
+    tasks = {
+        task: part.model_copy(update={"sources": (source_at(root, task, part.sources),)})
+        for task, part in recipe.tasks.items()
+    }
     return recipe.model_copy(update={"tasks": tasks})
 
 
-def _place_of(task: Task, root: Path | str) -> dict[str, Any]:
-    """Where below `root` the pairs of a task stand, as a source has it."""
-    text = str(root)
-    if text.endswith((".parquet", ".csv")):
-        return {"manifest": text}
-    if (path := local_path(text)) is None:
-        inner = f"{text.rstrip('/')}/{task}"
-        try:
-            return {"folder": inner if Bucket(inner).exists() else text}
-        except OSError as error:
-            raise UserError(f"--data {text}: cannot be listed: {error}") from None
-    if not path.is_dir():
-        raise UserError(f"--data {path}: no such folder")
-    return {"folder": path / task if (path / task).is_dir() else path}
-
-
-def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
+def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
     """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
     profiles = 0
-    for item in _listed(task, part):
+    for item in chain.from_iterable(source.pairs(task) for source in part.sources):
         if isinstance(item, LeftOut):
             left_out.append(item)
             continue
@@ -206,21 +168,6 @@ def _usable(task: Task, part: TaskRecipe, crop: int) -> tuple[list[PairRef], lis
             found[item.scene] = item
             profiles += any(header is not None and header.profile for header in headers)
     return [found[scene] for scene in sorted(found)], left_out, profiles
-
-
-def _listed(task: Task, part: TaskRecipe) -> Iterator[PairRef | LeftOut]:
-    for source in part.sources:
-        if source.builtin is not None:
-            yield from list_builtin(source.builtin, source.split)
-        elif source.manifest is not None:
-            given = source.depth_kind, source.split, source.held_out, source.align
-            for item in list_manifest(source.manifest, task, source.licence, *given):
-                yield LeftOut(*item) if isinstance(item, tuple) else item
-        elif source.folder is not None:
-            for item in list_folder(source.folder, task, source.licence, source.depth_kind, source.align):
-                name = item[0] if isinstance(item, tuple) else item.scene
-                if source.split in ("all", side_of(name, source.held_out)):
-                    yield LeftOut(*item) if isinstance(item, tuple) else item
 
 
 def _why_not(

@@ -6,7 +6,7 @@ beside what makes them: the entry of an effect, the scene, the target.
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NotRequired, TypeAlias, TypedDict, cast
+from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from synth.degradations.engine import Entry as Entry
 from synth.images.crop import Window
@@ -16,12 +16,11 @@ from synth.instructions.phrases import Split
 from synth.pairs.base import CleanPair
 from synth.recipe.schema import Recipe
 from synth.sample.draft import Draft, key_of
-from synth.scene.scene import IMAGES, MODALITIES, ImageName, Modality, Task, scene_record
+from synth.sample.inputs import Inputs
+from synth.scene.capture import ImageName, Modality
 from synth.scene.scene import SceneRecord as SceneRecord
+from synth.scene.scene import scene_record
 from synth.targets.target import TargetRecord as TargetRecord
-
-if TYPE_CHECKING:
-    from synth.sample.render import Inputs
 
 FORMAT_VERSION = 1
 Encoding: TypeAlias = Literal["png", "jpeg95", "jpeg"]
@@ -67,7 +66,7 @@ class Record(TypedDict):
     key: str
     index: int
     group: str
-    task: Task
+    task: str
     size: list[int]
     instruction: str
     kind: Kind
@@ -85,15 +84,14 @@ class Record(TypedDict):
 
 def make_record(
     recipe: Recipe,
-    made: "Inputs",
+    made: Inputs,
     instruction: Instruction,
     encodings: Mapping[ImageName, Encoding],
     target: TargetRecord,
 ) -> Record:
     """The record of a degraded pair, the sentence about it, and the target that it asks for."""
-    drawn, clean = made.drawn, made.clean
-    images = zip(IMAGES, (clean.a, clean.b), clean.source_channels, strict=True)
-    height, width = clean.a.shape[:2]
+    drawn, clean, shot = made.drawn, made.clean, made.shot
+    height, width = clean.pictures["a"].shape[:2]
     return {
         "version": FORMAT_VERSION,
         "key": drawn.key,
@@ -105,17 +103,17 @@ def make_record(
         "kind": instruction.kind,
         "phrases": list(instruction.phrases),
         "phrase_split": recipe.instructions.phrases,
-        "absent": [] if drawn.content.absent is None else [drawn.content.absent],
+        "absent": [] if drawn.intent.absent is None else [drawn.intent.absent],
         "degradations": [item.to_record() for item in made.applied],
-        "scene": scene_record(made.scene),
+        "scene": scene_record(shot.scene),
         "images": {
             name: {
-                "modality": MODALITIES[drawn.task][name],
+                "modality": shot.capture.modalities[name],
                 "channels": channels(image),
-                "source_channels": source_channels,
+                "source_channels": clean.source_channels[name],
                 "encoding": encodings[name],
             }
-            for name, image, source_channels in images
+            for name, image in clean.pictures.items()
         },
         "crop": _crop(made.window),
         "target": target,

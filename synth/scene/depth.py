@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from synth.images.crop import Window, cut
+from synth.images.guided_filter import guided_filter
 from synth.images.pixels import Bytes, Floats, luma, shrink
 from synth.scene.scene import DepthKind
 
@@ -81,15 +82,3 @@ def window_of(depth: Floats, picture: tuple[int, int], window: Window, size: int
     )
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(depth, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
-
-
-def guided_filter(guide: Floats, image: Floats, radius: int, eps: float) -> Floats:
-    """He, Sun, Tang, "Guided image filtering", TPAMI 2013, for a grey guide: linear in the guide in each window."""
-    size = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(x: Floats) -> Floats:
-        return cv2.boxFilter(x, -1, size, borderType=cv2.BORDER_REFLECT_101)
-
-    mean_guide, mean_image = mean(guide), mean(image)
-    slope = (mean(guide * image) - mean_guide * mean_image) / (mean(guide * guide) - mean_guide**2 + eps)
-    return mean(slope) * guide + mean(mean_image - slope * mean_guide)

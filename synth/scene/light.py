@@ -1,12 +1,14 @@
 """The light of a whole pair: relative exposures, the brightness of the scene, and what clipping hid."""
 
 import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
 from synth.images.pixels import Bytes, Floats, in_colour, luma, shrink, to_linear
-from synth.scene.scene import GainKind, ImageName, Light, Task
+from synth.scene.capture import Capture, ImageName
+from synth.scene.scene import GainKind, Light
 
 MEASURED_AT = 256  # pixels of the long side: exposures need no detail
 SORTED_AT = 128  # and for what is sorted, every so many of them
@@ -22,15 +24,17 @@ CLIPPED = 250  # grey level from which a pixel counts as clipped (JPEG leaves wh
 CRUSHED = 2  # and up to which as black
 
 
-def measure(task: Task, a: Bytes, b: Bytes) -> Light:
+def measure(capture: Capture, pictures: Mapping[ImageName, Bytes]) -> Light:
     """Gains and the brightness of the scene of a clean pair, from the whole pictures.
 
     The two shots of a bracket differ by a factor in linear light: the median ratio of lumas where neither clips, or
-    5.7 stops where fewer than 1% of the pixels can be compared (`assumed`). Other pairs share one exposure (`equal`).
+    5.7 stops where fewer than 1% of the pixels can be compared (`assumed`). Other pairs share one exposure (`equal`),
+    and their first picture tells.
     """
+    a, b = pictures["a"], pictures["b"]
     a = shrink(a, MEASURED_AT)
-    if task != "mef":
-        return _light(to_linear(a), {"a": 1.0, "b": 1.0}, "equal")
+    if not capture.bracketed:
+        return _light(to_linear(a), dict.fromkeys(capture.modalities, 1.0), "equal")
     b = shrink(b, MEASURED_AT)
     linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
     level_a, level_b = luma(a), luma(b)

@@ -10,20 +10,11 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.images.pixels import Bytes, Floats, to_linear
-from synth.streams import field_seed, stream
+from synth.scene.capture import INFRARED, Capture, ImageName, Modality
+from synth.streams import Streams, field_seed
 
-Task: TypeAlias = Literal["vif", "mef", "mff"]
-ImageName: TypeAlias = Literal["a", "b"]
-Modality: TypeAlias = Literal["visible", "infrared", "under", "over", "near", "far"]
 DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
-
-IMAGES: tuple[ImageName, ImageName] = ("a", "b")
-MODALITIES: dict[Task, dict[ImageName, Modality]] = {
-    "vif": {"a": "visible", "b": "infrared"},
-    "mef": {"a": "under", "b": "over"},
-    "mff": {"a": "near", "b": "far"},
-}
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
@@ -47,7 +38,7 @@ class Scene:
     wind: metres a second, to the right and away from the camera.
     focal_px: focal length in pixels of the crop: a thing of s metres at d metres covers focal_px · s / d pixels.
     exposure_s: how long the shutter is open, in seconds.
-    simultaneous: both images are one shot (vif), so that rain and snow stand in the same places in both.
+    simultaneous: both images are one shot, so that rain and snow stand in the same places in both.
     gain: relative exposure of each image in linear light, 1 for the brighter one.
     night: how far the scene is lit by lamps in it, in [0, 1].
     """
@@ -108,10 +99,14 @@ class View:
     def gain(self) -> float:
         return self.scene.gain[self.name]
 
+    @property
+    def infrared(self) -> bool:
+        return self.modality == INFRARED
+
     def field_seed(self, rng: Generator) -> int:
-        """The seed of what falls through the scene: one for both images of one shot, else each image's own."""
-        shared, own = field_seed(rng), field_seed(rng)
-        return shared if self.scene.simultaneous or self.name == "a" else own
+        """The seed of what falls through the scene: one for all images of one shot, else each image's own."""
+        seeds = {name: field_seed(rng) for name in self.scene.gain}
+        return next(iter(seeds.values())) if self.scene.simultaneous else seeds[self.name]
 
 
 @dataclass(frozen=True)
@@ -134,20 +129,19 @@ class Light:
 
 
 def draw_scene(
-    task: Task, seed: int, group: int, width: int, depth: Callable[[], Floats], depth_kind: DepthKind, light: Light
+    capture: Capture, streams: Streams, width: int, depth: Callable[[], Floats], depth_kind: DepthKind, light: Light
 ) -> Scene:
     """Draw the scene of a sample.
 
     width: of the crop in pixels. depth: makes its (H, W) distances, a share of the farthest in (0, 1].
     """
-    rng = stream(seed, group, "scene.depth")
-    depth_range = _log_uniform(rng, DEPTH_RANGE_M)
-    rng = stream(seed, group, "scene.airlight")
+    depth_range = _log_uniform(streams("scene.depth"), DEPTH_RANGE_M)
+    rng = streams("scene.airlight")
     level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - light.night) * light.p50**light.night
     tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
     warmth = light.warmth**AIRLIGHT_COLOUR
-    wind = stream(seed, group, "scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
-    camera = stream(seed, group, "scene.camera")
+    wind = streams("scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
+    camera = streams("scene.camera")
     return Scene(
         depth_map=lambda: depth() * np.float32(depth_range),
         depth_kind=depth_kind,
@@ -156,7 +150,7 @@ def draw_scene(
         wind=(float(wind[0]), float(wind[1])),
         focal_px=_log_uniform(camera, FOCAL_SHARE) * width,
         exposure_s=_log_uniform(camera, EXPOSURE_S),
-        simultaneous=task == "vif",
+        simultaneous=capture.simultaneous,
         gain=light.gain,
         gain_kind=light.gain_kind,
         night=light.night,

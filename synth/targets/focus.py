@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from synth.images.guided_filter import guided_filter
 from synth.images.pixels import Floats
 from synth.targets.activity import SIGMA, blur, energy
 
@@ -26,7 +27,7 @@ def focus(a: Floats, b: Floats) -> Floats:
     sure = np.abs(sharp_a - sharp_b) > np.float32(FLAT)
     votes = (np.sign(sharp_a - sharp_b) * sure + 1).astype(np.uint8)  # 0, 1, 2: b, neither, a
     lean = cv2.medianBlur(votes, MAJORITY).astype(np.float32) - np.float32(1)
-    return np.clip(_guided((a + b) * np.float32(0.5), lean), -1, 1)
+    return np.clip(guided_filter((a + b) * np.float32(0.5), lean, GUIDE_RADIUS, GUIDE_EPSILON), -1, 1)
 
 
 def _sharpness(plane: Floats) -> Floats:
@@ -37,16 +38,3 @@ def _sharpness(plane: Floats) -> Floats:
     small = blur(cv2.resize(near, size, interpolation=cv2.INTER_AREA), BROAD_SIGMA / BROAD_STEP)
     broad = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return near + np.float32(BROAD_SHARE) * broad
-
-
-def _mean(plane: Floats) -> Floats:
-    side = 2 * GUIDE_RADIUS + 1
-    return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT_101)
-
-
-def _guided(guide: Floats, plane: Floats) -> Floats:
-    """The plane as a linear function of the guide in each window."""
-    mean_guide, mean_plane = _mean(guide), _mean(plane)
-    variance: Floats = _mean(guide * guide) - mean_guide * mean_guide
-    slope: Floats = (_mean(guide * plane) - mean_guide * mean_plane) / (variance + np.float32(GUIDE_EPSILON))
-    return _mean(slope) * guide + _mean(mean_plane - slope * mean_guide)

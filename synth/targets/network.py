@@ -9,36 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.errors import UserError
-from synth.images import exposure_fusion as exposure
 from synth.images.onnx import hash_of, open_network, run_network
 from synth.images.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
-from synth.scene.scene import Task
 from synth.targets.activity import unit_luma
 from synth.targets.colour import recolour
+from synth.targets.gradient import Pictures, Rules
 
 MULTIPLE = 32  # pixels that a size is filled up to where a network takes any: most halve it some times
 RANGE_SLACK = 0.05  # how far outside of [0, 1] an output may lie: networks overshoot at edges
 
 
-def fuse(task: Task, a: Bytes, b: Bytes, path: Path) -> Bytes:
-    """What the network makes of a pair: (H, W, 3) where either image has colour, else (H, W).
+def fuse(rules: Rules, pictures: Pictures, path: Path) -> Bytes:
+    """What the network makes of a pair: (H, W, 3) where any picture has colour, else (H, W).
 
-    Its first input is a, its second b, each (1, C, h, w) in [0, 1] with C = 3 (RGB) or 1 (luma); its first output is
-    (1, 3, h, w) or (1, 1, h, w) in [0, 1]. Of a single channel, it is the luma of an image whose colours are the
-    visible image's (vif) or those of exposure fusion. Raises UserError where the network keeps to none of that.
+    Its inputs are the pictures in order, each (1, C, h, w) in [0, 1] with C = 3 (RGB) or 1 (luma); its first output is
+    (1, 3, h, w) or (1, 1, h, w) in [0, 1]. Of a single channel, it is the luma of an image whose colours are those
+    that the task's rules give. Raises UserError where the network keeps to none of that.
     """
     inputs = open_network(path).get_inputs()
-    if len(inputs) != 2:
-        raise UserError(f"{path.name}: a fusion network takes two images, this has {len(inputs)} inputs")
-    height, width = a.shape[:2]
-    fed = {port.name: _fed(image, port.shape, path) for port, image in zip(inputs, (a, b), strict=True)}
+    if len(inputs) != len(pictures):
+        raise UserError(f"{path.name}: a fusion network takes {len(pictures)} images, this has {len(inputs)} inputs")
+    first, *others = pictures.values()
+    height, width = first.shape[:2]
+    fed = {port.name: _fed(image, port.shape, path) for port, image in zip(inputs, (first, *others), strict=True)}
     padded = next(iter(fed.values())).shape[2:]
     out = _checked(run_network(path, fed), padded, path)[:, :height, :width]
-    colour = a.ndim == 3 or b.ndim == 3
+    colour = any(picture.ndim == 3 for picture in pictures.values())
     if len(out) == 3:
         image = round_to_bytes(np.ascontiguousarray(out.transpose(1, 2, 0)) * np.float32(255))
         return image if colour else luma(image)
-    picture = in_colour(a if task == "vif" else exposure.mertens(a, b)) if colour else a
+    picture = in_colour(rules.colours(pictures)) if colour else first
     return recolour(np.ascontiguousarray(out[0]), picture.astype(np.float32) * np.float32(1 / 255))
 
 

@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias, TypedDict
 from synth.errors import UserError
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes
-from synth.pairs.base import CleanPair
-from synth.scene.scene import Task
 from synth.targets import gradient, network
+from synth.targets.gradient import Pictures, Rules
+
+TargetKind: TypeAlias = Literal["given", "exposure", "gradient", "network"]
 
 
 class GivenTarget(TypedDict):
@@ -39,30 +40,25 @@ GradientTarget = TypedDict(
 TargetRecord: TypeAlias = GivenTarget | ExposureTarget | NetworkTarget | GradientTarget
 
 
-def kind_for(kinds: Sequence[str], has_gt: bool) -> str | None:
+def kind_for(kinds: Sequence[TargetKind], has_gt: bool) -> TargetKind | None:
     """The first of the recipe's kinds of target that a pair has; None where it has none of them."""
     return next((kind for kind in kinds if kind != "given" or has_gt), None)
 
 
 def make_target(
-    kind: str,
-    task: Task,
-    pair: CleanPair,
-    *,
-    onnx: Path | None = None,
+    kind: TargetKind, rules: Rules, pictures: Pictures, gt: Bytes | None, onnx: Path | None = None
 ) -> tuple[Bytes, TargetRecord]:
-    """The ground truth of a clean pair at the size of its images, and what the record says of it.
+    """The ground truth of a clean pair at the size of its pictures, and what the record says of it.
 
-    onnx: the file of a `network` target.
+    gt: the truth that a `given` target is. onnx: the file of a `network` target.
     """
-    a, b = pair.a, pair.b
-    if kind == "given" and pair.gt is not None:
-        return pair.gt, {"kind": "given"}
+    if kind == "given" and gt is not None:
+        return gt, {"kind": "given"}
     if kind == "exposure":
-        return mertens(a, b), {"kind": "exposure", "method": "mertens"}
+        return mertens(*pictures.values()), {"kind": "exposure", "method": "mertens"}
     if kind == "network":
         if onnx is None:
             raise UserError("target network: which file? `target_network: {onnx: FILE}` names it")
-        return network.fuse(task, a, b, onnx), {"kind": "network", "sha256": network.fingerprint(onnx)}
-    fused = gradient.fuse(task, a, b, gradient.choose(a, b, task))
-    return fused, {"kind": "gradient", "version": gradient.VERSION, "lambda": gradient.LAMBDA[task]}
+        return network.fuse(rules, pictures, onnx), {"kind": "network", "sha256": network.fingerprint(onnx)}
+    fused = gradient.fuse(rules, pictures, rules.choose(pictures))
+    return fused, {"kind": "gradient", "version": gradient.VERSION, "lambda": rules.screening}

@@ -15,10 +15,12 @@ from synth.engines.local import LocalEngine
 from synth.images import codecs
 from synth.images.pixels import Bytes, to_bytes, to_linear
 from synth.recipe.schema import Recipe
-from synth.sample.degrade import draw_all, views_of
 from synth.sample.plan import Plan, make_plan
+from synth.sample.shot import Shot
 from synth.scene.scene import ImageName, Modality, Scene, View
 from synth.storage.base import Folder, open_storage
+from synth.streams import Streams
+from synth.tasks import TASKS
 
 DATA = {
     "name": "t",
@@ -108,13 +110,16 @@ def bracket_folder(root: Path, count: int = 3) -> Path:
     return root
 
 
+def shot(task: str, a: Bytes, b: Bytes, seed: int = 0, group: int = 0) -> Shot:
+    """A pair of a task before a plain scene."""
+    return Shot(TASKS[task].capture, {"a": a, "b": b}, scene(*a.shape[:2]), Streams(seed, group))
+
+
 @lru_cache(maxsize=3)
-def small_views(task):
-    """How a small pair sees a scene."""
-    a, b = photograph(32, 32), photograph(32, 32, colour=task != "vif")
-    return views_of(task, a, b, scene(32, 32))
+def small_pair(task: str) -> tuple[Bytes, Bytes]:
+    return photograph(32, 32), photograph(32, 32, colour=task != "vif")
 
 
 def drawn_for(drawn, seed: int):
     """What falls on a sample, drawn for a small scene that stands in for its pair: with the same severities."""
-    return draw_all(drawn.effects, small_views(drawn.task), seed, drawn.group)
+    return shot(drawn.task, *small_pair(drawn.task), seed, drawn.group).draw(drawn.effects)

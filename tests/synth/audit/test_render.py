@@ -65,7 +65,7 @@ def test_each_effect_has_its_stage_in_order():
     seen = set()
     for index in range(12):
         made, sample = stages(plan(), index), render(plan(), index)
-        for name, way, image in (("a", made.a, sample.a), ("b", made.b, sample.b)):
+        for name, way, image in (("a", made.images[0], sample.a), ("b", made.images[1], sample.b)):
             fell = [entry["effect"] for entry in sample.record["degradations"] if entry["image"] == name]
             assert [stage.name for stage in way] == [f"clean_{name}", *(f"{name}_{effect}" for effect in fell)]
             assert np.array_equal(way[-1].image, image)
@@ -81,8 +81,8 @@ def test_each_effect_has_its_stage_in_order():
 
 def test_the_clean_stage_is_the_clean_pair():
     made, sample = stages(plan(store=["clean"]), 3), render(plan(store=["clean"]), 3)
-    assert np.array_equal(made.a[0].image, sample.clean_a)
-    assert np.array_equal(made.b[0].image, sample.clean_b)
+    assert np.array_equal(made.images[0][0].image, sample.clean["a"])
+    assert np.array_equal(made.images[1][0].image, sample.clean["b"])
 
 
 def test_the_command_says_where_the_sheet_is(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from synth.audit.reader import faults_of
 from synth.instructions.grammar import compose
 from synth.sample.plan import make_plan
+from synth.tasks import TASKS
 from tests.synth.helpers import drawn_for
 
 
@@ -23,23 +24,23 @@ def test_three_thousand_sentences_are_found_to_agree_and_none_with_another_recor
     for index in range(3_000):
         drawn = draft(chosen, index)
         applied = drawn_for(drawn, chosen.recipe.seed)
-        remove, kept = mentions(drawn.content, applied, drawn.task)
+        remove, kept = mentions(drawn.intent, applied, TASKS[drawn.task])
         words = stream(chosen.recipe.seed, index, "instruction.words")
-        sentence = compose(drawn.content.kind, remove, kept, "train", words)
+        sentence = compose(drawn.intent.kind, remove, kept, "train", words)
         entries = [item.to_record() for item in applied]
         for item, entry in zip(applied, entries, strict=True):
-            entry["asked"] = "keep" if item.degradation.said_as in drawn.content.kept else "remove"
+            entry["asked"] = "keep" if item.degradation.said_as in drawn.intent.kept else "remove"
         record = {
             "task": drawn.task,
-            "kind": drawn.content.kind,
+            "kind": drawn.intent.kind,
             "degradations": entries,
-            "absent": [drawn.content.absent] if drawn.content.absent else [],
+            "absent": [drawn.intent.absent] if drawn.intent.absent else [],
             "instruction": sentence.text,
             "phrases": list(sentence.phrases),
             "phrase_split": "train",
         }
         assert faults_of(record) == [], record
-        if before is not None and drawn.content.kind in ("full", "partial"):
+        if before is not None and drawn.intent.kind in ("full", "partial"):
             swapped = {**record, "instruction": before["instruction"]}
             foreign += swapped["instruction"] != record["instruction"]
             caught += bool(faults_of(swapped))

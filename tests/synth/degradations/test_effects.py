@@ -11,7 +11,7 @@ from synth.degradations.base import Domain
 from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_order
 from synth.images.pixels import Bytes
 from synth.scene.scene import View
-from synth.streams import stream
+from synth.streams import Streams, stream
 from tests.synth.helpers import photograph, view
 
 EFFECTS = list(effects().values())
@@ -109,7 +109,7 @@ def test_images_says_where_an_effect_falls():
     image = photograph()
     views = {"a": view(image), "b": view(image, "b")}
     fall = {
-        images: draw(EffectSpec("noise", (0.1, 0.9), (), images), views, 7, 0)  # type: ignore[arg-type]
+        images: draw(EffectSpec("noise", (0.1, 0.9), (), images), views, Streams(7, 0))  # type: ignore[arg-type]
         for images in ("a", "b", "any", "both", "shared")
     }
     assert {name: "".join(item.image for item in items) for name, items in fall.items() if name != "any"} == {
@@ -122,7 +122,7 @@ def test_images_says_where_an_effect_falls():
     assert fall["both"][0].params != fall["both"][1].params
     assert fall["shared"][0].params == fall["shared"][1].params
     assert fall["a"][0] == fall["both"][0], "what falls on b as well does not move a's draw"
-    where = {draw(EffectSpec("noise", (0.5, 0.5), (), "any"), views, 7, group)[0].image for group in range(20)}
+    where = {draw(EffectSpec("noise", (0.5, 0.5), (), "any"), views, Streams(7, group))[0].image for group in range(20)}
     assert where == {"a", "b"}
 
 

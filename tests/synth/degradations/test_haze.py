@@ -11,8 +11,11 @@ from synth.degradations.engine import EffectSpec, damage, draw
 from synth.images.pixels import luma, to_bytes, to_linear
 from synth.scene.light import measure, unclip
 from synth.scene.scene import draw_scene
-from synth.streams import stream
+from synth.streams import Streams, stream
+from synth.tasks import TASKS
 from tests.synth.helpers import photograph, scene, view
+
+VIF = TASKS["vif"].capture
 
 HAZE = effects()["haze"]
 
@@ -47,12 +50,12 @@ def test_the_dark_frame_of_a_bracket_does_not_glow():
     image = photograph(192, 256)
     linear = to_linear(image)
     dark, bright = to_bytes(linear / 16), to_bytes(linear * 2)
-    light = measure("mef", dark, bright)
+    light = measure(TASKS["mef"].capture, {"a": dark, "b": bright})
     assert light.gain["b"] == 1
     assert light.gain["a"] == pytest.approx(1 / 32, rel=0.1)
     shared = scene(*image.shape[:2], light.gain)
     views = {"a": view(dark, "a", "under", shared), "b": view(bright, "b", "over", shared)}
-    applied = draw(EffectSpec("haze", (0.8, 0.8)), views, 1, 0)
+    applied = draw(EffectSpec("haze", (0.8, 0.8)), views, Streams(1, 0))
     assert applied[0].params == applied[1].params, "one scene: the same airlight and visibility for both"
     haze_a = to_linear(damage(dark, applied, views["a"], lambda: unclip(dark, bright, light.gain["a"], 1.0)))
     haze_b = to_linear(damage(bright, applied, views["b"], lambda: unclip(bright, dark, 1.0, light.gain["a"])))
@@ -90,8 +93,8 @@ def test_a_room_and_a_mountain_are_equally_hazy():
 def test_a_night_scene_stays_dark():
     night = np.full((128, 128, 3), 6, np.uint8)
     night[60:64, 60:64] = 255
-    light = measure("vif", night, night[:, :, 0])
-    seen = draw_scene("vif", 0, 0, 128, lambda: np.ones((128, 128), np.float32), "proxy", light)
+    light = measure(VIF, {"a": night, "b": night[:, :, 0]})
+    seen = draw_scene(VIF, Streams(0, 0), 128, lambda: np.ones((128, 128), np.float32), "proxy", light)
     assert seen.night == 1
     assert max(seen.airlight) < 0.005, "fog is as bright as the scene that lights it"
 
@@ -100,9 +103,9 @@ def night_street() -> tuple:
     """A lamp in the dark, and how a camera sees it."""
     image = np.full((128, 128, 3), 8, np.uint8)
     image[60:66, 60:66] = 255
-    light = measure("vif", image, image[:, :, 0])
+    light = measure(VIF, {"a": image, "b": image[:, :, 0]})
     depth = np.full((128, 128), 0.5, np.float32)
-    return image, view(image, of=draw_scene("vif", 0, 0, 128, lambda: depth, "proxy", light))
+    return image, view(image, of=draw_scene(VIF, Streams(0, 0), 128, lambda: depth, "proxy", light))
 
 
 def test_at_night_a_lamp_stays_white_and_the_haze_around_it_glows():

@@ -12,7 +12,7 @@ import pytest
 from synth.degradations import effects, rain, snow
 from synth.degradations.engine import EffectSpec, draw
 from synth.images.pixels import to_bytes, to_linear
-from synth.streams import stream
+from synth.streams import Streams, stream
 from tests.synth.helpers import photograph, scene, view
 
 RAIN, SNOW = effects()["rain"], effects()["snow"]
@@ -149,7 +149,7 @@ def test_one_shot_has_one_field_and_two_shots_have_two(effect):
     for simultaneous in (True, False):
         shared = before(simultaneous=simultaneous)
         views = {"a": seen_by(image, shared, "a"), "b": seen_by(image, shared, "b")}
-        first, second = draw(EffectSpec(effect.name, (0.6, 0.6)), views, 1, 0)
+        first, second = draw(EffectSpec(effect.name, (0.6, 0.6)), views, Streams(1, 0))
         fields = [
             (effect.apply(image, step.params, views[step.image]) - image).mean(axis=2) for step in (first, second)
         ]

@@ -12,7 +12,8 @@ from PIL import Image, ImageCms, ImageOps
 from synth.errors import UnreadableError
 from synth.images import codecs
 from synth.images.headers import MOST_PIXELS, read_header
-from synth.pairs.folder import list_folder
+from synth.pairs.folder import FolderSource
+from synth.pairs.source import LeftOut
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
@@ -249,7 +250,7 @@ def test_a_link_that_leads_out_of_the_source_is_not_followed(tmp_path):
     (root / "file-1/b.png").unlink()
     (root / "file-1/b.png").symlink_to(outside / "x-1/b.png")
     (root / "within-1").symlink_to(root / "in-1")
-    listed = list(list_folder(root, "vif", "unknown", "distance"))
-    refused = {item[0]: item[1] for item in listed if isinstance(item, tuple)}
+    listed = list(FolderSource(folder=root).pairs("vif"))
+    refused = {item.scene: item.reason for item in listed if isinstance(item, LeftOut)}
     assert refused == dict.fromkeys(["file-1", "out-1"], "a link in it leads out of the source's folder")
-    assert [item.scene for item in listed if not isinstance(item, tuple)] == ["in-1", "within-1"]
+    assert [item.scene for item in listed if not isinstance(item, LeftOut)] == ["in-1", "within-1"]

@@ -15,6 +15,7 @@ from synth.recipe.file import find_recipe, load_recipe
 from synth.recipe.schema import Recipe
 from synth.sample.plan import Plan, make_plan
 from synth.sample.render import render
+from synth.tasks import TASKS
 
 LEXICON = {
     "haze": r"\bhaz|dehaz|fog|\bmist\b|atmospher|airlight|clear day|visibility|koschmieder|transmission|aerial",
@@ -140,20 +141,22 @@ def test_the_reader_agrees_with_the_record_on_ten_thousand_sentences():
     for index in range(10_000):
         drawn = draft(plan, index)
         applied = drawn_for(drawn, plan.recipe.seed)
-        remove, kept = mentions_of(drawn.content, applied, drawn.task)
+        remove, kept = mentions_of(drawn.intent, applied, TASKS[drawn.task])
         words = stream(plan.recipe.seed, index, "instruction.words")
-        text = compose(drawn.content.kind, remove, kept, "train", words).text
-        if drawn.content.kind in ("full", "partial"):
+        text = compose(drawn.intent.kind, remove, kept, "train", words).text
+        if drawn.intent.kind in ("full", "partial"):
             texts.add(text)
-        kinds[drawn.content.kind] += 1
-        said_kept = read_kept(text) if drawn.content.kind == "partial" else set()
+        kinds[drawn.intent.kind] += 1
+        said_kept = read_kept(text) if drawn.intent.kind == "partial" else set()
         named = read(text) - said_kept
-        wanted = {item.degradation.said_as for item in applied} - drawn.content.kept
-        if drawn.content.kind in ("full", "partial"):
-            assert named == wanted | ({drawn.content.absent} - {None}), text
-            assert said_kept <= drawn.content.kept, text
+        wanted = {item.degradation.said_as for item in applied} - drawn.intent.kept
+        if drawn.intent.kind in ("full", "partial"):
+            assert named == wanted | ({drawn.intent.absent} - {None}), text
+            assert said_kept <= drawn.intent.kept, text
             places = {place for place, pattern in PLACES.items() if re.search(pattern, text.lower())}
-            possible = {m.where[0] for m in remove if m.where}
+            seen = {name: {x.image for x in applied if x.degradation.said_as == name} for name in wanted}
+            modalities = TASKS[drawn.task].capture.modalities
+            possible = {modalities[image] for images in seen.values() if len(images) == 1 for image in images}
             assert places <= possible | ({"far"} if "rain layer" in text or "background" in text else set()), text
         else:
             assert named == set(), text
@@ -166,13 +169,13 @@ def test_quotas_hold():
 
     plan = all_in_one()
     drafts = [draft(plan, index) for index in range(10_000)]
-    kinds = Counter(d.content.kind for d in drafts)
+    kinds = Counter(d.intent.kind for d in drafts)
     for kind, share in plan.recipe.instructions.kinds.items():
         assert kinds[kind] / 10_000 == pytest.approx(share, abs=0.02)
     for task, part in plan.recipe.tasks.items():
         some = part.degradations.some
         assert some is not None
-        mine = [len(d.effects) for d in drafts if d.task == task and d.content.kind != "clean"]
+        mine = [len(d.effects) for d in drafts if d.task == task and d.intent.kind != "clean"]
         for number, share in some.count.items():
             assert mine.count(number) / len(mine) == pytest.approx(share, abs=0.035)
 

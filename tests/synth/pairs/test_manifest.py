@@ -17,8 +17,9 @@ import pytest
 
 from synth.errors import StoppedError, UserError
 from synth.pairs.files import FilePair
-from synth.pairs.manifest import list_manifest, write_manifest
+from synth.pairs.manifest import ManifestSource, write_manifest
 from synth.pairs.remote import DiskCache, Remote
+from synth.pairs.source import LeftOut
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
@@ -31,8 +32,8 @@ def plan(source, **changes):
 
 def listed(where, task="mef", **how):
     """The pairs of a manifest, and what is none with its reason."""
-    items = list(list_manifest(str(where), task, "unknown", "distance", **how))
-    return [i for i in items if isinstance(i, FilePair)], dict(i for i in items if not isinstance(i, FilePair))
+    items = list(ManifestSource(manifest=str(where), **how).pairs(task))
+    return [i for i in items if isinstance(i, FilePair)], {i.scene: i.reason for i in items if isinstance(i, LeftOut)}
 
 
 def table(path, *rows):
@@ -146,7 +147,7 @@ def test_a_row_that_leads_elsewhere_or_is_no_pair_is_left_out_with_its_reason(tm
         ("t.csv", b"a,bb\n1,2\n", "no column 'b'; did you mean 'bb'"),
         ("t.parquet", b"PAR1 or not", "not a parquet file that can be read"),
         ("t.csv", b"a,b,split\n1,2,dev\n", "row 0: split 'dev'; it is train or test"),
-        ("t.csv", b"a,b,task\n1,2,MEF\n", "row 0: task 'MEF'; it is one of vif, mef, mff"),
+        ("t.csv", b"a,b,task\n1,2,MEF\n", "row 0: task 'MEF'; it is one of mef, mff, vif"),
     ],
 )
 def test_a_file_that_is_no_manifest_is_one_line(tmp_path, name, data, message):

@@ -3,9 +3,10 @@
 import pytest
 
 from synth.errors import UserError
-from synth.pairs.builtin import BUILTINS, list_builtin
+from synth.pairs.builtin import BUILTINS, BuiltinSource
+from synth.pairs.folder import FolderSource
 from synth.pairs.split import side_of
-from synth.recipe.schema import Recipe, Source
+from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from tests.synth.helpers import photograph, write_pair
 
@@ -22,9 +23,10 @@ def pairs(root, names):
         write_pair(root / name, photograph(40, 40), photograph(40, 40))
 
 
-@pytest.mark.parametrize("source", BUILTINS)
-def test_the_photographs_of_a_builtin_source_are_split_for_good(source):
-    train, test, both = ({pair.photograph for pair in list_builtin(source, s)} for s in ("train", "test", "all"))
+@pytest.mark.parametrize(("name", "task"), [(name, builtin.task) for name, builtin in BUILTINS.items()])
+def test_the_photographs_of_a_builtin_source_are_split_for_good(name, task):
+    sources = (BuiltinSource(builtin=name, split=split) for split in ("train", "test", "all"))
+    train, test, both = ({pair.photograph for pair in source.pairs(task)} for source in sources)
     assert train
     assert test
     assert not train & test
@@ -67,5 +69,5 @@ def test_a_split_without_a_scene_says_so(tmp_path):
 
 
 def test_a_folder_is_used_whole_and_a_builtin_source_for_train_unless_asked():
-    assert Source.model_validate({"folder": "x"}).split == "all"
-    assert Source.model_validate({"builtin": "bracketed"}).split == "train"
+    assert FolderSource.model_validate({"folder": "x"}).split == "all"
+    assert BuiltinSource.model_validate({"builtin": "bracketed"}).split == "train"

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from synth.errors import UserError
+from synth.pairs.source import sources
 from synth.recipe.file import find_recipe, load_recipe
 from synth.recipe.schema import Recipe
 from synth.sample.draft import draft
@@ -33,6 +34,7 @@ def load(tmp_path: Path, text: str) -> Recipe:
     return load_recipe(path)
 
 
+ONE_OF = f"a source is one of {', '.join(sources())}: name just one of them"
 MISTAKES = [
     ("haze: {severity", "haze: {betta", "degradations.always[0].haze.betta: unknown key; known: images, severity"),
     ("haze: {severity: [0.2, 0.9]", "haze: {severty: 0.2", "haze.severty: unknown key; did you mean 'severity'?"),
@@ -48,7 +50,7 @@ MISTAKES = [
     ("seed: 1", "sede: 1", "sede: unknown key; did you mean 'seed'?"),
     ("samples: 10", "samples: 0", "samples: Input should be greater than or equal to 1 (it is 0)"),
     ("samples: 10", "", "samples: missing; every recipe needs it"),
-    ("task: mef", "task: mfe", "task: Input should be 'vif', 'mef' or 'mff' (it is 'mfe')"),
+    ("task: mef", "task: mfe", "task: no task 'mfe'; did you mean 'mff'?"),
     (
         "{size: 64}",
         "{size: 64, scale: [0.5, 2]}",
@@ -56,8 +58,24 @@ MISTAKES = [
     ),
     ("{size: 64}", "{size: 64, flop: true}", "crop.flop: unknown key; did you mean 'flip'?"),
     ("{builtin: bracketed}", "{builtin: refocused}", "builtin refocused makes mff pairs, not mef"),
-    ("{builtin: bracketed}", "{builtin: braketed}", "no built-in source 'braketed'; did you mean 'bracketed'?"),
-    ("{builtin: bracketed}", "{}", "a source is one of folder, manifest, builtin"),
+    (
+        "{builtin: bracketed}",
+        "{builtin: braketed}",
+        "sources[0].builtin: no built-in source 'braketed'; did you mean 'bracketed'?",
+    ),
+    ("{builtin: bracketed}", "{}", f"sources[0]: {ONE_OF}"),
+    (
+        "{builtin: bracketed}",
+        "{builtin: bracketed, folder: x}",
+        ONE_OF,
+    ),
+    ("{builtin: bracketed}", "5", f"sources[0]: {ONE_OF}"),
+    ("bracketed", "bracketed, splt: test", "sources[0].splt: unknown key; did you mean 'split'?"),
+    ("bracketed", "bracketed, held_out: 0.2", "sources[0].held_out: unknown key; known: builtin, split, weights"),
+    ("builtin: bracketed", "folder: x, lisence: CC0", "sources[0].lisence: unknown key; did you mean 'licence'?"),
+    ("builtin: bracketed", "folder: x, held_out: 2", "sources[0].held_out: Input should be less than 1 (it is 2)"),
+    ("builtin: bracketed", "folder: x, weights: {y: 0}", "sources[0]: weights must be above 0 and 1e+06 at most"),
+    ("builtin: bracketed", "manifest: 3", "sources[0].manifest: Input should be a valid string (it is 3)"),
     ("name: test", "name: ../test", "name: String should match pattern"),
     ("crop:", "target: mertens\ncrop:", "target"),
     ("crop:", "instructions: {kinds: {full: 0.5}}\ncrop:", "kinds: shares from 0 that sum to 1, not to 0.5"),
@@ -66,7 +84,7 @@ MISTAKES = [
     ("seed: 1", "seed: 1\nseed: 2", "seed stands twice"),
     ("samples: 10", "samples: 2024-13-45", "not YAML"),
     ("samples: 10", "samples: true", "samples: Input should be a valid integer"),
-    ("task: mef", "task: [mef]", "task: ['mef'] must be vif, mef or mff"),
+    ("task: mef", "task: [mef]", "task: ['mef'] must be one of mef, mff, vif"),
     ("task: mef", "task: mef\ntasks: {}", "give task, or tasks, not both"),
     ("[haze: {severity: [0.2, 0.9]}]", "[{1: 2}]", "unknown effect 1"),
     ("{0: 0.5, 1: 0.5}", "{0: 0.5, 1: 1.0e308}", "each with its share, 1e+06 at most"),

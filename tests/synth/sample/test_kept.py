@@ -5,23 +5,23 @@ import pytest
 
 from synth.degradations.engine import EffectSpec, damage
 from synth.recipe.schema import Recipe
-from synth.sample.degrade import damage_pair, draw_all, views_of
 from synth.sample.plan import make_plan
 from synth.sample.render import render
 from synth.targets import gradient
-from tests.synth.helpers import photograph, scene
+from synth.tasks import TASKS
+from tests.synth.helpers import photograph, shot
 
 
 def test_vif_with_equal_images_keeps_an_effect_as_if_it_fell_on_the_fused_image():
     """a = b, equal transmissions and airlight: fusing two hazy images by the clean choices is hazing the fused one."""
     image = photograph(96, 128)
-    views = views_of("vif", image, image, scene(96, 128))
-    applied = draw_all([EffectSpec("haze", (0.6, 0.6), (), "a")], views, 3, 0)
-    hazy = damage_pair("vif", image, image, views, applied)[0].image
-    choices = gradient.choose(image, image)
-    fused_after = gradient.fuse("vif", hazy, hazy, choices)
-    fused = gradient.fuse("vif", image, image, choices)
-    fused_before = damage(fused, applied, views["a"], None)
+    vif, pair = TASKS["vif"], shot("vif", image, image, seed=3)
+    applied = pair.draw([EffectSpec("haze", (0.6, 0.6), (), "a")])
+    hazy = pair.damage(applied)["a"].image
+    choices = vif.choose(pair.pictures)
+    fused_after = gradient.fuse(vif, {"a": hazy, "b": hazy}, choices)
+    fused = gradient.fuse(vif, pair.pictures, choices)
+    fused_before = damage(fused, applied, pair.views["a"], None)
     assert np.abs(fused_after.astype(int) - fused_before).max() <= 3
     assert np.abs(fused_after.astype(int) - fused).mean() > 10, "and it is hazy"
 

@@ -89,7 +89,7 @@ def test_a_bracket_that_is_off_by_pixels_is_aligned_where_the_recipe_says_so(tmp
     moved = found[True].pools[0].pairs[0].load()
     assert moved.shift == (2, -3)
     middle = slice(20, 100), slice(20, 130)
-    assert np.abs(moved.a[middle].astype(int) * 3 - moved.b[middle]).max() <= 3
+    assert np.abs(moved.pictures["a"][middle].astype(int) * 3 - moved.pictures["b"][middle]).max() <= 3
     assert render(found[True], 0).record["source"]["shift"] == [2, -3]
     assert "shift" not in render(found[False], 0).record["source"]
 
@@ -102,9 +102,8 @@ def test_a_fusion_network_of_the_users_makes_the_target(tmp_path):
     changes = {"target": "network", "target_network": {"onnx": str(write(tmp_path / "mean.onnx"))}, "store": ["clean"]}
     made = recipe(tmp_path, **changes)
     sample = render(make_plan(made), 0)
-    assert sample.clean_a is not None
-    assert sample.clean_b is not None
-    mean = (sample.clean_a.astype(float) + sample.clean_b) / 2
+    assert sample.clean is not None
+    mean = (sample.clean["a"].astype(float) + sample.clean["b"]) / 2
     assert np.abs(sample.target - mean).max() <= 1
     assert len(made.resolved()["target_network"]["onnx"]) == 64
     with pytest.raises(ValueError, match="target network: which file"):

@@ -33,7 +33,8 @@ def plan(**changes) -> Plan:
 
 
 def same(one, other) -> bool:
-    pixels = all(np.array_equal(getattr(one, n), getattr(other, n)) for n in ("a", "b", "target", "clean_a", "clean_b"))
+    pixels = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("a", "b", "target"))
+    pixels = pixels and all(np.array_equal(one.clean[name], other.clean[name]) for name in ("a", "b"))
     return pixels and json.dumps(one.record) == json.dumps(other.record)
 
 
@@ -75,11 +76,11 @@ def test_an_effect_added_to_the_recipe_moves_no_draw_of_the_others():
 
 def test_kinds_counts_and_effects_come_out_as_asked():
     drafts = [draft(plan(instructions={"kinds": {"full": 0.6, "general": 0.3, "clean": 0.1}}), n) for n in range(4000)]
-    kinds = Counter(d.content.kind for d in drafts)
+    kinds = Counter(d.intent.kind for d in drafts)
     assert {k: n / 4000 for k, n in kinds.items()} == pytest.approx(
         {"full": 0.6, "general": 0.3, "clean": 0.1}, abs=0.02
     )
-    damaged = [d for d in drafts if d.content.kind != "clean"]
+    damaged = [d for d in drafts if d.intent.kind != "clean"]
     counts = Counter(len(d.effects) for d in damaged)
     assert counts[1] / len(damaged) == pytest.approx(0.5, abs=0.02)
     assert counts[3] / len(damaged) == pytest.approx(0.5, abs=0.02)
@@ -93,8 +94,8 @@ def test_a_clean_sample_is_the_clean_pair():
     chosen = plan(instructions={"kinds": {"clean": 1.0}})
     sample = render(chosen, 0)
     assert sample.record["degradations"] == []
-    assert np.array_equal(sample.a, sample.clean_a)
-    assert np.array_equal(sample.b, sample.clean_b)
+    assert np.array_equal(sample.a, sample.clean["a"])
+    assert np.array_equal(sample.b, sample.clean["b"])
 
 
 def test_the_record_holds_all_that_was_drawn():

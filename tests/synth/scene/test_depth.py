@@ -8,11 +8,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from synth.errors import UserError
-from synth.images.onnx import depth_of
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
 from synth.scene.depth import proxy
+from synth.scene.depth_network import depth_of
 from tests.synth.helpers import photograph, write_pair
 
 

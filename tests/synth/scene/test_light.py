@@ -5,35 +5,40 @@ import pytest
 
 from synth.images.pixels import to_bytes, to_linear
 from synth.scene.light import measure, unclip
+from synth.tasks import TASKS
 from tests.synth.helpers import photograph
 
+MEF = TASKS["mef"].capture
 LINEAR = to_linear(photograph(192, 256))
 
 
 @pytest.mark.parametrize("stops", [3, 5, 7])
 def test_the_gain_is_the_ratio_of_the_exposures(stops):
     dark, bright = to_bytes(LINEAR * np.float32(2 / 2**stops)), to_bytes(LINEAR * 2)
-    light = measure("mef", dark, bright)
+    light = measure(MEF, {"a": dark, "b": bright})
     assert np.log2(light.gain["a"]) == pytest.approx(-stops, abs=0.15)
     assert (light.gain["b"], light.gain_kind) == (1.0, "measured")
 
 
 def test_swapped_frames_swap_their_gains():
     dark, bright = to_bytes(LINEAR / 8), to_bytes(LINEAR * 2)
-    straight, swapped = measure("mef", dark, bright), measure("mef", bright, dark)
+    straight, swapped = (
+        measure(MEF, {"a": dark, "b": bright}),
+        measure(MEF, {"a": bright, "b": dark}),
+    )
     assert swapped.gain == {"a": 1.0, "b": pytest.approx(straight.gain["a"], rel=0.01)}
     assert swapped.p95 == straight.p95
 
 
 def test_frames_that_cannot_be_compared_are_assumed_to_be_5_7_stops_apart():
-    light = measure("mef", np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 255, np.uint8))
+    light = measure(MEF, {"a": np.zeros((64, 64, 3), np.uint8), "b": np.full((64, 64, 3), 255, np.uint8)})
     assert light.gain_kind == "assumed"
     assert np.log2(light.gain["a"]) == pytest.approx(-5.7)
 
 
 @pytest.mark.parametrize("task", ["vif", "mff"])
 def test_other_pairs_share_one_exposure(task):
-    light = measure(task, to_bytes(LINEAR / 8), to_bytes(LINEAR))
+    light = measure(TASKS[task].capture, {"a": to_bytes(LINEAR / 8), "b": to_bytes(LINEAR)})
     assert light.gain == {"a": 1.0, "b": 1.0}
     assert light.gain_kind == "equal"
 

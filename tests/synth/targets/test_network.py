@@ -7,9 +7,10 @@ import pytest
 
 from synth.errors import UserError
 from synth.images.pixels import luma
-from synth.pairs.base import CleanPair
+from synth.targets.gradient import Pictures
 from synth.targets.network import fuse
 from synth.targets.target import make_target
+from synth.tasks import TASKS
 from tests.synth.helpers import photograph
 
 onnx = pytest.importorskip("onnx")
@@ -38,13 +39,13 @@ def write(path: Path, channels: int = 3, out: str = "mean", inputs: int = 2, siz
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (45, 70)])
 def test_a_network_gets_both_images_and_its_picture_is_the_target(tmp_path, height, width):
     a, b = photograph(height, width), 255 - photograph(height, width)
-    result = fuse("mef", a, b, write(tmp_path / "mean.onnx"))
+    result = fuse(TASKS["mef"], {"a": a, "b": b}, write(tmp_path / "mean.onnx"))
     assert np.abs(result.astype(float) - (a.astype(float) + b) / 2).max() <= 1
 
 
 def test_a_network_of_luma_leaves_the_visible_colour(tmp_path):
     a, b = photograph(64, 96), np.full((64, 96), 128, np.uint8)
-    result = fuse("vif", a, b, write(tmp_path / "luma.onnx", channels=1))
+    result = fuse(TASKS["vif"], {"a": a, "b": b}, write(tmp_path / "luma.onnx", channels=1))
     assert np.abs(luma(result).astype(float) - (luma(a).astype(float) + 128) / 2).max() <= 2
     ours, theirs = (x.astype(float) - luma(x)[:, :, None] for x in (result, a))
     inside = (result.min(2) > 2) & (result.max(2) < 253) & (np.ptp(a.astype(int), axis=2) > 30)
@@ -54,13 +55,13 @@ def test_a_network_of_luma_leaves_the_visible_colour(tmp_path):
 
 def test_grey_images_give_a_grey_target(tmp_path):
     a, b = photograph(64, 96, False), photograph(64, 96, False)
-    assert fuse("vif", a, b, write(tmp_path / "mean.onnx")).shape == (64, 96)
+    assert fuse(TASKS["vif"], {"a": a, "b": b}, write(tmp_path / "mean.onnx")).shape == (64, 96)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"inputs": 1}, "takes two images"),
+        ({"inputs": 1}, "takes 2 images"),
         ({"out": "bright"}, r"\[0, 1\] is needed"),
         ({"out": "flat"}, "gave shape"),
         ({"channels": 4}, "an input of shape"),
@@ -70,15 +71,15 @@ def test_grey_images_give_a_grey_target(tmp_path):
 def test_what_does_not_fit_is_refused_in_a_line(tmp_path, settings, message):
     path = write(tmp_path / "net.onnx", **settings)
     with pytest.raises(UserError, match=message) as caught:
-        fuse("mef", photograph(64, 96), photograph(64, 96), path)
+        fuse(TASKS["mef"], {"a": photograph(64, 96), "b": photograph(64, 96)}, path)
     assert "\n" not in str(caught.value)
 
 
 def test_the_record_names_the_network_by_its_hash(tmp_path):
     a = photograph(64, 64)
-    pair = CleanPair(a, a, None, None, "distance", (3, 3), ("a", "b"), ("", ""))
-    _, record = make_target("network", "mff", pair, onnx=write(tmp_path / "mean.onnx"))
+    pictures: Pictures = {"a": a, "b": a}
+    _, record = make_target("network", TASKS["mff"], pictures, None, write(tmp_path / "mean.onnx"))
     assert record["kind"] == "network"
     assert len(record["sha256"]) == 64
     with pytest.raises(UserError, match="which file"):
-        make_target("network", "mff", pair)
+        make_target("network", TASKS["mff"], pictures, None)

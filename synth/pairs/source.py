@@ -1,0 +1,134 @@
+"""The contract of a source of pairs: its settings as a recipe writes them, and the pairs that it lists.
+
+A new source is a new file in this folder with one subclass of `Source`; it registers itself by its kind, which is the
+key that names it in a recipe: `folder: data/pairs`. Recipes, plans and cards know it then.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from inspect import isabstract
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from synth.errors import hint, listed
+from synth.pairs.base import PairRef
+from synth.pairs.split import Split, side_of
+from synth.tasks import TASKS
+
+MOST = 1e6  # of any weight or share in a recipe: they are compared, so none needs to be larger
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that is not used, and why."""
+
+    scene: str
+    reason: str
+
+
+class Source(BaseModel, ABC):
+    """Where clean pairs come from, as an entry of `sources` in a recipe. Unknown keys are refused.
+
+    kind: the key that names the source, one of its fields. Its value is a place, which no output tells: a recipe's hash
+    does not depend on it, and in a dataset's card a placeholder stands for it. No other setting may be a place.
+    placeholder: None where the value is no place but a name, which is told.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    kind: ClassVar[str]
+    placeholder: ClassVar[str | None] = "pairs"
+
+    split: Split = "all"
+    """Which scenes: those of train or of test, which share none, or all."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if isabstract(cls):
+            return
+        if cls.kind not in cls.model_fields:
+            raise TypeError(f"{cls.__name__} has no field {cls.kind!r}, which is its kind")
+        if cls.kind in REGISTRY:
+            raise TypeError(f"two sources are called {cls.kind!r}")
+        REGISTRY[cls.kind] = cls
+
+    @model_validator(mode="after")
+    def _weights_in_range(self) -> "Source":
+        if any(not 0 < weight <= MOST for weight in self.weights.values()):
+            raise ValueError(f"weights must be above 0 and {MOST:g} at most; leave a dataset out by its folder")
+        return self
+
+    def check(self, task: str) -> None:
+        """Raises ValueError where this is no source for a task."""
+        return
+
+    @abstractmethod
+    def pairs(self, task: str) -> Iterator[PairRef | LeftOut]:
+        """The pairs of a task in the split, in an order that is always the same, and what is none, with its reason.
+
+        Raises UserError where the source is missing or none.
+        """
+
+    def resolved(self) -> dict[str, Any]:
+        """All settings as plain data for JSON, with the kind, and without the place of a source that has one."""
+        place = set() if self.placeholder is None else {self.kind}
+        return {**self.model_dump(mode="json", exclude=place), "kind": self.kind}
+
+
+REGISTRY: dict[str, type[Source]] = {}
+
+
+class FileSource(Source):
+    """What sources of files have in common."""
+
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """The share of scenes that are for test, where the source has no splits of its own. A scene's side follows from its
+    name alone."""
+    depth_kind: Literal["distance", "inverse"] = "distance"
+    """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
+    align: bool = False
+    """Of brackets: b is moved onto a by whole pixels, as a hand moves a camera between two shots."""
+    licence: str = "unknown"
+    """Of the pictures, for the record."""
+
+    def check(self, task: str) -> None:
+        if self.align and not TASKS[task].capture.bracketed:
+            raise ValueError(f"align is for the two shots of a bracket, not for {task}")
+
+    def takes(self, scene: str) -> bool:
+        """Whether a scene stands in the split, by the hash of its name."""
+        return self.split in ("all", side_of(scene, self.held_out))
+
+
+def sources() -> dict[str, type[Source]]:
+    """All sources by kind."""
+    return dict(sorted(REGISTRY.items()))
+
+
+def parse_source(value: Any) -> Source:
+    """A source as a recipe writes it: a mapping with the key of one kind, and settings of that kind.
+
+    Raises ValueError with the key, the value and the rule; pydantic's own says where.
+    """
+    if isinstance(value, Source):
+        return value
+    known = sources()
+    kinds = [kind for kind in known if kind in value] if isinstance(value, dict) else []
+    if len(kinds) != 1:
+        raise ValueError(f"a source is one of {listed(known)}: name just one of them")
+    chosen = known[kinds[0]]
+    unknown = [key for key in value if key not in chosen.model_fields]
+    if unknown:
+        raise ValueError(f"{unknown[0]}: unknown key{hint(unknown[0], chosen.model_fields)}")
+    return chosen.model_validate(value)
+
+
+def with_placeholder(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved source as a recipe writes it, with a word for its place, which is not known."""
+    settings = dict(resolved)
+    kind = settings.pop("kind")
+    known = REGISTRY.get(kind)  # none where the dataset was made with a source that this installation lacks
+    return {kind: (known and known.placeholder) or kind} | settings

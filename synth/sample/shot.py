@@ -1,0 +1,83 @@
+"""A clean pair in front of its scene: the one way through the effects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw
+from synth.images.pixels import Bytes, Floats
+from synth.scene.backdrop import Backdrop
+from synth.scene.capture import Capture, ImageName
+from synth.scene.light import measure, unclip
+from synth.scene.scene import Scene, View, draw_scene
+from synth.streams import Streams
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What samples, kept targets, `degrade` and `synth render` let effects fall on.
+
+    pictures: the clean pair by name, (H, W) or (H, W, 3) of one size. streams: by which effects are drawn.
+    """
+
+    capture: Capture
+    pictures: Mapping[ImageName, Bytes]
+    scene: Scene
+    streams: Streams
+
+    @classmethod
+    def of_whole(cls, backdrop: Backdrop, streams: Streams) -> "Shot":
+        """A whole pair, not a window of it, before a scene that is drawn for it."""
+        width = backdrop.size[1]
+        scene = draw_scene(backdrop.capture, streams, width, backdrop.whole, backdrop.depth_kind, backdrop.light)
+        return cls(backdrop.capture, backdrop.pictures, scene, streams)
+
+    @cached_property
+    def views(self) -> dict[ImageName, View]:
+        """How each image sees the scene."""
+        return {
+            name: View(self.scene, name, self.capture.modalities[name], picture.shape[:2], picture.ndim == 3, picture)
+            for name, picture in self.pictures.items()
+        }
+
+    def draw(self, specs: Sequence[EffectSpec]) -> list[Applied]:
+        """Draw a list of effects; one that is listed twice falls twice, with draws of its own."""
+        turns: dict[str, int] = {}
+        applied: list[Applied] = []
+        for spec in specs:
+            turns[spec.label] = turn = turns.get(spec.label, -1) + 1
+            applied += draw(spec, self.views, self.streams, turn)
+        return applied
+
+    def damage(self, applied: Sequence[Applied]) -> dict[ImageName, Damaged]:
+        """Every image with what was drawn for it, in the order given."""
+        return {
+            name: damage_into_file(picture, applied, self.views[name], self._unclipped(name))
+            for name, picture in self.pictures.items()
+        }
+
+    def _unclipped(self, name: ImageName) -> partial[Floats] | None:
+        """What makes an image of a bracket in linear light, its clipped pixels refilled from the other."""
+        if not self.capture.bracketed:
+            return None
+        other = next(there for there in self.pictures if there != name)
+        gain = self.scene.gain
+        return partial(unclip, self.pictures[name], self.pictures[other], gain[name], gain[other])
+
+    def of_fusion(self, fused: Bytes) -> "Shot":
+        """The same scene and streams before a fusion of the pair: with its own light, one exposure and no infrared."""
+        capture, scene = self.capture.of_fusion, self.scene
+        pictures = dict.fromkeys(self.pictures, fused)
+
+        def depth() -> Floats:
+            return scene.depth / np.float32(scene.depth_range_m)
+
+        light = measure(capture, pictures)
+        return Shot(
+            capture,
+            pictures,
+            draw_scene(capture, self.streams, fused.shape[1], depth, scene.depth_kind, light),
+            self.streams,
+        )

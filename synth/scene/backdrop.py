@@ -1,0 +1,73 @@
+"""What a whole pair tells of its scene before any crop: its light and its depth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+
+from synth.images.exposure_fusion import mertens
+from synth.images.pixels import Bytes, Floats, shrink
+from synth.scene.capture import Capture, ImageName
+from synth.scene.depth import WORKED_AT, coarse_proxy, distance_share
+from synth.scene.depth_network import depth_of
+from synth.scene.light import measure
+from synth.scene.scene import DepthKind, Light
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """Each thing found out when it is asked for.
+
+    pictures: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside
+    it, and given_kind what that map held. network: of the user's own, with what its values stand for.
+    """
+
+    capture: Capture
+    pictures: Mapping[ImageName, Bytes]
+    given: Floats | None = None
+    given_kind: DepthKind = "distance"
+    network: tuple[Path, DepthKind] | None = None
+
+    @property
+    def depth_kind(self) -> DepthKind:
+        if self.given is not None:
+            return self.given_kind
+        return "proxy" if self.network is None else "network"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        height, width = self.pictures["a"].shape[:2]
+        return height, width
+
+    @cached_property
+    def _small(self) -> Mapping[ImageName, Bytes]:
+        """The pictures that tell of the scene at a low resolution: both of a bracket, else the first for all."""
+        if self.capture.bracketed:
+            return {name: shrink(picture, WORKED_AT) for name, picture in self.pictures.items()}
+        return dict.fromkeys(self.pictures, shrink(self.pictures["a"], WORKED_AT))
+
+    @cached_property
+    def light(self) -> Light:
+        return measure(self.capture, self._small)
+
+    @cached_property
+    def depth(self) -> Floats:
+        """The distance as a share of the farthest, float32, over the whole picture in any resolution."""
+        if self.given is not None:
+            return self.given
+        if self.network is None:
+            return coarse_proxy(self._seen(self._small))
+        path, kind = self.network
+        return distance_share(depth_of(self._seen(self.pictures), path), kind)
+
+    def _seen(self, pictures: Mapping[ImageName, Bytes]) -> Bytes:
+        """The scene in one picture."""
+        return mertens(*pictures.values()) if self.capture.bracketed else pictures["a"]
+
+    def whole(self) -> Floats:
+        """The depth in the size of the picture, (H, W)."""
+        height, width = self.size
+        return cv2.resize(self.depth, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,35 @@
+"""How the images of a pair were taken: all that a scene must know of the pair's task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+ImageName: TypeAlias = Literal["a", "b"]
+Modality: TypeAlias = str
+
+IMAGES: tuple[ImageName, ...] = ("a", "b")
+"""The names that images of a pair have (shards/FORMAT.md), in order."""
+INFRARED: Modality = "infrared"
+FUSED: Modality = "fused"
+
+
+@dataclass(frozen=True)
+class Capture:
+    """The shots of a pair.
+
+    modalities: what each image is of, by its name, in order (visible, infrared, under, …). simultaneous: they are one
+    shot, so that rain and snow stand in the same places in all of them. bracketed: their exposures differ, so that one
+    may know what another clipped.
+    """
+
+    modalities: Mapping[ImageName, Modality]
+    simultaneous: bool
+    bracketed: bool = False
+
+    def is_infrared(self, name: ImageName) -> bool:
+        return self.modalities[name] == INFRARED
+
+    @property
+    def of_fusion(self) -> "Capture":
+        """The same scene in one fused picture that stands for each image: one exposure, and no infrared."""
+        return Capture(dict.fromkeys(self.modalities, FUSED), self.simultaneous)

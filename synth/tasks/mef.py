@@ -1,0 +1,39 @@
+"""Multi-exposure: one scene too dark and too bright."""
+
+import numpy as np
+
+from synth.images import exposure_fusion
+from synth.images.pixels import Floats, luma
+from synth.scene.capture import Capture
+from synth.targets.activity import blur, signal, unit_luma
+from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, share
+from synth.tasks.base import Task
+
+
+class MultiExposure(Task):
+    """Two shots, one after the other, stops apart."""
+
+    name = "mef"
+    title = "multi-exposure (under and over)"
+    colour = (230, 159, 0)
+    capture = Capture({"a": "under", "b": "over"}, simultaneous=False, bracketed=True)
+    words = {
+        "a": ("in the under-exposed shot", "in the dark exposure"),
+        "b": ("in the over-exposed shot", "in the bright exposure"),
+    }
+    targets = ("given", "gradient", "exposure", "network")
+    screening = 0.05  # 1 / √λ: 4.5 pixels
+
+    def choose(self, pictures: Pictures) -> Choices:
+        """The image whose gradients have more energy above its noise, and the weights of exposure fusion."""
+        a, b = pictures["a"], pictures["b"]
+        signal_a, _ = signal(unit_luma(a))
+        signal_b, _ = signal(unit_luma(b))
+        stronger = blur(np.sign(signal_a - signal_b), SEAM)
+        return Choices({"a": share(stronger), "b": share(-stronger)}, exposure_fusion.choose(a, b))
+
+    def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
+        """Exposure fusion and its luma."""
+        levels = exposure_fusion.blend(pictures["a"], pictures["b"], lean)
+        colours = np.clip(levels * np.float32(1 / 255), 0, 1)
+        return colours, luma(colours)
