@@ -114,8 +114,8 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
         items.append(
             {
                 "index": index,
-                "a": str(Path(made.drawn.pair.a).resolve()),  # type: ignore[attr-defined]
-                "b": str(Path(made.drawn.pair.b).resolve()),  # type: ignore[attr-defined]
+                "a": str(Path(made.drawn.pair.images[0]).resolve()),  # type: ignore[attr-defined]
+                "b": str(Path(made.drawn.pair.images[1]).resolve()),  # type: ignore[attr-defined]
                 "window": [made.window.x, made.window.y, made.window.w],
                 "flip": made.window.flip,
                 "effects": falls,

@@ -77,6 +77,36 @@ def test_a_new_effect_takes_one_file(tmp_path):
     assert "4 samples" in copy.run("synth", "generate", "--recipe", "v.yaml", "--limit", "4", "--workers", "1")
 
 
+def test_a_new_task_takes_one_file_and_a_recipe(tmp_path):
+    """The task that CONTRIBUTING shows, in a copy of the package: `verify` finds the samples of its pairs sound."""
+    import json
+
+    from skimage import data, io
+
+    code = example("Add a task", "python")
+    assert 10 <= len([line for line in code.splitlines() if line]) <= 40
+    copy = Copy(tmp_path, "synth/tasks/medical.py", code)
+    for number in range(3):
+        folder = tmp_path / f"data/medical/set-{number}"
+        folder.mkdir(parents=True)
+        scan = data.astronaut()[50 * number :][:90, :100]
+        io.imsave(folder / "a.png", scan[:, :, 0], check_contrast=False)
+        io.imsave(folder / "b.png", scan, check_contrast=False)
+    (tmp_path / "medical.yaml").write_text(example("Add a task", "yaml"))
+    assert "medical: MRI and PET" in copy.run("synth", "tasks")
+    assert "6 samples" in copy.run("synth", "generate", "--recipe", "medical.yaml", "--out", "made", "--workers", "1")
+    assert "sound" in copy.run("synth", "verify", "made", "--all")
+    copy.run("synth", "stats", "made", "--json", "stats.json", "--picture", "stats.png")
+    assert json.loads((tmp_path / "stats.json").read_text())["tasks"] == {"medical": 6}
+    copy.run("synth", "preview", "made", "--out", "page.html")
+    copy.run("synth", "render", "--recipe", "medical.yaml", "--index", "1", "--out", "one")
+    record = json.loads((tmp_path / "one/record.json").read_text())
+    assert {name: image["modality"] for name, image in record["images"].items()} == {"a": "mri", "b": "pet"}
+    pair = [str(tmp_path / f"data/medical/set-1/{name}.png") for name in "ab"]
+    copy.run("synth", "degrade", *pair, "--effect", "noise=0.5", "--task", "medical", "--out", "alone")
+    assert "MRI and PET" in (tmp_path / "made/README.md").read_text()
+
+
 def test_a_new_source_of_pairs_takes_one_file(tmp_path):
     """The source that CONTRIBUTING shows, in a copy of the package: samples come from it, and its mistakes are said."""
     import json

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,12 +11,9 @@ import simplejpeg
 from PIL import Image as PillowImage
 
 from synth.errors import UnreadableError
-from synth.images.headers import BROKEN, FORMATS, MOST_BYTES, MOST_PIXELS, Header, read_header
+from synth.images.headers import BROKEN, FORMATS, MOST_BYTES, MOST_PIXELS, File, Header, read_header
 from synth.images.pixels import Bytes, Floats
 from synth.images.png import encode_png as encode_png
-
-if TYPE_CHECKING:
-    from synth.pairs.files import File
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 JPEG_SCAN = 0xDA  # the marker of the segment that holds the image; what describes it stands before
@@ -169,7 +166,7 @@ def encode_jpeg(image: Bytes, quality: int, subsampling: str = "444") -> bytes:
     )
 
 
-def _bytes_of(path: "File") -> bytes:
+def _bytes_of(path: File) -> bytes:
     with path.open("rb") as file:
         data = file.read(USUAL_BYTES)
         if len(data) == USUAL_BYTES:
@@ -179,7 +176,7 @@ def _bytes_of(path: "File") -> bytes:
     return data
 
 
-def read(path: "File", infrared: bool = False) -> Picture:
+def read(path: File, infrared: bool = False) -> Picture:
     """The picture in a file. Raises UnreadableError, which names no folder."""
     try:
         return decode_picture(_bytes_of(path), infrared)
@@ -189,7 +186,7 @@ def read(path: "File", infrared: bool = False) -> Picture:
         raise UnreadableError(f"{path.name}: {error}") from None
 
 
-def read_depth(path: "File") -> tuple[Floats, str]:
+def read_depth(path: File) -> tuple[Floats, str]:
     """A depth map as float32 (H, W) in its own units, at full precision, and the sha256 of its bytes.
 
     Raises UnreadableError, which names no folder.

@@ -5,6 +5,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
 
 from PIL import Image as PillowImage
 
@@ -17,6 +18,14 @@ ORIENTATION = 0x0112  # the EXIF tag
 TURNED = (5, 6, 7, 8)  # orientations that swap height and width
 SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # in the description of a profile
 BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
+
+
+class File(Protocol):
+    """What a path has of which pictures need something."""
+
+    @property
+    def name(self) -> str: ...
+    def open(self, mode: Literal["rb"], /) -> BinaryIO: ...
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class PairRef(ABC):
         """Whether the source has a fused truth for it."""
 
     @abstractmethod
-    def headers(self) -> tuple[Header | None, Header | None]:
-        """Of a and of b; None for one that cannot be read."""
+    def headers(self) -> tuple[Header | None, ...]:
+        """Of each image; None for one that cannot be read."""
 
     @abstractmethod
     def load(self) -> CleanPair:

@@ -90,7 +90,7 @@ class BuiltinPair(PairRef):
     def has_gt(self) -> bool:
         return self.task != "vif"
 
-    def headers(self) -> tuple[Header | None, Header | None]:
+    def headers(self) -> tuple[Header | None, ...]:
         header = Header(*_photograph(self.photograph).image.shape[:2])
         return header, header
 

@@ -16,24 +16,23 @@ from synth.images.pixels import Floats, channels
 from synth.pairs.align import align
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pairs.remote import Remote
-from synth.scene.capture import IMAGES
 from synth.scene.depth import distance_share
 from synth.scene.scene import DepthKind
 from synth.tasks import TASKS
 
 File: TypeAlias = Path | Remote
+ROLES = ("gt", "depth")  # of files beside the images
 
 
 @dataclass(frozen=True)
 class FilePair(PairRef):
     """A pair whose images are files.
 
-    align: b is to be moved onto a. size: (height, width) of the images where the source tells; it is taken at its word
-    until they are read.
+    images: one for each that the task has, in its order. align: the second is to be moved onto the first. size:
+    (height, width) of the images where the source tells; it is taken at its word until they are read.
     """
 
-    a: File
-    b: File
+    images: tuple[File, ...]
     gt: File | None = None
     depth: File | None = None
     depth_kind: DepthKind = "distance"
@@ -44,19 +43,16 @@ class FilePair(PairRef):
     def has_gt(self) -> bool:
         return self.gt is not None
 
-    def headers(self) -> tuple[Header | None, Header | None]:
-        if self.size is not None:
-            return Header(*self.size), Header(*self.size)
-        return _header(self.a), _header(self.b)
+    def headers(self) -> tuple[Header | None, ...]:
+        return tuple(_header(file) if self.size is None else Header(*self.size) for file in self.images)
 
     def load(self) -> CleanPair:
         capture = TASKS[self.task].capture
-        a, b = (
-            codecs.read(file, capture.is_infrared(name)) for name, file in zip(IMAGES, (self.a, self.b), strict=True)
-        )
+        named = dict(zip(capture.modalities, self.images, strict=True))
+        read = {name: codecs.read(file, capture.is_infrared(name)) for name, file in named.items()}
         gt = None if self.gt is None else codecs.read(self.gt)
-        named = [(self.a, a), (self.b, b), (self.gt, gt)]
-        pictures = [(file.name, picture) for file, picture in named if file is not None and picture is not None]
+        pictures = [(file.name, read[name]) for name, file in named.items()]
+        pictures += [] if self.gt is None or gt is None else [(self.gt.name, gt)]
         files, hashes = [name for name, _ in pictures], [picture.sha256 for _, picture in pictures]
         depth: Floats | None = None
         if self.depth is not None:
@@ -67,21 +63,26 @@ class FilePair(PairRef):
                 raise UnreadableError(f"{self.depth.name}: {error}") from None
             files.append(self.depth.name)
             hashes.append(hash_depth)
-        for name, other in ((self.b.name, b.image), ("gt", gt.image if gt else None), ("depth", depth)):
-            if other is not None and other.shape[:2] != a.image.shape[:2]:
+        images = {name: picture.image for name, picture in read.items()}
+        first, *others = images
+        sized = [(named[name].name, images[name]) for name in others]
+        for name, other in (*sized, ("gt", gt.image if gt else None), ("depth", depth)):
+            if other is not None and other.shape[:2] != images[first].shape[:2]:
                 raise UnreadableError(
-                    f"{name} is {_shown(other)}, {self.a.name} is {_shown(a.image)}; a pair has one size"
+                    f"{name} is {_shown(other)}, {named[first].name} is {_shown(images[first])}; a pair has one size"
                 )
-        moved, shift = align(a.image, b.image) if self.align else (b.image, None)
+        shift = None
+        if self.align:
+            images["b"], shift = align(images["a"], images["b"])
         return CleanPair(
-            without_idle_channels({"a": a.image, "b": moved}, capture),
+            without_idle_channels(images, capture),
             *(gt.image if gt else None, depth, self.depth_kind),
-            source_channels={"a": channels(a.image), "b": channels(b.image)},
+            source_channels={name: channels(image) for name, image in images.items()},
             files=tuple(files),
             sha256=tuple(hashes),
             shift=shift,
             notes=tuple(f"{name}: {note}" for name, picture in pictures for note in picture.notes),
-            stretch={name: picture.stretch for name, picture in zip(IMAGES, (a, b), strict=True) if picture.stretch},
+            stretch={name: picture.stretch for name, picture in read.items() if picture.stretch},
         )
 
 
@@ -90,15 +91,17 @@ class FilePairs(Sequence[FilePair]):
 
     def __init__(self, pairs: Sequence[FilePair]) -> None:
         self._same = {key: getattr(pairs[0], key) for key in ("task", "dataset")}
-        values = {
+        self._names = tuple(TASKS[pairs[0].task].capture.modalities)
+        values: dict[str, list[Any]] = {
             "scene": [pair.scene for pair in pairs],
             "licence": [pair.licence for pair in pairs],
-            **{role: [_name(getattr(pair, role)) for pair in pairs] for role in ("a", "b", "gt", "depth")},
             "depth_kind": [pair.depth_kind for pair in pairs],
             "align": [pair.align for pair in pairs],
             "height": [None if pair.size is None else pair.size[0] for pair in pairs],
             "width": [None if pair.size is None else pair.size[1] for pair in pairs],
         }
+        values |= {name: [_name(pair.images[at]) for pair in pairs] for at, name in enumerate(self._names)}
+        values |= {role: [_name(getattr(pair, role)) for pair in pairs] for role in ROLES}
         self._columns = {name: pa.array(column) for name, column in values.items()}
         for name in ("licence", "depth_kind"):
             self._columns[name] = self._columns[name].dictionary_encode()
@@ -116,8 +119,9 @@ class FilePairs(Sequence[FilePair]):
         row: dict[str, Any] = {name: column[at].as_py() for name, column in self._columns.items()}
         height, width = row.pop("height"), row.pop("width")
         size = None if height is None else (height, width)
-        files: dict[str, Any] = {role: _file(row.pop(role)) for role in ("a", "b", "gt", "depth")}
-        return FilePair(**self._same, **row, **files, size=size)
+        images: Any = tuple(_file(row.pop(name)) for name in self._names)
+        beside: dict[str, Any] = {role: _file(row.pop(role)) for role in ROLES}
+        return FilePair(**self._same, **row, **beside, images=images, size=size)
 
 
 def as_columns(pairs: Sequence[PairRef]) -> Sequence[PairRef]:

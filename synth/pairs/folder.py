@@ -8,10 +8,11 @@ from pydantic import BeforeValidator
 
 from synth.errors import UserError
 from synth.images import codecs
-from synth.pairs.files import File, FilePair
+from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
 from synth.storage.bucket import Bucket
+from synth.tasks import TASKS
 
 OUTSIDE = "a link in it leads out of the source's folder"
 SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
@@ -50,16 +51,19 @@ class FolderSource(FileSource):
                 path = PurePosixPath(name)
                 if path.suffix.lower() in codecs.SUFFIXES:
                     roles.setdefault(path.stem, files[name])
-            missing = [name for name in ("a", "b") if name not in roles]
+            names = TASKS[task].capture.modalities
+            missing = [name for name in names if name not in roles]
             if missing:
                 yield LeftOut(folder, f"no image {' and no image '.join(missing)}")
                 continue
-            used = roles["a"], roles["b"], roles.get("gt"), roles.get("depth")
-            if any(isinstance(file, Path) and isinstance(root, Path) and _leads_out(file, root) for file in used):
+            images = tuple(roles[name] for name in names)
+            gt, depth = (roles.get(role) for role in ROLES)
+            used = [file for file in (*images, gt, depth) if isinstance(file, Path)]
+            if isinstance(root, Path) and any(_leads_out(file, root) for file in used):
                 yield LeftOut(folder, OUTSIDE)
                 continue
             dataset = folder.split("-", 1)[0]
-            yield FilePair(task, dataset, folder, self.licence, *used, self.depth_kind, self.align)
+            yield FilePair(task, dataset, folder, self.licence, images, gt, depth, self.depth_kind, self.align)
 
 
 def _folders_in(root: Path) -> Iterator[tuple[str, Mapping[str, File] | None]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from synth.errors import UserError, hint
-from synth.pairs.files import File, FilePair
+from synth.errors import UserError, hint, listed
+from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.folder import NO_PAIRS, FolderSource
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
@@ -68,14 +68,16 @@ class ManifestSource(FileSource):
         if UNSAFE & set(f"{dataset}{name}"):
             return LeftOut(repr(name), "a dataset or scene with a slash or a line break in its name")
         try:
-            a, b, gt, depth = (_file(row.get(role), base) for role in ("a", "b", "gt", "depth"))
+            images = {name: _file(row.get(name), base) for name in TASKS[task].capture.modalities}
+            gt, depth = (_file(row.get(role), base) for role in ROLES)
             size = _size(row)
         except ValueError as error:
             return LeftOut(name, str(error))
-        if a is None or b is None:
-            return LeftOut(name, f"no image {'a' if a is None else 'b'}")
+        files = tuple(file for file in images.values() if file is not None)
+        if len(files) < len(images):
+            return LeftOut(name, f"no image {next(image for image, file in images.items() if file is None)}")
         licence = row.get("licence", self.licence)
-        return FilePair(task, dataset, name, licence, a, b, gt, depth, self.depth_kind, self.align, size)
+        return FilePair(task, dataset, name, licence, files, gt, depth, self.depth_kind, self.align, size)
 
 
 def read_table(where: str) -> list[dict[str, Any]]:
@@ -193,7 +195,7 @@ def _rows(root: Path, base: Path) -> Iterator[dict[str, Any]]:
     if not folders:
         task = next((task for task in TASKS if task == root.resolve().name), None)
         if task is None:
-            raise UserError(f"{root}: of which task? it holds no vif, mef or mff, and is none itself")
+            raise UserError(f"{root}: of which task? it holds none of {listed(TASKS)}, and is none itself")
         folders = {task: root}
     for task, folder in folders.items():
         for pair in FolderSource(folder=folder).pairs(task):
@@ -202,12 +204,15 @@ def _rows(root: Path, base: Path) -> Iterator[dict[str, Any]]:
 
 
 def _row(pair: FilePair, base: Path) -> dict[str, Any]:
-    files = {"a": pair.a, "b": pair.b, "gt": pair.gt, "depth": pair.depth}
+    files = dict(zip(TASKS[pair.task].capture.modalities, pair.images, strict=True)) | {
+        "gt": pair.gt,
+        "depth": pair.depth,
+    }
     named = {
         role: file.resolve().relative_to(base.resolve()).as_posix() if isinstance(file, Path) else None
         for role, file in files.items()
     }
-    size_a, size_b = (None if header is None else header.size for header in pair.headers())
-    height, width = size_a if size_a is not None and size_a == size_b else (None, None)  # what differs, a plan must see
+    sizes = {None if header is None else header.size for header in pair.headers()}
+    height, width = (sizes.pop() if len(sizes) == 1 else None) or (None, None)  # what differs, a plan must see
     facts = {"task": pair.task, "dataset": pair.dataset, "scene": pair.scene, "width": width, "height": height}
     return named | facts

@@ -1,4 +1,4 @@
-"""The schema of a recipe. A recipe is data: unknown keys are refused (its file is read by recipe_file.py)."""
+"""The schema of a recipe. A recipe is data: unknown keys are refused (its file is read by file.py)."""
 
 import hashlib
 import json

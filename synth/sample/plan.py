@@ -21,6 +21,7 @@ from synth.pairs.given import source_at
 from synth.pairs.source import LeftOut
 from synth.recipe.schema import Recipe, TaskRecipe
 from synth.targets.target import kind_for
+from synth.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list
             left_out.append(item)
             continue
         headers = item.headers()
-        if (reason := _why_not(item, *headers, part, crop)) is not None:
+        if (reason := _why_not(item, headers, part, crop)) is not None:
             left_out.append(LeftOut(item.scene, reason))
         elif item.scene in found:
             left_out.append(LeftOut(item.scene, "a scene of this name stands in another source"))
@@ -170,15 +171,14 @@ def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list
     return [found[scene] for scene in sorted(found)], left_out, profiles
 
 
-def _why_not(
-    pair: PairRef, header_a: Header | None, header_b: Header | None, part: TaskRecipe, crop: int
-) -> str | None:
+def _why_not(pair: PairRef, headers: Sequence[Header | None], part: TaskRecipe, crop: int) -> str | None:
     """Why a pair cannot be used; None where it can, or where only reading it will tell."""
     if kind_for(part.target, pair.has_gt) is None:
         return "no gt, and the recipe's target is given"
-    if header_a is None or header_b is None:
+    sizes = [header.size for header in headers if header is not None]
+    if len(sizes) < len(headers):
         return None
-    size_a, size_b = header_a.size, header_b.size
-    if size_a != size_b:
-        return f"a is {size_a[1]}×{size_a[0]}, b is {size_b[1]}×{size_b[0]}"
-    return too_small(size_a, crop)
+    if len(set(sizes)) > 1:
+        names = TASKS[pair.task].capture.modalities
+        return ", ".join(f"{name} is {width}×{height}" for name, (height, width) in zip(names, sizes, strict=True))
+    return too_small(sizes[0], crop)

@@ -82,7 +82,7 @@ def test_a_kind_of_pair_that_builds_on_files_is_not_packed_into_their_columns(tm
     class Turned(FilePair):
         turned: ClassVar[bool] = True
 
-    plain = FilePair("mef", "d", "s", "CC0", tmp_path / "a.png", tmp_path / "b.png")
-    turned = Turned("mef", "d", "t", "CC0", tmp_path / "a.png", tmp_path / "b.png")
+    plain = FilePair("mef", "d", "s", "CC0", (tmp_path / "a.png", tmp_path / "b.png"))
+    turned = Turned("mef", "d", "t", "CC0", (tmp_path / "a.png", tmp_path / "b.png"))
     assert list(as_columns([plain, plain])) == [plain, plain]
     assert as_columns([plain, turned]) == (plain, turned)
