@@ -22,8 +22,9 @@ from synth.engines.memory import keep_memory
 from synth.instructions.intent import Intent
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.draft import draft
+from synth.sample.inputs import make_inputs
 from synth.sample.plan import Plan, make_plan
-from synth.sample.render import finish, make_inputs, render_draft
+from synth.sample.render import assemble, render_draft
 
 WARM = 400  # samples
 NO_TARGET = np.zeros((1, 1), np.uint8)
@@ -38,12 +39,12 @@ def plan_for(data: str, size: int, encoding: str) -> Plan:
 
 def inputs(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
     drawn = draft(plan, item["index"])
-    writer.add(drawn, finish(plan, make_inputs(plan, drawn), NO_TARGET, {}))
+    writer.add(drawn, assemble(plan, make_inputs(plan, drawn), NO_TARGET, {}))
 
 
 def limit(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
     drawn = replace(draft(plan, item["index"]), intent=Intent("clean"), effects=())
-    writer.add(drawn, finish(plan, make_inputs(plan, drawn), NO_TARGET, {}))
+    writer.add(drawn, assemble(plan, make_inputs(plan, drawn), NO_TARGET, {}))
 
 
 def whole(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:

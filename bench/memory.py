@@ -8,11 +8,12 @@ writes a table of docs/dataset.md: resident megabytes after every so many sample
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from bench.document import put, table
-from synth.dataset.generate import write_shard
+from synth.dataset.generate import count_pairs, write_shard
 from synth.engines.local import LocalEngine
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.plan import make_plan
@@ -53,7 +54,8 @@ def main() -> None:
             rows.append([f"{done:,}", f"{resident_mb():.0f}"])
             print(*rows[-1], flush=True)
 
-    LocalEngine(1)(write_shard, plan, plan.shards, Nowhere(Path()), set(), watch)
+    job = partial(write_shard, plan, Nowhere(Path()))
+    LocalEngine(1)(job, plan.shards, count_pairs(plan), set(), watch)
     put("dataset.md", "memory", COMMAND, table(["samples", "resident MB"], rows))
 
 

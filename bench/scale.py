@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from bench.document import put, table
 from synth.dataset.description import AT_ONCE, DATASET, survey
-from synth.dataset.generate import FailureLimit, close, generate
+from synth.dataset.generate import FailureLimit, Run, close, generate
 from synth.engines.local import LocalEngine
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.plan import make_plan
@@ -37,6 +37,7 @@ LATENCY_S = 0.03  # of a request to an object store in the same region
 PAGE_S = 0.2  # of a page of its listing, 1,000 names
 BANDWIDTH = 1e9  # bytes a second, of the machine that finishes
 PER_SHARD = (256, 1024, 4096)
+HERE = Run(LocalEngine(1), lambda *_: None, FailureLimit())
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def sample_cost(pairs: Path, size: int, encoding: str) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
         storage = Folder(Path(folder))
         warm_up = make_plan(load_recipe(find_recipe("all_in_one"), settings | {"seed": 2, "samples": 32}), pairs)
-        generate(warm_up, Folder(Path(folder)), LocalEngine(1), lambda *_: None, FailureLimit())
+        generate(warm_up, Folder(Path(folder)), HERE)
         begun = time.process_time()
-        generate(plan, storage, LocalEngine(1), lambda *_: None, FailureLimit(), overwrite=True)
+        generate(plan, storage, HERE, overwrite=True)
         seconds = (time.process_time() - begun) / MEASURED
         sizes = storage.sizes()
     by_kind = Counter[str]()
@@ -90,7 +91,7 @@ def shard_cost(pairs: Path) -> ShardCost:
     plan = make_plan(load_recipe(find_recipe("all_in_one"), {"samples": 64, "samples_per_shard": 2}), pairs)
     storage = Counting("memory://bench-scale")
     storage.asked = Counter()
-    generate(plan, storage, LocalEngine(1), lambda *_: None, FailureLimit())
+    generate(plan, storage, HERE)
     counts, shards = [], len(plan.shards)
     for ask in (lambda: survey(storage, plan.shards), lambda: close(plan, storage)):
         storage.asked.clear()

@@ -13,15 +13,17 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import NO_TARGET, plan_for
 from bench.document import put, table
-from synth.dataset.generate import write_shard
+from synth.dataset.generate import count_pairs, write_shard
 from synth.engines.local import LocalEngine
 from synth.sample.draft import draft
-from synth.sample.render import finish, make_inputs
+from synth.sample.inputs import make_inputs
+from synth.sample.render import assemble
 from synth.storage.base import open_storage
 
 ROOT = Path(__file__).parents[1]
@@ -107,7 +109,7 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
     items = []
     for index in range(number * BATCH[size], (number + 1) * BATCH[size]):
         made = make_inputs(plan, draft(plan, index))
-        record = finish(plan, made, NO_TARGET, {}).record
+        record = assemble(plan, made, NO_TARGET, {}).record
         falls = {name: [x["effect"] for x in record["degradations"] if x["image"] == name] for name in ("a", "b")}
         items.append(
             {
@@ -144,10 +146,9 @@ def rate_of(data: Path, count: int) -> float:
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"samples": SCALED, "samples_per_shard": SHARD}))
     times: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory() as folder:
-        LocalEngine(count)(
-            *(write_shard, plan, plan.shards, open_storage(folder), set()),
-            lambda done, _failed: times.append((time.perf_counter(), done)),
-        )
+        job = partial(write_shard, plan, open_storage(folder))
+        told = lambda done, _failed: times.append((time.perf_counter(), done))  # noqa: E731
+        LocalEngine(count)(job, plan.shards, count_pairs(plan), set(), told)
     timed = [(at, done) for at, done in times if 0.3 * SCALED <= done <= 0.9 * SCALED]
     return (timed[-1][1] - timed[0][1]) / (timed[-1][0] - timed[0][0])
 

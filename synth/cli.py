@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth import console
 from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
@@ -73,8 +74,7 @@ def generate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, say what is left out and why, and stop.")] = False,
 ) -> None:
     """Make a dataset from a recipe. To go on after an interruption, run the same command again."""
-    from synth import console
-    from synth.dataset.generate import FailureLimit
+    from synth.dataset.generate import FailureLimit, Run
     from synth.dataset.generate import generate as make
     from synth.engines import engine_of
 
@@ -91,7 +91,8 @@ def generate(
     storage.prepare()
     stop = FailureLimit(max_failed_pairs, max_failed_share)
     with storage.claimed(shared=part is not None), console.run(plan, storage) as progress:
-        summary = make(plan, storage, chosen, progress, stop, overwrite, extend is not None, part)
+        run = Run(chosen, progress, stop)
+        summary = make(plan, storage, run, overwrite, extend is not None, part)
     if summary is None:
         typer.echo(f"{storage.url}: shards {shard_range} stand; once all parts do: synth finish")
     else:
@@ -112,15 +113,15 @@ def retry(
     max_failed_share: ShareLimitOption = 0.05,
 ) -> None:
     """Make the failed samples of a dataset again, once their sources are mended; all others stay as they are."""
-    from synth import console
-    from synth.dataset.generate import FailureLimit
+    from synth.dataset.generate import FailureLimit, Run
     from synth.dataset.generate import retry as mend
     from synth.engines import engine_of
 
     plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
     with storage.claimed(), console.run(plan, storage) as progress:
-        summary = mend(plan, storage, chosen, progress, FailureLimit(max_failed_pairs, max_failed_share))
+        stop = FailureLimit(max_failed_pairs, max_failed_share)
+        summary = mend(plan, storage, Run(chosen, progress, stop))
     console.say_summary(summary, storage)
 
 
@@ -133,7 +134,6 @@ def finish(
     samples_per_shard: PerShardOption = None,
 ) -> None:
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
-    from synth import console
     from synth.dataset.generate import close
 
     plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)

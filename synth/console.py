@@ -4,15 +4,17 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from synth.dataset.description import Summary, survey
-from synth.dataset.generate import Progress as Advance
 from synth.errors import StoppedError, UserError
-from synth.sample.plan import Plan
-from synth.storage.base import Storage
+
+if TYPE_CHECKING:
+    from synth.dataset.description import Summary
+    from synth.dataset.generate import Progress as Advance
+    from synth.sample.plan import Plan
+    from synth.storage.base import Storage
 
 STOPPED, TERMINATED = 130, 143  # exit codes of a program that was interrupted, or asked to end
 
@@ -41,7 +43,7 @@ class _Ears:
 
 
 @contextmanager
-def run(plan: Plan, storage: Storage) -> Iterator[Advance]:
+def run(plan: "Plan", storage: "Storage") -> "Iterator[Advance]":
     """A bar around a run; gives the function that moves it.
 
     Ctrl-C, SIGTERM, a lost worker, a full disk and a server that is away become one StoppedError, which says what
@@ -50,10 +52,10 @@ def run(plan: Plan, storage: Storage) -> Iterator[Advance]:
     ears = _Ears()
     before = {number: signal.signal(number, ears.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with _bar(plan.recipe.name) as bar:
+        with bar(plan.recipe.name, "samples") as advance:
 
             def progress(done: int, total: int) -> None:
-                bar(done, total)
+                advance(done, total)
                 ears.check(busy=done < total)
 
             yield progress
@@ -69,7 +71,9 @@ def run(plan: Plan, storage: Storage) -> Iterator[Advance]:
             signal.signal(number, handler)
 
 
-def _outlook(plan: Plan, storage: Storage) -> str:
+def _outlook(plan: "Plan", storage: "Storage") -> str:
+    from synth.dataset.description import survey
+
     try:
         standing = survey(storage, plan.shards)
     except (OSError, UserError):
@@ -79,7 +83,7 @@ def _outlook(plan: Plan, storage: Storage) -> str:
     return f"{there} of {len(shards)} shards stand, {len(shards) - there} are missing: run the same command to go on"
 
 
-def say_plan(plan: Plan, listed: int) -> None:
+def say_plan(plan: "Plan", listed: int) -> None:
     """Samples, shards, the datasets, and what is left out: so many of it one by one."""
     recipe = plan.recipe
     typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {_shards(len(plan.shards))}")
@@ -93,7 +97,7 @@ def say_plan(plan: Plan, listed: int) -> None:
         typer.echo(f"  warning: {plan.profiles} pairs have a colour profile that is not sRGB; it is ignored")
 
 
-def say_summary(summary: Summary, storage: Storage) -> None:
+def say_summary(summary: "Summary", storage: "Storage") -> None:
     """What stands now. Raises UserError where no sample could be made."""
     typer.echo(
         f"{storage.url}: {summary.samples} samples in {_shards(summary.shards)} ({summary.made} made now), "
@@ -112,7 +116,8 @@ def _shards(count: int) -> str:
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Advance]:
+def bar(name: str, unit: str) -> "Iterator[Advance]":
+    """A bar on stderr; gives the function that moves it. unit: what is counted, in the plural."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -124,16 +129,16 @@ def _bar(name: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
     )
     begun = time.monotonic()
-    bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task(name, total=None, rate="")
+    drawn = Progress(*columns, console=Console(stderr=True))
+    row = drawn.add_task(name, total=None, rate="")
 
     def advance(done: int, total: int) -> None:
-        bar.start()  # not before there is something to show: the run may be refused
+        drawn.start()  # not before there is something to show: the run may be refused
         elapsed = time.monotonic() - begun
-        bar.update(task, completed=done, total=total, rate=f"{done / elapsed:.1f} samples/s" if elapsed > 0 else "")
+        drawn.update(row, completed=done, total=total, rate=f"{done / elapsed:.1f} {unit}/s" if elapsed > 0 else "")
 
     try:
         yield advance
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        if drawn.live.is_started:
+            drawn.stop()

@@ -31,6 +31,11 @@ def in_one_line(error: BaseException, most: int = 200) -> str:
     return " ".join(str(error).split())[:most] or type(error).__name__
 
 
+def with_kind(error: BaseException) -> str:
+    """The same after its kind, without which some say nothing: KeyError: 'size'."""
+    return f"{type(error).__name__}: {in_one_line(error)}"
+
+
 def hint(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them."""
     known = list(known)

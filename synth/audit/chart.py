@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth.audit.text import Colour, one_line
-from synth.dataset.stats import Histogram, Stats, ranked
+from synth.dataset.stats import Histogram, Stats, in_bytes, ranked
 from synth.images.pixels import Bytes
 from synth.tasks import TASKS
 
@@ -112,14 +112,6 @@ def as_png(picture: Bytes) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     return file.getvalue()
-
-
-def in_bytes(size: float) -> str:
-    """Bytes for a reader: 53.2 MB."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= step:
-            return f"{size / step:.1f} {unit}"
-    return f"{size:.0f} B"
 
 
 class _Page:

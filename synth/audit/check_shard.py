@@ -15,10 +15,11 @@ from synth.audit.records import Expected, Groups, record_faults, row_faults
 from synth.audit.tars import Member, TarWalk
 from synth.dataset.description import hashed
 from synth.dataset.shards import MEMBERS, read_facts, read_rows
-from synth.errors import UnreadableError, UserError
+from synth.errors import UnreadableError, UserError, with_kind
 from synth.images import codecs
 from synth.images.pixels import channels
-from synth.sample.record import FORMAT_VERSION
+from synth.sample.record import FORMAT_VERSION, Record, read_record
+from synth.scene.capture import IMAGES, ImageName
 from synth.storage.base import Storage
 
 MOST = 20  # faults of one shard that are told; a cut tar would have thousands
@@ -27,11 +28,12 @@ SUFFIXES = {"a": ("png", "jpg"), "b": ("png", "jpg"), "json": ("json",)}
 FORMATS = {"png": "PNG", "jpg": "JPEG"}
 PNG_BITS = 24  # where a PNG says how many bits a channel has
 MODES = {"L": 1, "RGB": 3}
+SHOWS: dict[str, ImageName] = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}  # members and their images
 Malformed = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
 @dataclass(frozen=True)
-class Task:
+class Check:
     """What to look at in one shard.
 
     span: the indices that it should hold, where the recipe says. metadata: what its sidecar should say of the dataset.
@@ -86,32 +88,32 @@ class _Wanted:
     name: str
     size: int
     sha256: str
-    record: Mapping[str, Any] | None
+    record: Record | None
     decode: bool
 
 
-def check_shard(task: Task) -> ShardReport:
+def check_shard(check: Check) -> ShardReport:
     """All that can be said of one shard. Raises OSError where the disk or the server fails."""
-    report = ShardReport(task.stem)
-    side = f"{task.stem}.parquet"
-    facts = read_facts(task.storage, side)
+    report = ShardReport(check.stem)
+    side = f"{check.stem}.parquet"
+    facts = read_facts(check.storage, side)
     try:
-        rows = read_rows(task.storage, side) if facts is not None else []
+        rows = read_rows(check.storage, side) if facts is not None else []
     except UserError:
         facts = None
     if facts is None:
         report.add(f"{side} cannot be read")
         return report
-    _check_metadata(task, facts.metadata, report)
-    wanted = _check_rows(task, rows, report)
-    walk = _check_tar(task, wanted, report)
+    _check_metadata(check, facts.metadata, report)
+    wanted = _check_rows(check, rows, report)
+    walk = _check_tar(check, wanted, report)
     if facts.metadata.get("tar_sha256") != walk.sha256:
-        report.add(f"{task.stem}.tar is not the bytes that its sidecar names (sha256)")
+        report.add(f"{check.stem}.tar is not the bytes that its sidecar names (sha256)")
     if facts.metadata.get("tar_bytes") != str(walk.size):
-        report.add(f"{task.stem}.tar has {walk.size} bytes, its sidecar says {facts.metadata.get('tar_bytes')}")
-    side_bytes, side_sha256 = hashed(task.storage, side)
+        report.add(f"{check.stem}.tar has {walk.size} bytes, its sidecar says {facts.metadata.get('tar_bytes')}")
+    side_bytes, side_sha256 = hashed(check.storage, side)
     report.bytes = walk.size + side_bytes
-    if task.entry is not None:
+    if check.entry is not None:
         there = {
             "samples": report.samples,
             "failed": report.failed,
@@ -121,18 +123,18 @@ def check_shard(task: Task) -> ShardReport:
             "parquet_sha256": side_sha256,
         }
         for key, value in there.items():
-            if task.entry.get(key) != value:
-                report.add(f"dataset.json says {key} {task.entry.get(key)}, there is {value}")
+            if check.entry.get(key) != value:
+                report.add(f"dataset.json says {key} {check.entry.get(key)}, there is {value}")
     return report
 
 
-def _check_metadata(task: Task, metadata: Mapping[str, str], report: ShardReport) -> None:
+def _check_metadata(check: Check, metadata: Mapping[str, str], report: ShardReport) -> None:
     version, kind = metadata.get("version"), metadata.get("kind")
     if version != str(FORMAT_VERSION):
         report.add(f"sidecar of format version {version}; this tool knows {FORMAT_VERSION}")
     if kind != "images":
         report.add(f"sidecar of kind {kind!r}, not images")
-    for key, wanted in task.metadata.items():
+    for key, wanted in check.metadata.items():
         found: Any = metadata.get(key)
         if isinstance(wanted, dict) and found is not None:
             try:
@@ -144,20 +146,20 @@ def _check_metadata(task: Task, metadata: Mapping[str, str], report: ShardReport
             report.add(f"sidecar of another dataset: its mmaif.{key} is not what dataset.json says")
 
 
-def _check_rows(task: Task, rows: list[dict[str, Any]], report: ShardReport) -> dict[int, _Wanted]:
+def _check_rows(check: Check, rows: list[dict[str, Any]], report: ShardReport) -> dict[int, _Wanted]:
     """Rows and records; returns the members that the tar should have, by offset."""
     wanted: dict[int, _Wanted] = {}
     groups = Groups()
-    per_pair = None if task.expected is None else task.expected.per_pair
-    stored = ("clean_a", "clean_b") if task.expected is not None and "clean" in task.expected.stored else ()
+    per_pair = None if check.expected is None else check.expected.per_pair
+    stored = ("clean_a", "clean_b") if check.expected is not None and "clean" in check.expected.stored else ()
     try:
         indices = [int(row["index"]) for row in rows]
-        start = task.span[0] if task.span is not None else indices[0] if indices else 0
+        start = check.span[0] if check.span is not None else indices[0] if indices else 0
     except Malformed:
-        report.add(f"{task.stem}.parquet has rows without an index")
+        report.add(f"{check.stem}.parquet has rows without an index")
         return wanted
-    if task.span is not None and len(rows) != task.span[1] - task.span[0]:
-        report.add(f"{len(rows)} rows; the recipe plans {task.span[1] - task.span[0]}, from {task.span[0]:09d}")
+    if check.span is not None and len(rows) != check.span[1] - check.span[0]:
+        report.add(f"{len(rows)} rows; the recipe plans {check.span[1] - check.span[0]}, from {check.span[0]:09d}")
     report.first, report.stop = start, start + len(rows)
     for index, row in enumerate(rows, start):
         key = f"{index:09d}"
@@ -168,8 +170,8 @@ def _check_rows(task: Task, rows: list[dict[str, Any]], report: ShardReport) -> 
                 report.failed += 1
                 continue
             report.samples += 1
-            record = _record(task, row, key, groups, report)
-            decode = task.decodes(index)
+            record = _record(check, row, key, groups, report)
+            decode = check.decodes(index)
             report.decoded += decode
             for member in MEMBERS:
                 if row.get(f"{member}_offset") is None:
@@ -181,31 +183,29 @@ def _check_rows(task: Task, rows: list[dict[str, Any]], report: ShardReport) -> 
                     report.add(f"{member} at byte {offset}, where {wanted[offset].name} is", key)
                 wanted[offset] = _Wanted(key, member, name, size, row[f"{member}_sha256"], record, decode)
         except Malformed as error:
-            report.add(f"a row as no sidecar has it ({type(error).__name__}: {error})", key)
+            report.add(f"a row as no sidecar has it ({with_kind(error)})", key)
     return wanted
 
 
-def _record(
-    task: Task, row: Mapping[str, Any], key: str, groups: Groups, report: ShardReport
-) -> Mapping[str, Any] | None:
+def _record(check: Check, row: Mapping[str, Any], key: str, groups: Groups, report: ShardReport) -> Record | None:
     """The record of a row, looked at; None where it is none."""
     if hashlib.sha256(row["record"].encode()).hexdigest() != row["json_sha256"]:
         report.add("the record in the row is not the one in the tar (sha256)", key)
     try:
-        record: Mapping[str, Any] = json.loads(row["record"])
-        found = record_faults(record, row, task.expected)
+        record = read_record(row["record"])
+        found = record_faults(record, row, check.expected)
         found += faults_of(record) + groups.faults_of(record, row)
     except (*Malformed, RecursionError) as error:
-        report.add(f"a record as shards/FORMAT.md has none ({type(error).__name__}: {error})", key)
+        report.add(f"a record as shards/FORMAT.md has none ({with_kind(error)})", key)
         return None
     for what in found:
         report.add(what, key)
     return record
 
 
-def _check_tar(task: Task, wanted: dict[int, _Wanted], report: ShardReport) -> TarWalk:
+def _check_tar(check: Check, wanted: dict[int, _Wanted], report: ShardReport) -> TarWalk:
     """Every member against the row that names its bytes. Returns the walk, which knows size and hash of the whole."""
-    with task.storage.open(f"{task.stem}.tar", ahead=True) as file:
+    with check.storage.open(f"{check.stem}.tar", ahead=True) as file:
         walk = TarWalk(file)
         for found in walk:
             should = wanted.pop(found.offset, None)
@@ -253,14 +253,14 @@ def _picture_faults(data: bytes, should: _Wanted) -> list[str]:
     if mode not in MODES:
         return [f"pixels of kind {mode}; 8-bit grey or RGB is stored"]
     found = []
-    if should.record is not None:
+    if (record := should.record) is not None:
         try:
-            if list(size) != list(should.record["size"]):
-                found.append(f"{size[1]}×{size[0]}, the record says {should.record['size'][::-1]}")
-            image_of = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}.get(should.member)
-            if image_of and MODES[mode] != should.record["images"][image_of]["channels"]:
-                found.append(f"{MODES[mode]} channels, the record says {should.record['images'][image_of]['channels']}")
-            encoding = should.record["images"].get(should.member, {}).get("encoding", "png")
+            if list(size) != list(record["size"]):
+                found.append(f"{size[1]}×{size[0]}, the record says {record['size'][::-1]}")
+            said = record["images"][SHOWS[should.member]] if should.member in SHOWS else None
+            if said is not None and MODES[mode] != said["channels"]:
+                found.append(f"{MODES[mode]} channels, the record says {said['channels']}")
+            encoding = said["encoding"] if said and should.member in IMAGES and "encoding" in said else "png"
             if (encoding == "png") != (suffix == "png"):
                 found.append(f"a {suffix} file, the record says {encoding}")
         except Malformed:

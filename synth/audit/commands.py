@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth import console
 from synth.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def verify(
     storage = open_storage(dataset)
     small = sum(storage.sizes().values()) < SMALL
     decode, processes = None if everything else sample, workers or (1 if small else default_workers())
-    with _bar("verify", "shards") as progress:
+    with console.bar("verify", "shards") as progress:
         verdict = find_faults(storage, decode, processes, progress)
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
         mend(storage, verdict, recipe, data, processes)
-        with _bar("verify", "shards") as progress:
+        with console.bar("verify", "shards") as progress:
             verdict = find_faults(storage, decode, processes, progress)
         typer.echo(f"{storage.url}: repaired")
         _say_verdict(storage, verdict)
@@ -79,7 +80,7 @@ def stats(
 
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"{picture}: the picture is a PNG file; name it .png")
-    with _bar("stats", "shards") as progress:
+    with console.bar("stats", "shards") as progress:
         found = gather(open_storage(dataset), progress=progress)
     _say_stats(found)
     written = []
@@ -146,7 +147,7 @@ def _plan(recipe: str, data: str | None) -> "Plan":
 
 
 def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:
-    from synth.audit.chart import one_line
+    from synth.audit.text import one_line
 
     for fault in verdict.faults[:LISTED]:
         typer.echo(one_line(str(fault), LONGEST))
@@ -165,12 +166,12 @@ def _say_stats(found: "Stats") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from synth.audit.chart import in_bytes, one_line
-    from synth.dataset.stats import ranked
+    from synth.audit.text import one_line
+    from synth.dataset.stats import in_bytes, ranked
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    page = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     failed = f", {found.failed:,} failed" if found.failed else ""
-    console.print(
+    page.print(
         f"{one_line(found.name)}: {found.samples:,} samples{failed}, {found.shards:,} shards, {in_bytes(found.bytes)}",
         markup=False,
         highlight=False,
@@ -184,8 +185,8 @@ def _say_stats(found: "Stats") -> None:
             drawn.add_column(name, justify="right" if number and isinstance(rows[0][number], int | float) else "left")
         for row in rows:
             drawn.add_row(*(_cell(cell) for cell in row))
-        console.print()
-        console.print(drawn)
+        page.print()
+        page.print(drawn)
 
     tasks = sorted(found.tasks)
     images = [name for name in ("a", "b", "both") if any(image == name for _, image in found.by_image)]
@@ -231,7 +232,7 @@ def _say_stats(found: "Stats") -> None:
 def _cell(value: Any) -> Any:
     from rich.text import Text
 
-    from synth.audit.chart import one_line
+    from synth.audit.text import one_line
 
     if isinstance(value, float):
         return f"{value:.1f}"
@@ -244,25 +245,3 @@ def _spark(histogram: "Histogram") -> list[Any]:
     most = max(drawn.counts)
     bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in drawn.counts)
     return [sum(drawn.counts), f"{drawn.low:.3g}", bars, f"{drawn.high:.3g}", drawn.unit]
-
-
-class _bar:
-    """A bar of shards; as a context it gives the function that moves it."""
-
-    def __init__(self, name: str, unit: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, TextColumn(unit), TimeRemainingColumn(), console=Console(stderr=True))
-        self._task = self._bar.add_task(name, total=None)
-
-    def __enter__(self) -> "_bar":
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        self._bar.start()  # not before there is something to show: the run may be refused
-        self._bar.update(self._task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()

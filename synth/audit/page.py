@@ -11,17 +11,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
-from synth.errors import UserError
+from synth.errors import UserError, with_kind
+from synth.sample.record import Entry, Record
+from synth.scene.capture import IMAGES
 
 KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 ORDER = ("a", "b", "target", "clean_a", "clean_b")
 CAPTIONS = {"target": "target", "clean_a": "clean a", "clean_b": "clean b"}
-GROUPS = ("task", "kind", "effect")
-DETAILS = ("scene", "images", "crop", "target", "source")  # parts of a record that are shown line by line
-LINES = ("key", "group", "phrases", "phrase_split", "absent", "seed")
+Group = Literal["task", "kind", "effect"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+Line = Literal["key", "group", "phrases", "phrase_split", "absent", "seed"]
+Detail = Literal["scene", "images", "crop", "target", "source"]  # parts of a record that are shown line by line
+LINES: tuple[Line, ...] = get_args(Line)
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 
 def page(title: str, about: str, samples: Sequence[Shown]) -> str:
@@ -31,8 +36,9 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
         articles = "\n".join(_article(sample) for sample in samples)
         filters = "\n".join(_filter(group, _counts(group, samples)) for group in GROUPS)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise UserError(f"{title}: a record as shards/FORMAT.md has none ({what}); run synth verify") from None
+        raise UserError(
+            f"{title}: a record as shards/FORMAT.md has none ({with_kind(error)}); run synth verify"
+        ) from None
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     return f"""<!doctype html>
 <html lang="en">
@@ -64,18 +70,18 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _words(group: str, record: Mapping[str, Any]) -> list[str]:
+def _words(group: Group, record: Record) -> list[str]:
     """What a sample is found by."""
     if group == "effect":
         return list(dict.fromkeys(str(entry["effect"]) for entry in record["degradations"])) or ["none"]
     return [str(record[group])]
 
 
-def _counts(group: str, samples: Iterable[Shown]) -> Counter[str]:
+def _counts(group: Group, samples: Iterable[Shown]) -> Counter[str]:
     return Counter(word for sample in samples for word in _words(group, sample.record))
 
 
-def _filter(group: str, counts: Counter[str]) -> str:
+def _filter(group: Group, counts: Counter[str]) -> str:
     buttons = "".join(
         f'<button type="button" aria-pressed="false" data-group="{group}" data-word="{escape(word)}">'
         f"{escape(word)} <small>{count}</small></button>"
@@ -108,7 +114,7 @@ def _figure(name: str, sample: Shown) -> str:
     if kind is None:
         raise UserError(f"sample {record['key']}: {name} is neither PNG nor JPEG; run synth verify")
     height, width = (int(number) for number in record["size"])
-    caption = CAPTIONS.get(name) or f"{name}: {record['images'][name]['modality']}"
+    caption = (CAPTIONS | {image: f"{image}: {record['images'][image]['modality']}" for image in IMAGES})[name]
     encoded, alt = base64.b64encode(data).decode(), escape(f"{caption}, sample {record['index']}")
     return (
         f'<figure><button type="button"><img src="data:{kind};base64,{encoded}" width="{width}" height="{height}" '
@@ -117,11 +123,11 @@ def _figure(name: str, sample: Shown) -> str:
     )
 
 
-def _effects(entries: Sequence[Mapping[str, Any]]) -> str:
+def _effects(entries: Sequence[Entry]) -> str:
     """A table of what fell on the pair: one row where both images were drawn the same."""
     if not entries:
         return '<p class="facts">Nothing fell on this pair.</p>'
-    merged: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    merged: dict[str, tuple[Entry, list[str]]] = {}
     for entry in entries:
         same = json.dumps({key: value for key, value in entry.items() if key != "image"}, sort_keys=True)
         merged.setdefault(same, (entry, []))[1].append(str(entry["image"]))
@@ -130,7 +136,7 @@ def _effects(entries: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _effect(entry: Mapping[str, Any], images: Sequence[str]) -> str:
+def _effect(entry: Entry, images: Sequence[str]) -> str:
     severity = entry["severity"]
     level = "as set"
     if severity is not None:
@@ -144,8 +150,8 @@ def _effect(entry: Mapping[str, Any], images: Sequence[str]) -> str:
     )
 
 
-def _rest(record: Mapping[str, Any]) -> str:
-    lines = [(name, record.get(name)) for name in LINES]
+def _rest(record: Record) -> str:
+    lines: list[tuple[str, Any]] = [(name, record[name]) for name in LINES]
     lines += [(f"{part} {name}", value) for part in DETAILS for name, value in record[part].items()]
     shown = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(_value(value))}</code></dd>" for name, value in lines)
     return f"<dl>{shown}</dl>"

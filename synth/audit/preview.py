@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,9 +9,10 @@ from synth.audit.chart import as_png
 from synth.audit.page import page
 from synth.audit.shown import Shown
 from synth.audit.text import written
-from synth.errors import UnreadableError, UserError
+from synth.errors import UnreadableError, UserError, in_one_line
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
+from synth.sample.record import Record
 
 PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side
@@ -42,7 +42,7 @@ def sheet(samples: Sequence[Shown]) -> Bytes:
     try:
         strips = [_strip(sample) for sample in samples]
     except (UnreadableError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"a sample is damaged ({error}); run synth verify") from None
+        raise UserError(f"a sample is damaged ({in_one_line(error)}); run synth verify") from None
     rows_of_strips = [strips[i : i + COLUMNS] for i in range(0, len(strips), COLUMNS)]
     height, width = (max(strip.shape[axis] for strip in strips) for axis in (0, 1))
     return np.vstack([np.hstack([_padded(s, height, width) for s in row]) for row in map(_filled, rows_of_strips)])
@@ -69,7 +69,7 @@ def _strip(sample: Shown) -> Bytes:
     return np.vstack([written(caption(sample.record), picture.shape[1]), picture])
 
 
-def caption(record: dict[str, Any]) -> list[str]:
+def caption(record: Record) -> list[str]:
     """The instruction, and one line of what was drawn."""
     drawn: dict[str, list[str]] = {}
     for item in record["degradations"]:

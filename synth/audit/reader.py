@@ -7,11 +7,11 @@ place where the effect is not, a strength that it has not, or a clause too many 
 import re
 from collections.abc import Mapping, Sequence
 from string import Formatter
-from typing import Any
 
 from synth.degradations.base import REGISTRY
-from synth.instructions.grammar import _PHRASES, PHRASED, clauses, split_of
 from synth.instructions.intent import STRONG, WEAK, places
+from synth.instructions.phrases import PHRASED, Split, clauses, phrase, split_of, words
+from synth.sample.record import Entry, Record
 from synth.scene.capture import IMAGES
 from synth.tasks import TASKS
 
@@ -22,10 +22,10 @@ WRAPS = {"order": "wrap", "complaint": "complain", "keywords": "keywords"}
 OWN = re.compile(r"file\.[1-9]\d*")
 FREE = "imgaug"  # its augmenters may be spoken of by the name of any effect, which the record does not hold
 
-Entries = dict[str, list[dict[str, Any]]]
+Entries = dict[str, list[Entry]]
 
 
-def faults_of(record: Mapping[str, Any]) -> list[str]:
+def faults_of(record: Record) -> list[str]:
     """What disagrees between a record's kind, marks, phrases and sentence; nothing where it is sound.
 
     Raises KeyError, TypeError or ValueError where the record is not made as shards/FORMAT.md has it.
@@ -38,7 +38,7 @@ def faults_of(record: Mapping[str, Any]) -> list[str]:
     return found or _sentence(record, named, absent)
 
 
-def _by_name(entries: Sequence[dict[str, Any]]) -> Entries:
+def _by_name(entries: Sequence[Entry]) -> Entries:
     """The entries of a record by the name that instructions have for their effect."""
     named: Entries = {}
     for entry in entries:
@@ -70,18 +70,18 @@ def _marks(kind: str, named: Entries) -> list[str]:
     return []
 
 
-def _keepable(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> bool:
+def _keepable(entry: Entry, entries: Sequence[Entry]) -> bool:
     effect = REGISTRY.get(entry["effect"])
     if effect is None or effect.kept == "always":
         return effect is not None
     return effect.kept == "shared" and {other["image"] for other in entries} == set(IMAGES)
 
 
-def _sentence(record: Mapping[str, Any], named: Entries, absent: Sequence[str]) -> list[str]:
+def _sentence(record: Record, named: Entries, absent: Sequence[str]) -> list[str]:
     kind, text, ids = record["kind"], record["instruction"], list(record["phrases"])
     if len(ids) == 1 and OWN.fullmatch(ids[0]):
         return []  # the user's own sentence: no pattern of ours says what it means
-    unknown = [name for name in ids if _phrase(name) is None]
+    unknown = [name for name in ids if phrase(name) is None]
     if not ids or unknown:
         return [f"phrase {unknown[0]!r} is not in phrases.yaml" if unknown else "no phrases"]
     split = record["phrase_split"]
@@ -91,7 +91,7 @@ def _sentence(record: Mapping[str, Any], named: Entries, absent: Sequence[str]) 
     if kind in WHOLE:
         if len(ids) != 1 or not ids[0].startswith(f"{WHOLE[kind]}."):
             return [f"kind {kind}, and its phrases are {', '.join(ids)}"]
-        pattern: str | None = re.escape(str(_phrase(ids[0])))
+        pattern: str | None = re.escape(str(phrase(ids[0])))
     else:
         spoken = [name.split(".")[0] for name in ids if name.split(".")[0] in PHRASED]
         removed = [name for name, entries in named.items() if entries[0]["asked"] == "remove"]
@@ -118,22 +118,12 @@ def _fits(pattern: str, text: str) -> bool:
     return any(re.fullmatch(pattern, first + bare[1:]) for first in {bare[:1], bare[:1].lower()})
 
 
-def _phrase(name: str) -> str | None:
-    """The text of a phrase by its id."""
-    node: Any = _PHRASES["effects"] if name.split(".")[0] in PHRASED else _PHRASES
-    for step in name.split("."):
-        node = node.get(step) if isinstance(node, dict) else None
-    return node if isinstance(node, str) else None
-
-
-def _in_split(name: str, split: str) -> bool:
+def _in_split(name: str, split: Split) -> bool:
     """Whether a phrase may stand in a sentence of a split: only clauses, and sentences that are one, have any."""
     root = name.rpartition(".")[0]
-    first = root.split(".")[0]
-    if first not in PHRASED and root not in (*WHOLE.values(), "keep"):
+    if root.split(".")[0] not in PHRASED and root not in (*WHOLE.values(), "keep"):
         return True
-    texts = _PHRASES["effects"][first][root.split(".")[1]] if first in PHRASED else _PHRASES[root]
-    return split == "all" or name in clauses(root, {key: texts[key] for key in texts}, split)  # type: ignore[arg-type]
+    return name in clauses(root, split)
 
 
 def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
@@ -149,40 +139,41 @@ def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
         root = f"join.{len(parts)}" if style == "order" else "join.statements"
         if not rest or rest[0].rpartition(".")[0] != root:
             return None
-        work = _filled(str(_phrase(rest[0])), {str(n): part for n, part in enumerate(parts)})
+        work = _filled(str(phrase(rest[0])), {str(n): part for n, part in enumerate(parts)})
         rest = rest[1:]
     else:
         work = ", ".join(parts)
     roots = [name.rpartition(".")[0] for name in rest]
     kept = [name for name, entries in named.items() if entries[0]["asked"] == "keep"]
-    nouns = [noun for name in kept if name in PHRASED for noun in _PHRASES["effects"][name]["nouns"]]
-    stays = [_filled(str(_phrase(name)), {"n": _one_of(nouns)}) for name in rest if name.startswith("keep.")]
+    nouns = [noun for name in kept if name in PHRASED for noun in words(name, "nouns")]
+    stays = [_filled(str(phrase(name)), {"n": _one_of(nouns)}) for name in rest if name.startswith("keep.")]
     if stays and not nouns:
         return None
     match roots:
         case [wrap] if wrap == WRAPS[style]:
-            return _filled(str(_phrase(rest[0])), {"work": work})
+            return _filled(str(phrase(rest[0])), {"work": work})
         case ["keep"] if style == "keywords":
             return f"{work}, {stays[0]}"
         case ["complain", "keep"] if style == "complaint":
-            return f"{_filled(str(_phrase(rest[0])), {'work': work})}, but {stays[0]}"
+            return f"{_filled(str(phrase(rest[0])), {'work': work})}, but {stays[0]}"
         case ["but", "keep"] if style == "order":
-            return _filled(str(_phrase(rest[0])), {"work": work, "keep": stays[0]})
+            return _filled(str(phrase(rest[0])), {"work": work, "keep": stays[0]})
     return None
 
 
-def _clause(phrase: str, named: Entries, task: str) -> str:
+def _clause(clause: str, named: Entries, task: str) -> str:
     """A clause, with the words for strength and place that go with what was drawn."""
-    name = phrase.split(".")[0]
-    words, entries = _PHRASES["effects"][name], named.get(name) or named.get(FREE, [])
-    strengths = [entry["severity"] for entry in entries]
+    name = clause.split(".")[0]
+    entries = named.get(name) or named.get(FREE, [])
+    strengths = [entry["severity"] for entry in entries if entry["severity"] is not None]
     said: list[str] = []
-    if strengths and None not in strengths:
-        said = words["weak"] if max(strengths) < WEAK else words["strong"] if min(strengths) > STRONG else []
+    if strengths and len(strengths) == len(entries):
+        weak, strong = max(strengths) < WEAK, min(strengths) > STRONG
+        said = words(name, "weak" if weak else "strong") if weak or strong else []
     images = {entry["image"] for entry in entries}
-    words = places(images, TASKS[task])[0] if images else ()
+    where = places(images, TASKS[task])[0] if images else ()
     strength = f"(?:{_one_of(said)} )?" if said else ""
-    return _filled(str(_phrase(phrase)), {"s": strength, "w": f"(?: {_one_of(words)})?" if words else ""})
+    return _filled(str(phrase(clause)), {"s": strength, "w": f"(?: {_one_of(where)})?" if where else ""})
 
 
 def _filled(template: str, patterns: Mapping[str, str]) -> str:
@@ -193,5 +184,5 @@ def _filled(template: str, patterns: Mapping[str, str]) -> str:
     )
 
 
-def _one_of(words: Sequence[str]) -> str:
-    return f"(?:{'|'.join(map(re.escape, words))})"
+def _one_of(texts: Sequence[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, texts))})"

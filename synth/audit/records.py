@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from synth.degradations.base import REGISTRY, Stage
-from synth.sample.record import FORMAT_VERSION, key_of
+from synth.sample.draft import key_of
+from synth.sample.record import FORMAT_VERSION, Entry, Record
 from synth.scene.capture import IMAGES
 from synth.tasks import TASKS
-
-SAME = ("key", "index", "group", "task", "kind", "instruction", "phrase_split")  # in a row as in its record
-SHARED = ("task", "degradations", "scene", "images", "crop", "source", "seed")  # by all samples of a group
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,21 @@ def row_faults(row: Mapping[str, Any], index: int, per_pair: int | None) -> list
     return found
 
 
-def record_faults(record: Mapping[str, Any], row: Mapping[str, Any], expected: Expected | None) -> list[str]:
+def record_faults(record: Record, row: Mapping[str, Any], expected: Expected | None) -> list[str]:
     """What of a record disagrees with its row or with the recipe.
 
     Raises KeyError, TypeError, ValueError or AttributeError where it is not made as shards/FORMAT.md has it.
     """
     if record["version"] != FORMAT_VERSION:
         return [f"record of version {record['version']}; this tool knows {FORMAT_VERSION}"]
-    said = {name: record[name] for name in SAME} | {
+    said = {  # in the row as in the record
+        "key": record["key"],
+        "index": record["index"],
+        "group": record["group"],
+        "task": record["task"],
+        "kind": record["kind"],
+        "instruction": record["instruction"],
+        "phrase_split": record["phrase_split"],
         "dataset": record["source"]["dataset"],
         "scene": record["source"]["scene"],
         "licence": record["source"]["licence"],
@@ -104,7 +109,7 @@ def record_faults(record: Mapping[str, Any], row: Mapping[str, Any], expected: E
     return found + ([] if expected is None else _against_recipe(record, expected))
 
 
-def _entry_faults(entry: Mapping[str, Any]) -> list[str]:
+def _entry_faults(entry: Entry) -> list[str]:
     name, severity, effect = entry["effect"], entry["severity"], REGISTRY.get(entry["effect"])
     found = []
     if entry["image"] not in IMAGES:
@@ -116,7 +121,7 @@ def _entry_faults(entry: Mapping[str, Any]) -> list[str]:
     return found if isinstance(entry["params"], Mapping) else [*found, f"{name} without params"]
 
 
-def _against_recipe(record: Mapping[str, Any], expected: Expected) -> list[str]:
+def _against_recipe(record: Record, expected: Expected) -> list[str]:
     found = []
     if record["seed"] != expected.seed:
         found.append(f"seed {record['seed']}, the recipe's is {expected.seed}")
@@ -152,20 +157,29 @@ class Groups:
 
     def __init__(self) -> None:
         self._group = ""
-        self._first: tuple[Any, ...] = ()
-        self._targets: dict[tuple[Any, ...], Any] = {}
+        self._first: dict[str, Any] = {}
+        self._targets: dict[tuple[str, ...], Any] = {}
 
-    def faults_of(self, record: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    def faults_of(self, record: Record, row: Mapping[str, Any]) -> list[str]:
         """What differs from the samples of this group that came before."""
         entries = [{key: value for key, value in entry.items() if key != "asked"} for entry in record["degradations"]]
-        pair = (row["a_sha256"], row["b_sha256"], *({**record, "degradations": entries}[key] for key in SHARED))
+        pair = {
+            "image a": row["a_sha256"],
+            "image b": row["b_sha256"],
+            "task": record["task"],
+            "degradations": entries,
+            "scene": record["scene"],
+            "images": record["images"],
+            "crop": record["crop"],
+            "source": record["source"],
+            "seed": record["seed"],
+        }
         kept = tuple(entry["asked"] for entry in record["degradations"])
         if record["group"] != self._group:
             self._group, self._first, self._targets = record["group"], pair, {}
         found = []
         if pair != self._first:
-            names = ("image a", "image b", *SHARED)
-            other = [name for name, one, two in zip(names, pair, self._first, strict=True) if one != two]
+            other = [name for name, value in pair.items() if value != self._first[name]]
             found.append(f"differs from its group {self._group} in {', '.join(other)}")
         if self._targets.setdefault(kept, row["target_sha256"]) != row["target_sha256"]:
             found.append(f"asks the same as another of group {self._group}, and has another target")

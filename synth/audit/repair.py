@@ -6,7 +6,7 @@ from typing import Any
 from synth import console
 from synth.audit.verify import Verdict
 from synth.dataset.description import Standing, another, difference, metadata, read_dataset, survey, write_dataset
-from synth.dataset.generate import FailureLimit, generate
+from synth.dataset.generate import FailureLimit, Run, generate
 from synth.engines.local import LocalEngine
 from synth.errors import UserError
 from synth.recipe.file import find_recipe, load_recipe
@@ -28,7 +28,7 @@ def repair(storage: Storage, verdict: Verdict, recipe: str, data: str | None, wo
         for stem in sorted(verdict.broken):
             storage.remove(f"{stem}.parquet")
         with console.run(plan, storage) as progress:
-            generate(plan, storage, LocalEngine(workers), progress, FailureLimit())
+            generate(plan, storage, Run(LocalEngine(workers), progress, FailureLimit()))
 
 
 def _described(storage: Storage) -> dict[str, Any] | None:

@@ -1,7 +1,6 @@
 """Samples for the eye: a few of a dataset's, spread over its shards, or of a recipe's, rendered without writing any."""
 
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +9,10 @@ from typing import Any
 
 from synth.dataset.description import is_shard, read_dataset
 from synth.dataset.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
-from synth.errors import UnreadableError, UserError
+from synth.errors import UnreadableError, UserError, in_one_line
 from synth.sample.draft import draft
 from synth.sample.plan import Plan
+from synth.sample.record import Record, read_record
 from synth.sample.render import render_draft
 from synth.storage.base import Storage
 
@@ -27,7 +27,7 @@ LARGEST = 1 << 28  # bytes of a sample: a stranger's row may name any number
 class Shown:
     """A sample as it is stored. pictures: PNG or JPEG bytes by member (a, b, target, and the clean pair if there)."""
 
-    record: dict[str, Any]
+    record: Record
     pictures: dict[str, bytes]
 
 
@@ -121,8 +121,8 @@ def _read(read: Callable[[int, int], bytes], row: Mapping[str, Any], where: str)
         spans = {n: (row[f"{n}_offset"], row[f"{n}_size"]) for n in PICTURES if row.get(f"{n}_offset") is not None}
         start = min(offset for offset, _ in spans.values())
         size = max(offset + size for offset, size in spans.values()) - start
-        record = json.loads(row["record"])
-        if not isinstance(record, dict) or not {"a", "b", "target"} <= set(spans):
+        record = read_record(row["record"])
+        if not {"a", "b", "target"} <= set(spans):
             raise ValueError("not a sample")
         if start < 0 or size > LARGEST or any(length < 0 for _, length in spans.values()):
             raise ValueError("its offsets are not those of a sample")
@@ -130,5 +130,7 @@ def _read(read: Callable[[int, int], bytes], row: Mapping[str, Any], where: str)
         if len(data) != size:
             raise ValueError("the tar is cut")
     except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        raise UserError(f"{where}: sample {row.get('key')} is damaged ({error}); run synth verify") from None
+        raise UserError(
+            f"{where}: sample {row.get('key')} is damaged ({in_one_line(error)}); run synth verify"
+        ) from None
     return Shown(record, {name: data[offset - start :][:length] for name, (offset, length) in spans.items()})

@@ -21,8 +21,9 @@ from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import Bytes, Floats, in_colour
 from synth.sample.draft import draft
+from synth.sample.inputs import make_inputs
 from synth.sample.plan import Plan
-from synth.sample.render import fuse_clean, make_inputs
+from synth.sample.render import fuse_clean
 
 SHEET = "sheet.png"
 LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet

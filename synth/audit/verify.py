@@ -1,26 +1,26 @@
 """`synth verify`: whether a dataset is what its own description says, byte by byte and sample by sample."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
 from typing import Any
 
-from synth.audit.check_shard import ShardReport, Task, check_shard
+from synth.audit.check_shard import Check, ShardReport, check_shard
 from synth.audit.faults import Fault
 from synth.audit.records import Expected
 from synth.dataset.description import DATASET, is_shard, read_dataset
 from synth.dataset.shards import read_facts
-from synth.errors import StoppedError, UserError
+from synth.engines.ahead import ahead
+from synth.errors import StoppedError, UserError, with_kind
 from synth.recipe.schema import hash_resolved
 from synth.sample.record import FORMAT_VERSION
 from synth.storage.base import Storage
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
-AHEAD = 2  # shards that wait for each worker, so that none of them does
+UNDER_WAY = 2  # shards for each worker: one that it looks at, and one that waits for it
 MOST_SHARDS = 10**6  # they are called by six digits
 MOST_LISTED = 10_000  # faults that are kept; the rest is counted
 
@@ -69,15 +69,14 @@ def find_faults(
     Raises UserError where there is no dataset, or one of a newer version.
     """
     sizes = storage.sizes()
-    stems = sorted({name.partition(".")[0] for name in sizes if is_shard(name)})
-    if not stems and DATASET not in sizes:
+    if not _stems(sizes) and DATASET not in sizes:
         raise UserError(f"{storage.url}: no dataset; neither {DATASET} nor a shard is there")
     verdict = Verdict([], set())
     described = _described(storage, verdict)
     entries = _entries(described, verdict)
-    tasks = list(_tasks(storage, described, entries, stems, sizes, decode, verdict))
+    checks = list(_checks(storage, described, entries, sizes, decode, verdict))
     reports = []
-    for report in _checked(tasks, workers):
+    for report in _checked(checks, workers):
         for fault in report.faults:
             verdict.add(fault)
         verdict.untold += report.untold
@@ -86,7 +85,7 @@ def find_faults(
         verdict.decoded += report.decoded
         reports.append((report.stem, report.first, report.stop))
         if progress is not None:
-            progress(len(reports), len(tasks))
+            progress(len(reports), len(checks))
     _whole(described, entries, reports, verdict)
     return verdict
 
@@ -130,16 +129,16 @@ def _entries(described: Mapping[str, Any], verdict: Verdict) -> dict[str, Mappin
     return entries
 
 
-def _tasks(
+def _checks(
     storage: Storage,
     described: Mapping[str, Any],
     entries: Mapping[str, Mapping[str, Any]],
-    stems: Sequence[str],
     sizes: Mapping[str, int],
     decode: int | None,
     verdict: Verdict,
-) -> Iterator[Task]:
-    """One task for each shard that should be there or is. A shard of which a file is missing is a fault at once."""
+) -> Iterator[Check]:
+    """One for each shard that should be there or is. A shard of which a file is missing is a fault at once."""
+    stems = _stems(sizes)
     expected, step, total = _recipe(described, verdict)
     planned = {f"{number:06d}" for number in range(-(-total // step))} if step else set()
     finished = described.get("complete") is True
@@ -156,7 +155,7 @@ def _tasks(
                 verdict.add(Fault(stem, "", f"{' and '.join(f'{stem}.{name}' for name in lacking)} missing"))
             continue
         start = int(stem) * step
-        yield Task(
+        yield Check(
             storage,
             stem,
             (start, min(start + step, total)) if stem in planned else None,
@@ -166,6 +165,11 @@ def _tasks(
             decode,
             spread,
         )
+
+
+def _stems(sizes: Mapping[str, int]) -> list[str]:
+    """The shards of which a file is there, in order."""
+    return sorted({name.partition(".")[0] for name in sizes if is_shard(name)})
 
 
 def _guessed(storage: Storage, stems: Sequence[str]) -> int:
@@ -187,7 +191,7 @@ def _recipe(described: Mapping[str, Any], verdict: Verdict) -> tuple[Expected | 
             verdict.add(Fault("", "", f"{DATASET}: recipe_sha256 is not of the recipe beside it"))
         return Expected.from_recipe(recipe, described.get("sources")), step, total
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        verdict.add(Fault("", "", f"{DATASET}: recipe is no resolved recipe ({type(error).__name__}: {error})"))
+        verdict.add(Fault("", "", f"{DATASET}: recipe is no resolved recipe ({with_kind(error)})"))
         return None, 0, 0
 
 
@@ -202,27 +206,26 @@ def _count(entry: Mapping[str, Any], key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _checked(tasks: Sequence[Task], workers: int) -> Iterator[ShardReport]:
+def _checked(checks: Sequence[Check], workers: int) -> Iterator[ShardReport]:
     """The shards in order, in this process or in several."""
-    workers = min(workers, len(tasks))
+    workers = min(workers, len(checks))
     if workers <= 1:
-        yield from map(check_shard, tasks)
+        yield from map(check_shard, checks)
         return
-    pool: Executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
-    under_way: deque[Future[ShardReport]] = deque()
-    left = iter(tasks)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
-        for task in left:
-            under_way.append(pool.submit(check_shard, task))
-            if len(under_way) > AHEAD * workers:
-                wait([under_way[0]])
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        for finished in ahead(checks, UNDER_WAY * workers, lambda check: pool.submit(check_shard, check), _oldest):
+            yield from (future.result() for future in finished)
     except BrokenProcessPool:
         raise StoppedError("a worker process died (killed, or out of memory)") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _oldest(under_way: list[Future[ShardReport]]) -> tuple[list[Future[ShardReport]], list[Future[ShardReport]]]:
+    """Waits for the shard that was begun first, since they are told in order."""
+    wait(under_way[:1])
+    return under_way[:1], under_way[1:]
 
 
 def _start_worker() -> None:

@@ -3,14 +3,14 @@
 It follows from dataset.json and the rows alone: no clock, no host and no path is in it.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from synth.audit.chart import in_bytes
 from synth.dataset.description import read_dataset
-from synth.dataset.stats import Stats, gather, ranked
+from synth.dataset.stats import Stats, gather, in_bytes, ranked
 from synth.errors import UserError
 from synth.pairs.source import with_placeholder
 from synth.storage.base import Storage
@@ -219,8 +219,6 @@ recipe names (sentences, a network) stands here by its sha256.
 
 def _runs(text: str) -> Iterable[str]:
     """The runs of backquotes in a text."""
-    import re
-
     return re.findall("`+", text)
 
 

@@ -137,8 +137,8 @@ def is_shard(name: str) -> bool:
     return len(stem) == 6 and stem.isascii() and stem.isdigit() and kind in ("tar", "parquet")
 
 
-def finish(plan: Plan, storage: Storage, made: Collection[str]) -> Summary:
-    """Write `dataset.json` anew with the shards and their hashes, and count what is in them.
+def seal(plan: Plan, storage: Storage, made: Collection[str]) -> Summary:
+    """Write `dataset.json` anew, complete, with the shards and their hashes, and count what is in them.
 
     made: stems of the shards that were written in this run. Of the others on a local disk the bytes are checked
     against the hash that was written with them; in object storage only their sizes (`synth verify` reads them).

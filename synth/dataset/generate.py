@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from synth.dataset.card import CARD, is_card, write_card
@@ -11,10 +12,10 @@ from synth.dataset.description import (
     Standing,
     Summary,
     another,
-    finish,
     is_ours,
     is_shard,
     metadata,
+    seal,
     survey,
     write_dataset,
 )
@@ -44,19 +45,17 @@ class Watch(Protocol):
 
 
 Progress = Callable[[int, int], None]  # samples done, of how many, in this run
-Job = Callable[[Plan, Shard, Storage, Report], None]
+Job = Callable[[Shard, Report], None]  # goes to other processes: it can be pickled
 
 
 class Engine(Protocol):
-    """Who runs a job on each of some shards: in any order, in other processes or on other machines.
+    """Who does a job on each of some shards: in any order, in other processes or on other machines.
 
-    failed: numbers of pairs that failed in earlier runs. Raises StoppedError where a worker is lost for good, and what
-    a job or `watch` raises.
+    pairs: how many the plan has. failed: numbers of those that failed in earlier runs. Raises StoppedError where a
+    worker is lost for good, and what a job or `watch` raises.
     """
 
-    def __call__(
-        self, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
-    ) -> None: ...
+    def __call__(self, job: Job, shards: Sequence[Shard], pairs: int, failed: set[int], watch: Watch) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,31 @@ class FailureLimit:
         return failed >= self.pairs and failed > self.share * planned
 
 
+@dataclass(frozen=True)
+class Run:
+    """How a run is made: who works, who is told how far it is, and when it is given up."""
+
+    engine: Engine
+    progress: Progress
+    limit: FailureLimit
+
+    def do(self, job: Job, shards: Sequence[Shard], pairs: int, failed: set[int]) -> None:
+        """Let the engine do a job on shards. pairs, failed: as `Engine` has them. Raises StoppedError at the limit."""
+        samples = sum(shard.stop - shard.start for shard in shards)
+
+        def watch(done: int, failed_pairs: int) -> None:
+            self.progress(done, samples)
+            if self.limit.reached(failed_pairs, pairs):
+                raise StoppedError(
+                    f"{failed_pairs} of {pairs} pairs cannot be read, over the limit of {self.limit.pairs} pairs and "
+                    f"{self.limit.share:.0%}; mend the sources, or raise --max-failed-pairs or --max-failed-share"
+                )
+
+        self.engine(job, shards, pairs, failed, watch)
+
+
 def generate(
-    plan: Plan,
-    storage: Storage,
-    engine: Engine,
-    progress: Progress,
-    limit: FailureLimit,
-    overwrite: bool = False,
-    extend: bool = False,
-    part: slice | None = None,
+    plan: Plan, storage: Storage, run: Run, overwrite: bool = False, extend: bool = False, part: slice | None = None
 ) -> Summary | None:
     """Make what is missing of a dataset, and finish it.
 
@@ -93,11 +108,11 @@ def generate(
     if missing:
         failed = _failed_pairs(plan, storage, standing)
         with _swept(storage, alone=part is None):
-            run(write_shard, plan, missing, storage, engine, failed, progress, limit)
-    return None if part is not None else _finished(plan, storage, missing)
+            run.do(partial(write_shard, plan, storage), missing, count_pairs(plan), failed)
+    return None if part is not None else _sealed(plan, storage, missing)
 
 
-def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limit: FailureLimit) -> Summary:
+def retry(plan: Plan, storage: Storage, run: Run) -> Summary:
     """Make the samples again that failed, their sources mended; the others are kept as they are, to the byte.
 
     Raises UserError where the dataset is not complete.
@@ -111,49 +126,29 @@ def retry(plan: Plan, storage: Storage, engine: Engine, progress: Progress, limi
     if broken:
         write_dataset(plan, storage, [], complete=False)
         with _swept(storage, alone=True):
-            run(mend_shard, plan, broken, storage, engine, set(), progress, limit)
-    return _finished(plan, storage, broken)
+            run.do(partial(mend_shard, plan, storage), broken, count_pairs(plan), set())
+    return _sealed(plan, storage, broken)
 
 
 def close(plan: Plan, storage: Storage) -> Summary:
     """Finish a dataset whose shards several runs made. Raises UserError where one is missing, or is of another one."""
     _open(plan, storage, overwrite=None, extend=False, part=slice(0, 0))
     storage.sweep()
-    return _finished(plan, storage, [])
+    return _sealed(plan, storage, [])
 
 
-def _finished(plan: Plan, storage: Storage, made: Sequence[Shard]) -> Summary:
-    summary = finish(plan, storage, [shard.stem for shard in made])
+def _sealed(plan: Plan, storage: Storage, made: Sequence[Shard]) -> Summary:
+    summary = seal(plan, storage, [shard.stem for shard in made])
     write_card(storage)
     return summary
 
 
-def run(
-    job: Job,
-    plan: Plan,
-    shards: Sequence[Shard],
-    storage: Storage,
-    engine: Engine,
-    failed: set[int],
-    progress: Progress,
-    limit: FailureLimit,
-) -> None:
-    """Let an engine do a job on shards, and stop it at the failure limit."""
-    planned = sum(len(pool.pairs) for pool in plan.pools)
-    samples = sum(shard.stop - shard.start for shard in shards)
-
-    def watch(done: int, failed_pairs: int) -> None:
-        progress(done, samples)
-        if limit.reached(failed_pairs, planned):
-            raise StoppedError(
-                f"{failed_pairs} of {planned} pairs cannot be read, over the limit of {limit.pairs} pairs and "
-                f"{limit.share:.0%}; mend the sources, or raise --max-failed-pairs or --max-failed-share"
-            )
-
-    engine(job, plan, shards, storage, failed, watch)
+def count_pairs(plan: Plan) -> int:
+    """How many pairs a plan draws from."""
+    return sum(len(pool.pairs) for pool in plan.pools)
 
 
-def write_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> None:
+def write_shard(plan: Plan, storage: Storage, shard: Shard, report: Report) -> None:
     """Render the samples of a shard and commit it: the tar, then the sidecar, which is the mark that it is there."""
 
     def fill(writer: ShardWriter) -> None:
@@ -161,10 +156,10 @@ def write_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> N
             _render_into(writer, plan, index, report)
             report.done(done)
 
-    _commit(plan, shard, storage, fill)
+    _commit(plan, storage, shard, fill)
 
 
-def mend_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> None:
+def mend_shard(plan: Plan, storage: Storage, shard: Shard, report: Report) -> None:
     """Render the failed samples of a shard again and write it anew, the others copied as they stand."""
     rows = read_rows(storage, f"{shard.stem}.parquet")
 
@@ -177,7 +172,7 @@ def mend_shard(plan: Plan, shard: Shard, storage: Storage, report: Report) -> No
             report.done(done)
 
     with storage.open(f"{shard.stem}.tar", ahead=True) as old:
-        _commit(plan, shard, storage, fill)
+        _commit(plan, storage, shard, fill)
 
 
 def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report) -> None:
@@ -194,7 +189,7 @@ def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report) ->
         writer.add(drawn, sample)
 
 
-def _commit(plan: Plan, shard: Shard, storage: Storage, fill: Callable[[ShardWriter], None]) -> None:
+def _commit(plan: Plan, storage: Storage, shard: Shard, fill: Callable[[ShardWriter], None]) -> None:
     with storage.create(f"{shard.stem}.tar") as file:
         hashed = Hashed(file)
         with ShardWriter(hashed) as writer:

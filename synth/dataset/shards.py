@@ -9,8 +9,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from synth.errors import UserError
 from synth.images import codecs
-from synth.sample.draft import Draft
-from synth.sample.record import key_of
+from synth.sample.draft import Draft, key_of
 from synth.sample.render import Sample
 from synth.scene.capture import IMAGES, ImageName
 from synth.storage.base import Storage
@@ -53,13 +52,14 @@ class ShardWriter:
 
     def add(self, draft: Draft, sample: Sample) -> None:
         """Append the members of a sample, and its row."""
-        members: dict[str, bytes] = {name: _stored(sample, name) for name in sample.inputs}
-        members |= {
-            "json": json.dumps(sample.record, ensure_ascii=False, separators=(",", ":")).encode(),
-            "target": codecs.encode_png(sample.target),
-        }
-        members |= {f"clean_{name}": codecs.encode_png(image) for name, image in (sample.clean or {}).items()}
         record = sample.record
+        written = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        members: dict[str, tuple[str, bytes]] = {
+            **{name: _stored(sample, name) for name in sample.inputs},
+            **{f"clean_{name}": (".png", codecs.encode_png(image)) for name, image in (sample.clean or {}).items()},
+            "json": ("", written.encode()),
+            "target": (".png", codecs.encode_png(sample.target)),
+        }
         row = _row(draft, "ok", None) | {
             "kind": record["kind"],
             "instruction": record["instruction"],
@@ -67,11 +67,11 @@ class ShardWriter:
             "height": record["size"][0],
             "width": record["size"][1],
             "effects": list(dict.fromkeys(item["effect"] for item in record["degradations"])),
-            "record": members["json"].decode(),
+            "record": written,
         }
         for name in (name for name in MEMBERS if name in members):
-            data = members[name]
-            file_name = f"{draft.key}.{name}{_suffix(record, name)}"
+            suffix, data = members[name]
+            file_name = f"{draft.key}.{name}{suffix}"
             row |= {
                 f"{name}_name": file_name,
                 f"{name}_offset": self._append(file_name, data),
@@ -106,19 +106,14 @@ class ShardWriter:
         return header_at + tarfile.BLOCKSIZE
 
 
-def _stored(sample: Sample, name: ImageName) -> bytes:
-    """The bytes of an input: those of its own JPEG where that was its last effect, else as the recipe encodes it."""
+def _stored(sample: Sample, name: ImageName) -> tuple[str, bytes]:
+    """An input's suffix and bytes: of its own JPEG where that was its last effect, else as the recipe encodes it."""
     made = sample.inputs[name]
     if made.file is not None:
-        return made.file
-    as_png = sample.record["images"][name]["encoding"] == "png"
-    return codecs.encode_png(made.image) if as_png else codecs.encode_jpeg(made.image, codecs.FINE)
-
-
-def _suffix(record: dict[str, Any], member: str) -> str:
-    if member == "json":
-        return ""
-    return ".png" if record["images"].get(member, {}).get("encoding", "png") == "png" else ".jpg"
+        return ".jpg", made.file
+    if sample.encodings[name] == "png":
+        return ".png", codecs.encode_png(made.image)
+    return ".jpg", codecs.encode_jpeg(made.image, codecs.FINE)
 
 
 def _row(draft: Draft, status: str, reason: str | None) -> dict[str, Any]:

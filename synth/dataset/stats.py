@@ -1,6 +1,5 @@
 """`synth stats`: what a dataset is made of, from its sidecars alone, one shard in memory at a time."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from typing import Any
 from synth.dataset.description import at_once, is_shard, read_dataset
 from synth.dataset.shards import MEMBERS, read_rows
 from synth.degradations.base import REGISTRY
-from synth.errors import UserError
+from synth.errors import UserError, with_kind
+from synth.sample.record import Entry, Record, read_record
 from synth.storage.base import Storage
 
 BINS = 20  # of a histogram of severities, over [0, 1]
@@ -51,10 +51,11 @@ class Histogram:
 class Stats:
     """Counts over the samples of a dataset. All but failed and reasons are of the samples that could be made.
 
-    pairs_of: by (effect, task), (effect, images it is on: a, b or both), likewise. alone: samples with that effect
-    and no other. numbers: of different effects. sources: by (task, dataset, licence). scenes: by dataset, different
-    ones. strengths: by effect, of severities (in [0, 1], once for each image), or of the quantity that takes their
-    place. members: by kind of member and suffix, how many and their bytes. gathered: whether records were read.
+    by_task, by_image: by (effect, task), (effect, images it is on: a, b or both). alone: samples with that effect and
+    no other. kept: those that ask for it to stay. numbers: of different effects. sources: by (task, dataset, licence).
+    sizes: by (height, width). scenes: by dataset, different ones. strengths: by effect, of severities (in [0, 1], once
+    for each image), or of the quantity that takes their place. members, member_bytes: by kind of member and suffix.
+    Records alone tell by_image, kept, strengths, targets and members; where none are read, these are empty.
     """
 
     name: str = ""
@@ -62,7 +63,6 @@ class Stats:
     bytes: int = 0
     samples: int = 0
     failed: int = 0
-    gathered: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -99,14 +99,14 @@ class Stats:
             self.scenes.setdefault(str(row["dataset"]), set()).add(str(row["scene"]))
         self.sizes[int(row["height"]), int(row["width"])] += 1
         if "record" in row:
-            self._add_record(json.loads(row["record"]))
+            self._add_record(read_record(row["record"]))
             for name in MEMBERS:
                 if row.get(f"{name}_size") is not None:
                     kind = f"{name}.{str(row[f'{name}_name']).rpartition('.')[2]}" if name != "json" else "json"
                     self.members[kind] += 1
                     self.member_bytes[kind] += int(row[f"{name}_size"])
 
-    def _add_record(self, record: Mapping[str, Any]) -> None:
+    def _add_record(self, record: Record) -> None:
         self.targets[str(record["target"]["kind"])] += 1
         images: dict[str, set[str]] = {}
         kept: set[str] = set()
@@ -119,7 +119,7 @@ class Stats:
         self.kept.update(kept)
         self.by_image.update((effect, "both" if len(on) > 1 else next(iter(on))) for effect, on in images.items())
 
-    def _add_strength(self, effect: str, entry: Mapping[str, Any]) -> None:
+    def _add_strength(self, effect: str, entry: Entry) -> None:
         if entry["severity"] is not None:
             histogram = self.strengths.setdefault(f"{effect}: severity", Histogram(0, 1, "severity", [0] * BINS))
             histogram.add(float(entry["severity"]))
@@ -174,6 +174,14 @@ def ranked(counter: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
 
 
+def in_bytes(size: float) -> str:
+    """Bytes for a reader: 53.2 MB."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= step:
+            return f"{size / step:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
 def gather(storage: Storage, records: bool = True, progress: Callable[[int, int], None] | None = None) -> Stats:
     """Count over all finished shards of a dataset.
 
@@ -188,7 +196,7 @@ def gather(storage: Storage, records: bool = True, progress: Callable[[int, int]
         described = read_dataset(storage) or {}
     except UserError:
         described = {}  # the sidecars tell all but its name
-    stats = Stats(name=str(described.get("name", "")), gathered=records)
+    stats = Stats(name=str(described.get("name", "")))
     columns = LIGHT + (HEAVY if records else [])
     for block in _blocks(sides, sizes):
         found = at_once(storage, partial(_rows, storage, columns), block)
@@ -197,9 +205,8 @@ def gather(storage: Storage, records: bool = True, progress: Callable[[int, int]
                 for row in rows:
                     stats.add(row)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                what = f"{type(error).__name__}: {error}"
                 raise UserError(
-                    f"{storage.shown(side)}: rows as no sidecar has them ({what}); run synth verify"
+                    f"{storage.shown(side)}: rows as no sidecar has them ({with_kind(error)}); run synth verify"
                 ) from None
             stats.shards += 1
             stats.bytes += sizes[side] + sizes.get(f"{side.removesuffix('.parquet')}.tar", 0)

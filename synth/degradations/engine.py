@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -45,6 +45,17 @@ class EffectSpec:
         return str(self.variant) if self.variant else self.effect
 
 
+class Entry(TypedDict):
+    """One effect on one image in the record (shards/FORMAT.md)."""
+
+    effect: str
+    image: ImageName
+    stage: str
+    severity: float | None
+    asked: Asked
+    params: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Applied:
     """One effect on one image, as the record keeps it."""
@@ -60,8 +71,8 @@ class Applied:
     def degradation(self) -> Degradation[Any]:
         return self.variant or REGISTRY[self.effect]
 
-    def to_record(self) -> dict[str, Any]:
-        """The entry in the record (shards/FORMAT.md)."""
+    def to_record(self) -> Entry:
+        """The entry in the record."""
         return {
             "effect": self.effect,
             "image": self.image,

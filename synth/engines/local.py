@@ -10,17 +10,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import cv2
 import numpy as np
 
 from synth.dataset.generate import Job, Watch
+from synth.engines.ahead import ahead
 from synth.engines.memory import keep_memory
 from synth.errors import StoppedError
-from synth.sample.plan import Plan, Shard
-from synth.storage.base import Storage
+from synth.sample.plan import Shard
 
 POLLED_S = 0.2  # how often the counts of the workers are read
 WAITING = 3  # shards submitted for each worker: to look after all of a million takes the parent's whole time
@@ -32,22 +31,20 @@ class LocalEngine:
 
     workers: int | None = None
 
-    def __call__(
-        self, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
-    ) -> None:
-        """As synth.generate.Engine has it."""
+    def __call__(self, job: Job, shards: Sequence[Shard], pairs: int, failed: set[int], watch: Watch) -> None:
+        """As synth.dataset.generate.Engine has it."""
         workers = min(self.workers or default_workers(), len(shards))
         if workers == 1:
-            _here(job, plan, shards, storage, failed, watch)
+            _here(job, shards, failed, watch)
         else:
-            _spawned(workers, job, plan, shards, storage, failed, watch)
+            _spawned(workers, job, shards, pairs, failed, watch)
 
 
-def _here(job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch) -> None:
+def _here(job: Job, shards: Sequence[Shard], failed: set[int], watch: Watch) -> None:
     prepare_process()
     told = _Told(watch, set(failed))
     for shard in shards:
-        job(plan, shard, storage, told)
+        job(shard, told)
         told.before += shard.stop - shard.start
 
 
@@ -65,28 +62,23 @@ class _Told:
         self._failed.add(pair)
 
 
-def _spawned(
-    workers: int, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
-) -> None:
+def _spawned(workers: int, job: Job, shards: Sequence[Shard], pairs: int, failed: set[int], watch: Watch) -> None:
     context = multiprocessing.get_context("spawn")
     counts = context.RawArray(ctypes.c_uint64, len(shards))  # each worker writes its shard's own slot: no lock
-    pairs = context.RawArray(ctypes.c_uint8, sum(len(pool.pairs) for pool in plan.pools))  # 1: it failed
-    failed_pairs = np.ctypeslib.as_array(pairs)
+    fates = context.RawArray(ctypes.c_uint8, pairs)  # 1: it failed
+    failed_pairs = np.ctypeslib.as_array(fates)
     failed_pairs[list(failed)] = 1
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(job, plan, storage, counts, pairs)
-    )
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job, counts, fates))
+
+    def submit(item: tuple[int, Shard]) -> Future[None]:
+        with _unheard(signal.SIGINT):  # by a worker that starts here and knows no better yet
+            return pool.submit(_work, *item)
+
+    def poll(under_way: list[Future[None]]) -> tuple[set[Future[None]], set[Future[None]]]:
+        return wait(under_way, timeout=POLLED_S, return_when=FIRST_COMPLETED)
+
     try:
-        left = iter(enumerate(shards))
-        waiting = set[Future[None]]()
-        while True:
-            with _unheard(signal.SIGINT):  # by workers that start here and know no better yet
-                waiting |= {
-                    pool.submit(_work, shard, slot) for slot, shard in islice(left, WAITING * workers - len(waiting))
-                }
-            if not waiting:
-                break
-            finished, waiting = wait(waiting, timeout=POLLED_S, return_when=FIRST_COMPLETED)
+        for finished in ahead(enumerate(shards), WAITING * workers, submit, poll):
             for future in finished:
                 future.result()
             watch(sum(counts), int(failed_pairs.sum()))
@@ -111,10 +103,10 @@ def _unheard(number: signal.Signals) -> Iterator[None]:
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(job: Job, plan: Plan, storage: Storage, counts: Any, pairs: Any) -> None:
+def _start_worker(job: Job, counts: Any, fates: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare_process()
-    _worker.update(job=job, plan=plan, storage=storage, counts=counts, pairs=pairs)
+    _worker.update(job=job, counts=counts, fates=fates)
 
 
 def _end_with_parent() -> None:
@@ -142,11 +134,11 @@ class _Shared:
         _worker["counts"][self._slot] = samples
 
     def failed(self, pair: int) -> None:
-        _worker["pairs"][pair] = 1
+        _worker["fates"][pair] = 1
 
 
-def _work(shard: Shard, slot: int) -> None:
-    _worker["job"](_worker["plan"], shard, _worker["storage"], _Shared(slot))
+def _work(slot: int, shard: Shard) -> None:
+    _worker["job"](shard, _Shared(slot))
 
 
 def default_workers() -> int:

@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from synth.dataset.generate import Job, Watch
+from synth.engines.ahead import ahead
 from synth.engines.local import prepare_process
 from synth.errors import StoppedError, UserError, in_one_line
-from synth.sample.plan import Plan, Shard
-from synth.storage.base import Storage
+from synth.sample.plan import Shard
 
 TRIES_AGAIN = 5  # of a task whose worker was lost, before the run gives up
 WAITING_A_CPU = 2  # tasks submitted ahead for each CPU: a plan may have a million
@@ -34,34 +35,26 @@ class RayEngine:
     workers: int | None = None
     address: str | None = None
 
-    def __call__(
-        self, job: Job, plan: Plan, shards: Sequence[Shard], storage: Storage, failed: set[int], watch: Watch
-    ) -> None:
-        """As synth.generate.Engine has it."""
+    def __call__(self, job: Job, shards: Sequence[Shard], pairs: int, failed: set[int], watch: Watch) -> None:
+        """As synth.dataset.generate.Engine has it."""
         with self._cluster() as ray:
             tally = ray.remote(num_cpus=0)(_Tally).remote()
             work = ray.remote(num_cpus=1, max_retries=TRIES_AGAIN)(_work)
-            given = ray.put((job, plan, storage, str(Path.cwd()), tally))
+            given = ray.put((job, str(Path.cwd()), tally))
             cpus = int(ray.cluster_resources().get("CPU", 1))
-            ahead = WAITING_A_CPU * cpus if self.address is None or self.workers is None else self.workers
-            left, waiting = iter(enumerate(shards)), set[Any]()
+            most = WAITING_A_CPU * cpus if self.address is None or self.workers is None else self.workers
+            poll = partial(ray.wait, num_returns=1, timeout=POLLED_S)
             done: dict[int, int] = {}
             failed_pairs = set(failed)
-            while True:
-                while len(waiting) < ahead and (item := next(left, None)) is not None:
-                    waiting.add(work.remote(given, item[1], item[0]))
-                if not waiting:
-                    break
-                finished, _ = ray.wait(list(waiting), num_returns=1, timeout=POLLED_S)
+            for finished in ahead(enumerate(shards), most, lambda item: work.remote(given, *item), poll):
                 for task in finished:
-                    waiting.discard(task)
-                    slot, samples, pairs = _result(ray, task)
+                    slot, samples, failed_now = _result(ray, task)
                     done[slot] = samples
-                    failed_pairs |= pairs
+                    failed_pairs |= failed_now
                 if not finished:
-                    told, pairs = ray.get(tally.read.remote())
+                    told, failed_now = ray.get(tally.read.remote())
                     done |= {slot: max(samples, done.get(slot, 0)) for slot, samples in told.items()}
-                    failed_pairs |= pairs
+                    failed_pairs |= failed_now
                 watch(sum(done.values()), len(failed_pairs))
 
     @contextmanager
@@ -131,13 +124,13 @@ class _Told:
         self.pairs.add(pair)
 
 
-def _work(given: tuple[Job, Plan, Storage, str, Any], shard: Shard, slot: int) -> tuple[int, int, set[int]]:
+def _work(given: tuple[Job, str, Any], slot: int, shard: Shard) -> tuple[int, int, set[int]]:
     """One shard on a worker: its slot, its samples, and the pairs that failed."""
-    job, plan, storage, folder, tally = given
+    job, folder, tally = given
     os.chdir(folder)  # relative paths mean what they mean to who started the run
     prepare_process()
     told = _Told(tally, slot)
-    job(plan, shard, storage, told)
+    job(shard, told)
     return slot, told.samples, told.pairs
 
 

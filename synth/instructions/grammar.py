@@ -1,18 +1,16 @@
 """Sentences from phrases. What a sentence names and keeps is decided before (intent.py); here it is put in words."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import yaml
 from numpy.random import Generator
 
-Kind: TypeAlias = Literal["full", "partial", "keep", "general", "clean"]
-Split: TypeAlias = Literal["train", "test", "all"]
+from synth.instructions.phrases import PHRASED as PHRASED
+from synth.instructions.phrases import Split, clauses, under, words
 
-HELD_OUT = 5  # one clause in this many belongs to `test`
+Kind: TypeAlias = Literal["full", "partial", "keep", "general", "clean"]
+
 CAPITALISED = 0.5  # share of sentences with a capital and a full stop, as people write or do not
 STYLES = {"order": 0.64, "complaint": 0.2, "keywords": 0.16}  # how a sentence names what is to go
 EXPERT = 0.25  # share of orders in the words of the field
@@ -44,27 +42,8 @@ class Instruction:
     phrases: tuple[str, ...]
 
 
-_PHRASES: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("phrases.yaml").read_text(encoding="utf-8"))
-PHRASED: frozenset[str] = frozenset(_PHRASES["effects"])
-"""The effects that instructions can name."""
-PLACES: tuple[tuple[str, ...], ...] = tuple(tuple(_PHRASES["where"][place]) for place in ("first", "second"))
-"""Words for the first and the second image of any pair."""
-EVERYWHERE: tuple[str, ...] = tuple(_PHRASES["where"]["both"])
-"""Words for both."""
 MOST_NAMED = 3
 """How many effects one sentence can name."""
-
-
-def split_of(phrase: str) -> Literal["train", "test"]:
-    """The split of a clause by its id: stable when phrases are added."""
-    digest = hashlib.blake2b(phrase.encode(), digest_size=8).digest()
-    return "test" if int.from_bytes(digest, "big") % HELD_OUT == 0 else "train"
-
-
-def clauses(root: str, texts: Mapping[str, str], split: Split) -> dict[str, str]:
-    """The phrases under one root by their full id, those of a split; all of them where the split has none."""
-    named = {f"{root}.{number}": text for number, text in texts.items()}
-    return {name: text for name, text in named.items() if split == "all" or split_of(name) == split} or named
 
 
 def compose(
@@ -77,7 +56,7 @@ def compose(
     """
     if kind in ("general", "clean", "keep"):
         root = "all_kept" if kind == "keep" else kind
-        name, text = _pick(clauses(root, _PHRASES[root], split), rng)
+        name, text = _pick(clauses(root, split), rng)
         return Instruction(_as_written(text, rng), kind, (name,))
     if not 1 <= len(remove) <= MOST_NAMED:
         raise ValueError(f"a {kind} instruction names 1 to {MOST_NAMED} effects, not {len(remove)}")
@@ -99,19 +78,18 @@ def compose(
 
 
 def _clause(mention: Mention, style: str, split: Split, rng: Generator, ids: list[str]) -> str:
-    phrases = _PHRASES["effects"][mention.effect]
     register = {"order": "request", "complaint": "complaint", "keywords": "terse"}[style]
     if style == "order" and rng.random() < EXPERT:
         register = "expert"
-    name, text = _pick(clauses(f"{mention.effect}.{register}", phrases[register], split), rng)
+    name, text = _pick(clauses(f"{mention.effect}.{register}", split), rng)
     ids.append(name)
-    return text.format(s=_strength(mention, phrases, rng), w=_where(mention, rng))
+    return text.format(s=_strength(mention, rng), w=_where(mention, rng))
 
 
-def _strength(mention: Mention, phrases: Mapping[str, Any], rng: Generator) -> str:
+def _strength(mention: Mention, rng: Generator) -> str:
     said = rng.random() < SAID_SEVERITY
-    words = phrases[mention.strength] if mention.strength else [""]
-    word = words[int(rng.integers(len(words)))]
+    fitting = words(mention.effect, mention.strength) if mention.strength else [""]
+    word = fitting[int(rng.integers(len(fitting)))]
     return f"{word} " if said and word else ""
 
 
@@ -122,25 +100,24 @@ def _where(mention: Mention, rng: Generator) -> str:
 
 
 def _kept(mention: Mention, split: Split, rng: Generator, ids: list[str]) -> str:
-    name, text = _pick(clauses("keep", _PHRASES["keep"], split), rng)
+    name, text = _pick(clauses("keep", split), rng)
     ids.append(name)
-    nouns = _PHRASES["effects"][mention.effect]["nouns"]
+    nouns = words(mention.effect, "nouns")
     return text.format(n=nouns[int(rng.integers(len(nouns)))])
 
 
 def _joined(parts: list[str], style: str, rng: Generator, ids: list[str]) -> str:
     if len(parts) == 1 or style == "keywords":
         return ", ".join(parts)
-    root = str(len(parts)) if style == "order" else "statements"
-    fitting = {k: v for k, v in _PHRASES["join"][root].items() if v.count("{") == len(parts)}
-    name, text = _pick({f"join.{root}.{number}": text for number, text in fitting.items()}, rng)
+    root = f"join.{len(parts)}" if style == "order" else "join.statements"
+    name, text = _pick({name: text for name, text in under(root).items() if text.count("{") == len(parts)}, rng)
     ids.append(name)
     return text.format(*parts)
 
 
 def _fixed(root: str, rng: Generator, ids: list[str]) -> str:
     """A pattern that belongs to no split."""
-    name, text = _pick({f"{root}.{number}": text for number, text in _PHRASES[root].items()}, rng)
+    name, text = _pick(under(root), rng)
     ids.append(name)
     return text
 

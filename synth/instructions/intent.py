@@ -11,7 +11,8 @@ from numpy.random import Generator
 
 from synth.degradations.engine import Applied, EffectSpec
 from synth.errors import listed
-from synth.instructions.grammar import EVERYWHERE, MOST_NAMED, PHRASED, PLACES, Kind, Mention
+from synth.instructions.grammar import MOST_NAMED, Kind, Mention
+from synth.instructions.phrases import EVERYWHERE, PHRASED, PLACES
 from synth.scene.capture import ImageName
 from synth.tasks import Task
 

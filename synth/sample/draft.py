@@ -8,8 +8,12 @@ from synth.instructions.intent import Intent, draw_intent
 from synth.pairs.base import PairRef
 from synth.recipe.schema import Degradations
 from synth.sample.plan import Plan
-from synth.sample.record import key_of
 from synth.streams import Streams, stream
+
+
+def key_of(index: int) -> str:
+    """The key of a sample in its shard: nine digits."""
+    return f"{index:09d}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.random import Generator
@@ -157,8 +157,23 @@ def draw_scene(
     )
 
 
-def scene_record(scene: Scene) -> dict[str, Any]:
+class SceneRecord(TypedDict):
     """The scene in the record (shards/FORMAT.md)."""
+
+    depth: DepthKind
+    depth_range_m: float
+    airlight: list[float]
+    wind: list[float]
+    focal_px: float
+    exposure_s: float
+    simultaneous: bool
+    night: float
+    gain: dict[ImageName, float]
+    gain_kind: GainKind
+
+
+def scene_record(scene: Scene) -> SceneRecord:
+    """The scene in the record."""
     return {
         "depth": scene.depth_kind,
         "depth_range_m": scene.depth_range_m,

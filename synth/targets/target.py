@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
 from synth.errors import UserError
 from synth.images.exposure_fusion import mertens
@@ -13,6 +13,33 @@ from synth.targets.gradient import Pictures, Rules
 TargetKind: TypeAlias = Literal["given", "exposure", "gradient", "network"]
 
 
+class GivenTarget(TypedDict):
+    """A target in the record (shards/FORMAT.md): the truth that came with the pair."""
+
+    kind: Literal["given"]
+
+
+class ExposureTarget(TypedDict):
+    """Fused by the weights of `method`."""
+
+    kind: Literal["exposure"]
+    method: str
+
+
+class NetworkTarget(TypedDict):
+    """Made by a network of the user's own; sha256: of its file."""
+
+    kind: Literal["network"]
+    sha256: str
+
+
+GradientTarget = TypedDict(
+    "GradientTarget",
+    {"kind": Literal["gradient"], "version": int, "lambda": float},  # a class cannot have a field `lambda`
+)
+TargetRecord: TypeAlias = GivenTarget | ExposureTarget | NetworkTarget | GradientTarget
+
+
 def kind_for(kinds: Sequence[TargetKind], has_gt: bool) -> TargetKind | None:
     """The first of the recipe's kinds of target that a pair has; None where it has none of them."""
     return next((kind for kind in kinds if kind != "given" or has_gt), None)
@@ -20,7 +47,7 @@ def kind_for(kinds: Sequence[TargetKind], has_gt: bool) -> TargetKind | None:
 
 def make_target(
     kind: TargetKind, rules: Rules, pictures: Pictures, gt: Bytes | None, onnx: Path | None = None
-) -> tuple[Bytes, dict[str, Any]]:
+) -> tuple[Bytes, TargetRecord]:
     """The ground truth of a clean pair at the size of its pictures, and what the record says of it.
 
     gt: the truth that a `given` target is. onnx: the file of a `network` target.

@@ -8,7 +8,7 @@ import numpy as np
 from skimage import data
 
 from synth.dataset.description import Summary, survey
-from synth.dataset.generate import FailureLimit
+from synth.dataset.generate import FailureLimit, Progress, Run
 from synth.dataset.generate import generate as make
 from synth.dataset.shards import read_rows
 from synth.engines.local import LocalEngine
@@ -56,11 +56,16 @@ def quiet(done: int, total: int) -> None:
     """No bar."""
 
 
+def run_of(workers: int = 1, progress: Progress = quiet, limit: FailureLimit = NO_LIMIT) -> Run:
+    """A run on this machine."""
+    return Run(LocalEngine(workers), progress, limit)
+
+
 def generate(chosen: Plan, out: Path | str, workers: int = 1, **how) -> Summary:
     """A dataset, finished (`part`: None)."""
     storage = open_storage(out)
     storage.prepare()
-    return make(chosen, storage, LocalEngine(workers), quiet, NO_LIMIT, **how)
+    return make(chosen, storage, run_of(workers), **how)
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -7,19 +7,17 @@ import pytest
 
 from synth.dataset.generate import FailureLimit, close, retry
 from synth.dataset.generate import generate as make
-from synth.engines.local import LocalEngine
 from synth.errors import StoppedError, UserError
 from synth.sample.plan import Plan
 from synth.storage.base import Folder
 from tests.synth.helpers import (
-    NO_LIMIT,
     bracket_folder,
     generate,
     hashes,
     missing_shards,
     photograph,
     plan,
-    quiet,
+    run_of,
     write_pair,
 )
 
@@ -33,7 +31,7 @@ def test_an_interrupted_run_leaves_whole_shards_and_an_open_dataset(made, tmp_pa
     out = tmp_path / "d"
     out.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        make(plan(), Folder(out), LocalEngine(1), interrupt, NO_LIMIT)
+        make(plan(), Folder(out), run_of(progress=interrupt))
     assert missing_shards(plan(), out) == [2, 3, 4]
     assert not list(out.glob(".part-*"))
     assert json.loads((out / "dataset.json").read_text())["complete"] is False
@@ -80,14 +78,14 @@ def test_mended_sources_and_retry_give_the_bytes_of_a_run_that_never_failed(tmp_
     assert generate(chosen, tmp_path / "d", workers=2).failed > 0
     (pairs / "shots-1/b.png").write_bytes(whole["shots-1/b.png"])
     (pairs / "shots-0/a.png").write_bytes(b"changed since: what stands is not read again")
-    again = retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT)
+    again = retry(chosen, Folder(tmp_path / "d"), run_of(2))
     assert again.failed > 0
     assert all(reason.startswith("a.png: ") for reason in again.reasons)
     (pairs / "shots-2/a.png").write_bytes(whole["shots-2/a.png"])
-    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT).failed == 0
+    assert retry(chosen, Folder(tmp_path / "d"), run_of(2)).failed == 0
     assert hashes(tmp_path / "d") == hashes(tmp_path / "whole")
     untouched = {path: path.stat().st_mtime_ns for path in (tmp_path / "d").glob("0*")}
-    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(2), quiet, NO_LIMIT).made == 0
+    assert retry(chosen, Folder(tmp_path / "d"), run_of(2)).made == 0
     assert {path: path.stat().st_mtime_ns for path in untouched} == untouched
 
 
@@ -109,7 +107,7 @@ def test_retry_copies_no_byte_that_changed(tmp_path):
         spoiled[700] ^= 1
         tar.write_bytes(spoiled)
     with pytest.raises(UserError, match="not the bytes that were written; mend it: synth verify --repair"):
-        retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT)
+        retry(chosen, Folder(tmp_path / "d"), run_of())
 
 
 def test_a_dataset_is_open_while_retry_makes_its_shards_anew(tmp_path):
@@ -125,9 +123,9 @@ def test_a_dataset_is_open_while_retry_makes_its_shards_anew(tmp_path):
 
     assert complete()
     with pytest.raises(KeyboardInterrupt):
-        retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), kill, NO_LIMIT)
+        retry(chosen, Folder(tmp_path / "d"), run_of(progress=kill))
     assert not complete()
-    assert retry(chosen, Folder(tmp_path / "d"), LocalEngine(1), quiet, NO_LIMIT).failed == 0
+    assert retry(chosen, Folder(tmp_path / "d"), run_of()).failed == 0
     assert complete()
 
 
@@ -142,9 +140,9 @@ def test_a_run_stops_once_too_many_pairs_fail(tmp_path, workers):
     storage.prepare()
     limit = FailureLimit(pairs=10, share=0.05)
     with pytest.raises(StoppedError, match=r"1\d of 40 pairs cannot be read, over the limit of 10 pairs and 5%"):
-        make(chosen, storage, LocalEngine(workers), quiet, limit)
+        make(chosen, storage, run_of(workers, limit=limit))
     with pytest.raises(StoppedError, match="pairs cannot be read"):  # those of the shards that stand are counted
-        make(chosen, storage, LocalEngine(workers), quiet, limit)
+        make(chosen, storage, run_of(workers, limit=limit))
     assert len(list((tmp_path / "d").glob("*.parquet"))) < 40
     assert not FailureLimit(10, 0.05).reached(9, 20)
     assert not FailureLimit(10, 0.05).reached(10, 200)

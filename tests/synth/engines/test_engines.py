@@ -27,7 +27,7 @@ def test_engines_are_known_by_name():
 def test_what_ray_needs_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"^--engine ray needs Ray; pip install 'mmaif\[ray\]'$"):
-        engine_of("ray", None, None)([], [], [], [], set(), print)
+        engine_of("ray", None, None)(print, [], 0, set(), print)
 
 
 def command(recipe: Path, out: Path, *more: str) -> list[str]:

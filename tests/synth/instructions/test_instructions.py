@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from synth.errors import UserError
-from synth.instructions.grammar import _PHRASES, MOST_NAMED, PHRASED, Mention, clauses, compose, split_of
+from synth.instructions.grammar import MOST_NAMED, Mention, compose
+from synth.instructions.phrases import PHRASED, clauses, split_of, under, words
 from synth.instructions.sentences import load_sentences
 from synth.recipe.file import find_recipe, load_recipe
 from synth.recipe.schema import Recipe
@@ -80,21 +81,20 @@ def test_sentences_without_names_name_no_effect(kind):
 def test_each_clause_is_read_as_its_own_effect_alone():
     for effect in PHRASED:
         for register in ("request", "expert", "complaint", "terse"):
-            for text in _PHRASES["effects"][effect][register].values():
+            for text in under(f"{effect}.{register}").values():
                 assert read(text.format(s="", w="")) == {effect}, text
 
 
 def test_every_effect_has_clauses_in_every_register_and_both_splits():
     for effect in PHRASED:
-        phrases = _PHRASES["effects"][effect]
-        texts = [t for register in ("request", "expert", "complaint", "terse") for t in phrases[register].values()]
+        registers = ("request", "expert", "complaint", "terse")
+        texts = [text for register in registers for text in under(f"{effect}.{register}").values()]
         assert len(texts) >= 24
         assert len(set(texts)) == len(texts), f"{effect} says the same thing twice"
-        assert phrases["nouns"]
-        assert phrases["weak"]
-        assert phrases["strong"]
-        request = phrases["request"]
-        train, test = (clauses(f"{effect}.request", request, split) for split in ("train", "test"))
+        assert words(effect, "nouns")
+        assert words(effect, "weak")
+        assert words(effect, "strong")
+        train, test = (clauses(f"{effect}.request", split) for split in ("train", "test"))
         assert len(train) >= 8
         assert test
         assert not set(train) & set(test)
@@ -111,7 +111,7 @@ def test_words_for_severity_are_said_only_where_they_fit():
     for number in range(800):
         for strength in found:
             text = compose("full", [Mention("rain", strength)], [], "all", rng(number)).text.lower()
-            said = [k for k in ("weak", "strong") if any(f"{w} " in text for w in _PHRASES["effects"]["rain"][k])]
+            said = [k for k in ("weak", "strong") if any(f"{w} " in text for w in words("rain", k))]
             found[strength].update(said or ["nothing"])
     assert set(found["weak"]) == {"weak", "nothing"}
     assert set(found["strong"]) == {"strong", "nothing"}

@@ -17,12 +17,11 @@ import pytest
 from synth.audit.verify import find_faults
 from synth.dataset.generate import retry
 from synth.dataset.shards import read_facts, read_rows
-from synth.engines.local import LocalEngine
 from synth.errors import UserError
 from synth.storage.base import Folder, open_storage
 from synth.storage.bucket import AHEAD, Bucket
 from tests.s3 import s3_server
-from tests.synth.helpers import DATA, NO_LIMIT, bracket_folder, generate, hashes, plan, quiet
+from tests.synth.helpers import DATA, bracket_folder, generate, hashes, plan, run_of
 
 
 def hashes_at(url: str) -> dict[str, str]:
@@ -57,7 +56,7 @@ def test_parts_and_retry_work_on_a_url(url, tmp_path):
         assert generate(chosen, url, part=part) is None
     assert generate(chosen, url).failed > 0
     (pairs / "shots-1/b.png").write_bytes(data)
-    assert retry(chosen, Bucket(url), LocalEngine(1), quiet, NO_LIMIT).failed == 0
+    assert retry(chosen, Bucket(url), run_of()).failed == 0
     assert hashes_at(url) == hashes(tmp_path / "whole")
 
 
@@ -80,7 +79,7 @@ def test_verify_and_retry_ask_for_megabytes_of_a_tar_and_not_for_members(url, tm
     (pairs / "shots-1/b.png").write_bytes(b"")
     assert generate(chosen, url).failed > 0
     (pairs / "shots-1/b.png").write_bytes(data)
-    for look in (find_faults, lambda there: retry(chosen, there, LocalEngine(1), quiet, NO_LIMIT)):
+    for look in (find_faults, lambda there: retry(chosen, there, run_of())):
         storage = Counting(url)
         asked_at_most = {name: 1 + size // AHEAD for name, size in storage.sizes().items() if name.endswith(".tar")}
         look(storage)

@@ -1,0 +1,89 @@
+"""The degraded pair of a sample: the first half of its way, without target and sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cachetools import LRUCache, cached
+
+from synth.degradations.engine import Applied, Damaged
+from synth.errors import UnreadableError
+from synth.images.crop import Window, cut, draw_window, too_small
+from synth.images.pixels import Floats
+from synth.pairs.base import CleanPair, PairRef
+from synth.sample.draft import Draft
+from synth.sample.plan import Plan
+from synth.sample.shot import Shot
+from synth.scene.backdrop import Backdrop
+from synth.scene.capture import ImageName
+from synth.scene.depth import window_of
+from synth.scene.scene import Light, draw_scene
+from synth.streams import Streams
+from synth.tasks import TASKS
+
+PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
+DEPTHS_BYTES = 64 << 20  # and of their depth, which is a sixth of a pair and takes half as long
+LIGHTS = 20_000  # and of how many pairs the light
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A degraded pair, and all that its target, its sentence and its record follow from.
+
+    clean: the pair's window. shot: that before its scene. applied: what fell on it, in order. images: what it became.
+    """
+
+    drawn: Draft
+    clean: CleanPair
+    window: Window
+    shot: Shot
+    applied: list[Applied]
+    images: Mapping[ImageName, Damaged]
+
+
+def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
+    """The degraded pair of a sample. Raises UnreadableError."""
+    recipe, network = plan.recipe, plan.recipe.depth_network
+    size, streams, ref = recipe.crop.size, Streams(recipe.seed, drawn.group), drawn.pair
+    whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
+    capture = TASKS[drawn.task].capture
+    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx)
+    if (reason := too_small(backdrop.size, size)) is not None:
+        raise UnreadableError(reason)  # of a pair whose size was not known when it was planned
+    window = draw_window(*backdrop.size, size, recipe.crop.scale, recipe.crop.flip, streams("crop"))
+    clean = _cropped(whole, window, size)
+
+    def depth() -> Floats:
+        return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
+
+    scene = draw_scene(capture, streams, size, depth, backdrop.depth_kind, _light_of(ref, backdrop))
+    shot = Shot(capture, clean.pictures, scene, streams)
+    kept = drawn.intent.kept
+    drawn_for = shot.draw(drawn.effects)
+    applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in drawn_for]
+    return Inputs(drawn, clean, window, shot, applied, shot.damage(applied))
+
+
+def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
+    gt = None if pair.gt is None else cut(pair.gt, window, size)
+    pictures = {name: cut(picture, window, size) for name, picture in pair.pictures.items()}
+    return replace(pair, pictures=pictures, gt=gt, depth=None)
+
+
+def _weight(pair: CleanPair) -> int:
+    return sum(array.nbytes for array in (*pair.pictures.values(), pair.gt, pair.depth) if array is not None)
+
+
+@cached(LRUCache(PAIRS_BYTES, _weight))
+def load(ref: PairRef) -> CleanPair:
+    """A whole pair, kept from before or read now. Raises UnreadableError."""
+    return ref.load()
+
+
+@cached(LRUCache(DEPTHS_BYTES, lambda depth: depth.nbytes), key=lambda ref, backdrop: (ref, backdrop.network))
+def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
+    return backdrop.depth
+
+
+@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
+    return backdrop.light
