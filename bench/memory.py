@@ -17,7 +17,7 @@ from synth.dataset.generate import count_pairs, write_shard
 from synth.engines.local import LocalEngine
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.plan import make_plan
-from synth.storage.base import Folder
+from synth.storage import Folder
 
 COMMAND = "make bench-memory"
 SAMPLES, TOLD = 20_000, 2_000

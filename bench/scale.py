@@ -25,7 +25,7 @@ from synth.dataset.generate import FailureLimit, Run, close, generate
 from synth.engines.local import LocalEngine
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.plan import make_plan
-from synth.storage.base import Folder
+from synth.storage import Folder
 from synth.storage.bucket import Bucket
 
 COMMAND = "make bench-scale"

@@ -24,7 +24,7 @@ from synth.engines.local import LocalEngine
 from synth.sample.draft import draft
 from synth.sample.inputs import make_inputs
 from synth.sample.render import assemble
-from synth.storage.base import open_storage
+from synth.storage import open_storage
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers/bin/python"

@@ -13,7 +13,7 @@ from synth.errors import StoppedError, UserError
 if TYPE_CHECKING:
     from synth.sample.plan import Plan
     from synth.scene.scene import DepthKind
-    from synth.storage.base import Storage
+    from synth.storage import Storage
 
 app = typer.Typer(
     name="synth",
@@ -211,7 +211,7 @@ def _dataset(
     """What a recipe plans, with a user's numbers in place of its own, and where it stands."""
     from synth.recipe.file import find_recipe, load_recipe
     from synth.sample.plan import make_plan
-    from synth.storage.base import open_storage
+    from synth.storage import open_storage
 
     given = {"samples": samples, "samples_per_shard": samples_per_shard}
     overrides = {key: value for key, value in given.items() if value is not None}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from synth.dataset.description import Summary
     from synth.dataset.generate import Progress as Advance
     from synth.sample.plan import Plan
-    from synth.storage.base import Storage
+    from synth.storage import Storage
 
 STOPPED, TERMINATED = 130, 143  # exit codes of a program that was interrupted, or asked to end
 

@@ -20,7 +20,7 @@ from synth.images import codecs
 from synth.images.pixels import channels
 from synth.sample.record import FORMAT_VERSION, Record, read_record
 from synth.scene.capture import IMAGES, ImageName
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 MOST = 20  # faults of one shard that are told; a cut tar would have thousands
 ALWAYS = ("a", "b", "json", "target")

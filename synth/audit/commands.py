@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from synth.audit.verify import Verdict
     from synth.dataset.stats import Histogram, Stats
     from synth.sample.plan import Plan
-    from synth.storage.base import Storage
+    from synth.storage import Storage
 
 LISTED = 50  # faults that are printed
 LONGEST = 500  # characters of such a line
@@ -46,7 +46,7 @@ def verify(
     from synth.audit.repair import repair as mend
     from synth.audit.verify import find_faults
     from synth.engines.local import default_workers
-    from synth.storage.base import open_storage
+    from synth.storage import open_storage
 
     if repair != (recipe is not None):
         raise UserError("--repair and --recipe go together: what is broken is made again from the recipe")
@@ -76,7 +76,7 @@ def stats(
 
     from synth.audit.chart import as_png, draw
     from synth.dataset.stats import gather
-    from synth.storage.base import open_storage
+    from synth.storage import open_storage
 
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"{picture}: the picture is a PNG file; name it .png")
@@ -107,7 +107,7 @@ def preview(
     """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
     from synth.audit.preview import check_name, write_preview
     from synth.audit.shown import from_recipe, from_shards
-    from synth.storage.base import open_storage
+    from synth.storage import open_storage
 
     if (dataset is None) == (recipe is None):
         raise UserError("preview shows a dataset, or a recipe (--recipe): name one of them")

@@ -11,7 +11,7 @@ from synth.engines.local import LocalEngine
 from synth.errors import UserError
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.plan import Plan, make_plan
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 
 def repair(storage: Storage, verdict: Verdict, recipe: str, data: str | None, workers: int) -> None:

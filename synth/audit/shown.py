@@ -14,7 +14,7 @@ from synth.sample.draft import draft
 from synth.sample.plan import Plan
 from synth.sample.record import Record, read_record
 from synth.sample.render import render_draft
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 PICTURES = tuple(name for name in MEMBERS if name != "json")
 GOLDEN = 0.618

@@ -17,7 +17,7 @@ from synth.engines.ahead import ahead
 from synth.errors import StoppedError, UserError, with_kind
 from synth.recipe.schema import hash_resolved
 from synth.sample.record import FORMAT_VERSION
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
 UNDER_WAY = 2  # shards for each worker: one that it looks at, and one that waits for it

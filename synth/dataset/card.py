@@ -13,7 +13,7 @@ from synth.dataset.description import read_dataset
 from synth.dataset.stats import Stats, gather, in_bytes, ranked
 from synth.errors import UserError
 from synth.pairs.source import with_placeholder
-from synth.storage.base import Storage
+from synth.storage import Storage
 from synth.tasks import TASKS
 
 CARD = "README.md"

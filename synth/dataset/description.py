@@ -15,7 +15,7 @@ from synth.degradations import effects
 from synth.errors import UserError
 from synth.sample.plan import Plan, Shard
 from synth.sample.record import FORMAT_VERSION
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg", "pillow", "deflate")  # those that decide pixels or bytes
 DATASET = "dataset.json"

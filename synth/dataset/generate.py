@@ -24,7 +24,7 @@ from synth.errors import StoppedError, UnreadableError, UserError
 from synth.sample.draft import draft
 from synth.sample.plan import Plan, Shard
 from synth.sample.render import Sample, render_draft
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 
 class Report(Protocol):

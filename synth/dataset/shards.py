@@ -12,7 +12,7 @@ from synth.images import codecs
 from synth.sample.draft import Draft, key_of
 from synth.sample.render import Sample
 from synth.scene.capture import IMAGES, ImageName
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 MEMBERS = tuple(sorted((*IMAGES, *(f"clean_{name}" for name in IMAGES), "json", "target")))
 """In the order in the tar: by name, as webdataset writes."""

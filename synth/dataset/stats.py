@@ -11,7 +11,7 @@ from synth.dataset.shards import MEMBERS, read_rows
 from synth.degradations.base import REGISTRY
 from synth.errors import UserError, with_kind
 from synth.sample.record import Entry, Record, read_record
-from synth.storage.base import Storage
+from synth.storage import Storage
 
 BINS = 20  # of a histogram of severities, over [0, 1]
 FINE = 400  # of one of a quantity, over the range in which it makes sense: drawn, they are brought together

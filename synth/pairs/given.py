@@ -7,7 +7,7 @@ from synth.errors import UserError
 from synth.pairs.folder import FolderSource
 from synth.pairs.manifest import ManifestSource
 from synth.pairs.source import FileSource, Source
-from synth.storage.base import local_path
+from synth.storage import local_path
 from synth.storage.bucket import Bucket
 
 

@@ -12,7 +12,7 @@ from synth.pairs.folder import NO_PAIRS, FolderSource
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
 from synth.pairs.split import side_of
-from synth.storage.base import local_path, open_storage
+from synth.storage import local_path, open_storage
 from synth.storage.bucket import is_known
 from synth.tasks import TASKS
 

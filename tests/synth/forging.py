@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.dataset.shards import MEMBERS, read_facts, read_rows, sidecar
-from synth.storage.base import Folder
+from synth.storage import Folder
 
 
 class Forger:

@@ -18,7 +18,7 @@ from synth.recipe.schema import Recipe
 from synth.sample.plan import Plan, make_plan
 from synth.sample.shot import Shot
 from synth.scene.scene import ImageName, Modality, Scene, View
-from synth.storage.base import Folder, open_storage
+from synth.storage import Folder, open_storage
 from synth.streams import Streams
 from synth.tasks import TASKS
 

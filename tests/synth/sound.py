@@ -6,7 +6,7 @@ from typing import Any
 from synth.audit.verify import Verdict, find_faults
 from synth.recipe.schema import Recipe
 from synth.sample.plan import Plan, make_plan
-from synth.storage.base import Folder
+from synth.storage import Folder
 
 DATA: dict[str, Any] = {
     "name": "t",

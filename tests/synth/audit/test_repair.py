@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from synth.cli import app
 from synth.errors import UserError
-from synth.storage.base import Folder
+from synth.storage import Folder
 from tests.synth.helpers import hashes
 from tests.synth.sound import DATA, verdict_of
 

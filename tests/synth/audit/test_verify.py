@@ -7,7 +7,7 @@ import pytest
 
 from synth.audit.verify import find_faults
 from synth.errors import UserError
-from synth.storage.base import Folder
+from synth.storage import Folder
 from tests.synth.forging import Forger, describe, seal
 from tests.synth.helpers import generate, photograph, write_pair
 from tests.synth.sound import DATA, falling, faults, only, plan, verdict_of
@@ -73,7 +73,7 @@ def test_a_url_is_looked_at_as_a_folder(dataset, request):
     from synth.audit.preview import sheet
     from synth.audit.shown import from_shards
     from synth.dataset.stats import gather
-    from synth.storage.base import open_storage
+    from synth.storage import open_storage
 
     storage = open_storage(f"memory://{request.node.name}")
     for path in sorted(dataset.iterdir()):

@@ -12,7 +12,7 @@ from synth.dataset.stats import Stats, gather
 from synth.errors import UserError
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
-from synth.storage.base import Folder
+from synth.storage import Folder
 from tests.synth.helpers import bracket_folder, generate
 
 DATA = {

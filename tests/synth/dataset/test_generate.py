@@ -10,7 +10,7 @@ import pytest
 from synth.dataset.description import metadata
 from synth.dataset.shards import read_facts, read_rows
 from synth.errors import UserError
-from synth.storage.base import Folder
+from synth.storage import Folder
 from tests.synth.helpers import (
     bracket_folder,
     generate,

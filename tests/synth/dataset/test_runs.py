@@ -9,7 +9,7 @@ from synth.dataset.generate import FailureLimit, close, retry
 from synth.dataset.generate import generate as make
 from synth.errors import StoppedError, UserError
 from synth.sample.plan import Plan
-from synth.storage.base import Folder
+from synth.storage import Folder
 from tests.synth.helpers import (
     bracket_folder,
     generate,

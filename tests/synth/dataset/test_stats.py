@@ -17,7 +17,7 @@ from synth.errors import UserError
 from synth.images.headers import read_header
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
-from synth.storage.base import Folder
+from synth.storage import Folder
 from tests.synth.forging import Forger
 from tests.synth.helpers import bracket_folder, generate
 

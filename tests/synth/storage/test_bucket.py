@@ -18,7 +18,7 @@ from synth.audit.verify import find_faults
 from synth.dataset.generate import retry
 from synth.dataset.shards import read_facts, read_rows
 from synth.errors import UserError
-from synth.storage.base import Folder, open_storage
+from synth.storage import Folder, open_storage
 from synth.storage.bucket import AHEAD, Bucket
 from tests.s3 import s3_server
 from tests.synth.helpers import DATA, bracket_folder, generate, hashes, plan, run_of

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from synth.errors import UserError
-from synth.storage.base import Folder, open_storage
+from synth.storage import Folder, open_storage
 
 
 def test_a_folder_is_one_runs_at_a_time_but_parts_share_it(tmp_path):
