@@ -18,7 +18,7 @@ from synth.dataset.shards import MEMBERS, read_facts, read_rows
 from synth.errors import UnreadableError, UserError, with_kind
 from synth.images import codecs
 from synth.images.pixels import channels
-from synth.sample.record import FORMAT_VERSION, Record, read_record
+from synth.sample.record import FORMAT_VERSION, MALFORMED, Record, read_record
 from synth.scene.capture import IMAGES, ImageName
 from synth.storage import Storage
 
@@ -29,7 +29,6 @@ FORMATS = {"png": "PNG", "jpg": "JPEG"}
 PNG_BITS = 24  # where a PNG says how many bits a channel has
 MODES = {"L": 1, "RGB": 3}
 SHOWS: dict[str, ImageName] = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}  # members and their images
-Malformed = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _check_rows(check: Check, rows: list[dict[str, Any]], report: ShardReport) -
     try:
         indices = [int(row["index"]) for row in rows]
         start = check.span[0] if check.span is not None else indices[0] if indices else 0
-    except Malformed:
+    except MALFORMED:
         report.add(f"{check.stem}.parquet has rows without an index")
         return wanted
     if check.span is not None and len(rows) != check.span[1] - check.span[0]:
@@ -182,7 +181,7 @@ def _check_rows(check: Check, rows: list[dict[str, Any]], report: ShardReport) -
                 if offset in wanted:
                     report.add(f"{member} at byte {offset}, where {wanted[offset].name} is", key)
                 wanted[offset] = _Wanted(key, member, name, size, row[f"{member}_sha256"], record, decode)
-        except Malformed as error:
+        except MALFORMED as error:
             report.add(f"a row as no sidecar has it ({with_kind(error)})", key)
     return wanted
 
@@ -195,7 +194,7 @@ def _record(check: Check, row: Mapping[str, Any], key: str, groups: Groups, repo
         record = read_record(row["record"])
         found = record_faults(record, row, check.expected)
         found += faults_of(record) + groups.faults_of(record, row)
-    except (*Malformed, RecursionError) as error:
+    except (*MALFORMED, RecursionError) as error:
         report.add(f"a record as shards/FORMAT.md has none ({with_kind(error)})", key)
         return None
     for what in found:
@@ -263,7 +262,7 @@ def _picture_faults(data: bytes, should: _Wanted) -> list[str]:
             encoding = said["encoding"] if said and should.member in IMAGES and "encoding" in said else "png"
             if (encoding == "png") != (suffix == "png"):
                 found.append(f"a {suffix} file, the record says {encoding}")
-        except Malformed:
+        except MALFORMED:
             pass  # told with the record
     if should.decode and not found:
         try:

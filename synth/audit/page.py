@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
 from synth.errors import UserError, with_kind
-from synth.sample.record import Entry, Record
+from synth.sample.record import MALFORMED, Entry, Record
 from synth.scene.capture import IMAGES
 
 KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -35,7 +35,7 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
     try:
         articles = "\n".join(_article(sample) for sample in samples)
         filters = "\n".join(_filter(group, _counts(group, samples)) for group in GROUPS)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except MALFORMED as error:
         raise UserError(
             f"{title}: a record as shards/FORMAT.md has none ({with_kind(error)}); run synth verify"
         ) from None

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 
 from synth.degradations.base import REGISTRY
+from synth.instructions.grammar import KINDS
 from synth.instructions.intent import STRONG, WEAK, places
 from synth.instructions.phrases import PHRASED, Split, clauses, phrase, split_of, words
 from synth.sample.record import Entry, Record
 from synth.scene.capture import IMAGES
 from synth.tasks import TASKS
 
-KINDS = ("full", "partial", "keep", "general", "clean")
 WHOLE = {"general": "general", "keep": "all_kept", "clean": "clean"}  # kinds whose sentence is one phrase: its root
 STYLES = {"request": "order", "expert": "order", "complaint": "complaint", "terse": "keywords"}
 WRAPS = {"order": "wrap", "complaint": "complain", "keywords": "keywords"}

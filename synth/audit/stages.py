@@ -32,7 +32,7 @@ MUTED = (105, 105, 105)
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class Step:
     """A picture on the way. name: of its file, without the number and the kind. told: what is shown beside it."""
 
     name: str
@@ -44,8 +44,8 @@ class Stage:
 class Stages:
     """The way of one sample. images: of each from the clean one through each effect; others: depth and targets."""
 
-    images: list[list[Stage]]
-    others: list[Stage]
+    images: list[list[Step]]
+    others: list[Step]
     sample: Shown
 
 
@@ -54,16 +54,16 @@ def stages(plan: Plan, index: int) -> Stages:
     drawn = draft(plan, index)
     made = make_inputs(plan, drawn)
     shot = made.shot
-    ways = {name: [Stage(f"clean_{name}", f"{name}, clean", clean)] for name, clean in shot.pictures.items()}
+    ways = {name: [Step(f"clean_{name}", f"{name}, clean", clean)] for name, clean in shot.pictures.items()}
     for number, item in enumerate(made.applied, 1):
         after = shot.damage(made.applied[:number])[item.image].image
-        ways[item.image].append(Stage(f"{item.image}_{item.effect}", _told(item), after))
+        ways[item.image].append(Step(f"{item.image}_{item.effect}", _told(item), after))
     sample = one_of(plan, index)
     _, target, _ = fuse_clean(plan, made)
     others = [
-        Stage("depth", f"depth ({shot.scene.depth_kind}), far is bright", _depth_picture(shot.scene.depth)),
-        Stage("target_clean", "target before anything is kept", target),
-        Stage("target", f"target: {sample.record['kind']}", codecs.decode(sample.pictures["target"])),
+        Step("depth", f"depth ({shot.scene.depth_kind}), far is bright", _depth_picture(shot.scene.depth)),
+        Step("target_clean", "target before anything is kept", target),
+        Step("target", f"target: {sample.record['kind']}", codecs.decode(sample.pictures["target"])),
     ]
     return Stages(list(ways.values()), others, sample)
 
@@ -83,9 +83,9 @@ def render_files(plan: Plan, index: int, out: Path) -> list[str]:
     files = {f"{name}{_suffix(data)}": data for name, data in made.sample.pictures.items()}
     for way in made.images:
         files |= {f"{way[0].name}.png": codecs.encode_png(way[0].image)}
-        for number, stage in enumerate(way[1:], 1):
-            files[f"{stage.name[0]}_{number}{stage.name[1:]}.png"] = codecs.encode_png(stage.image)
-    files |= {f"{stage.name}.png": codecs.encode_png(stage.image) for stage in made.others if stage.name != "target"}
+        for number, step in enumerate(way[1:], 1):
+            files[f"{step.name[0]}_{number}{step.name[1:]}.png"] = codecs.encode_png(step.image)
+    files |= {f"{step.name}.png": codecs.encode_png(step.image) for step in made.others if step.name != "target"}
     files["record.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
     files[SHEET] = as_png(sheet(made))
     out.mkdir(parents=True, exist_ok=True)
@@ -132,12 +132,12 @@ def _depth_picture(depth: Floats) -> Bytes:
     return np.rint(depth * (255 / max(float(depth.max()), 1e-6))).astype(np.uint8)
 
 
-def _cells(way: Sequence[Stage]) -> list[Bytes]:
-    return [_cell(stage) for stage in way]
+def _cells(way: Sequence[Step]) -> list[Bytes]:
+    return [_cell(step) for step in way]
 
 
-def _cell(stage: Stage) -> Bytes:
-    image = in_colour(stage.image)
+def _cell(step: Step) -> Bytes:
+    image = in_colour(step.image)
     side = image.shape[1]
     if side > MOST_PX:
         height = round(image.shape[0] * MOST_PX / side)
@@ -145,4 +145,4 @@ def _cell(stage: Stage) -> Bytes:
     elif side < LEAST_PX:
         factor = -(-LEAST_PX // side)
         image = image.repeat(factor, 0).repeat(factor, 1)
-    return np.vstack([image, written([stage.told], image.shape[1], indent=2)])
+    return np.vstack([image, written([step.told], image.shape[1], indent=2)])

@@ -16,7 +16,7 @@ from synth.dataset.shards import read_facts
 from synth.engines.ahead import ahead
 from synth.errors import StoppedError, UserError, with_kind
 from synth.recipe.schema import hash_resolved
-from synth.sample.record import FORMAT_VERSION
+from synth.sample.record import FORMAT_VERSION, MALFORMED
 from synth.storage import Storage
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
@@ -190,7 +190,7 @@ def _recipe(described: Mapping[str, Any], verdict: Verdict) -> tuple[Expected | 
         if described.get("recipe_sha256") != hash_resolved(recipe):
             verdict.add(Fault("", "", f"{DATASET}: recipe_sha256 is not of the recipe beside it"))
         return Expected.from_recipe(recipe, described.get("sources")), step, total
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except MALFORMED as error:
         verdict.add(Fault("", "", f"{DATASET}: recipe is no resolved recipe ({with_kind(error)})"))
         return None, 0, 0
 

@@ -10,7 +10,7 @@ from synth.dataset.description import at_once, is_shard, read_dataset
 from synth.dataset.shards import MEMBERS, read_rows
 from synth.degradations.base import REGISTRY
 from synth.errors import UserError, with_kind
-from synth.sample.record import Entry, Record, read_record
+from synth.sample.record import MALFORMED, Entry, Record, read_record
 from synth.storage import Storage
 
 BINS = 20  # of a histogram of severities, over [0, 1]
@@ -204,7 +204,7 @@ def gather(storage: Storage, records: bool = True, progress: Callable[[int, int]
             try:
                 for row in rows:
                     stats.add(row)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except MALFORMED as error:
                 raise UserError(
                     f"{storage.shown(side)}: rows as no sidecar has them ({with_kind(error)}); run synth verify"
                 ) from None

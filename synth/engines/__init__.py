@@ -1,4 +1,8 @@
-"""Who renders the shards of a run. Nothing else in the tool knows which of them does."""
+"""Who does the work of a run. Nothing else in the tool knows which of them does.
+
+local: this process, or processes of this machine · ray: a cluster · ahead: handing out work before it is asked for ·
+memory: what a worker keeps between images.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
 """From what was drawn to the sentence that asks for its target.
 
-intent: what is asked · grammar, phrases.yaml: how it is said · sentences: a user's own.
+intent: what is asked · phrases (phrases.yaml), grammar: how it is said · sentences: a user's own.
 """

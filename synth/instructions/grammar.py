@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from numpy.random import Generator
 
-from synth.instructions.phrases import PHRASED as PHRASED
 from synth.instructions.phrases import Split, clauses, under, words
 
 Kind: TypeAlias = Literal["full", "partial", "keep", "general", "clean"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CAPITALISED = 0.5  # share of sentences with a capital and a full stop, as people write or do not
 STYLES = {"order": 0.64, "complaint": 0.2, "keywords": 0.16}  # how a sentence names what is to go

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import UserError, hint
-from synth.instructions.grammar import PHRASED, Kind
+from synth.instructions.grammar import KINDS, Kind
+from synth.instructions.phrases import PHRASED
 
 MOST_BYTES = 256 << 20  # of the file
 LONGEST, MOST_LINES = 500, 1_000_000
-KINDS: tuple[Kind, ...] = ("full", "partial", "keep", "general", "clean")
 Key = tuple[Kind, frozenset[str], frozenset[str]]
 
 

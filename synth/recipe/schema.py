@@ -21,8 +21,9 @@ from synth.degradations.engine import EffectSpec
 from synth.degradations.settings import as_written, parse_effect
 from synth.errors import listed
 from synth.images.onnx import hash_of
-from synth.instructions.grammar import MOST_NAMED, PHRASED, Kind
+from synth.instructions.grammar import MOST_NAMED, Kind
 from synth.instructions.intent import partial_chance
+from synth.instructions.phrases import PHRASED
 from synth.instructions.sentences import load_sentences
 from synth.pairs.source import MOST, Source, parse_source
 from synth.targets.target import TargetKind

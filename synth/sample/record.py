@@ -24,6 +24,8 @@ from synth.targets.target import TargetRecord as TargetRecord
 
 FORMAT_VERSION = 1
 Encoding: TypeAlias = Literal["png", "jpeg95", "jpeg"]
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What a reader of stored JSON meets where it is not made as shards/FORMAT.md has it."""
 
 
 class ImageRecord(TypedDict):
@@ -144,9 +146,9 @@ def _source(drawn: Draft, clean: CleanPair) -> SourceRecord:
 
 
 def read_record(text: str) -> Record:
-    """A stored record. It may be a stranger's: what its keys hold is for the reader to check, a missing one a KeyError.
+    """A stored record, which may be a stranger's: that its keys are there and hold what they should is not looked at.
 
-    Raises ValueError where it is no JSON object.
+    Raises ValueError where it is no JSON object; whoever goes on reading meets `MALFORMED`.
     """
     data = json.loads(text)
     if not isinstance(data, dict):

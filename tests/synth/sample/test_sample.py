@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from synth.instructions.grammar import PHRASED
+from synth.instructions.phrases import PHRASED
 from synth.recipe.schema import Recipe
 from synth.sample.draft import draft
 from synth.sample.plan import Plan, make_plan
