@@ -13,15 +13,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import load_config
-from trainer.data.encode import Batches, encode_pair
+from trainer.data.batches import Batches, encode_pair
 from trainer.data.images import to_tensor
 from trainer.data.shards import open_shards
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.fuse import Fuser
-from trainer.model.base import fuse_base
+from trainer.inference.fuser import Fuser
 from trainer.objectives.regression import Regression
 from trainer.training.loop import build_model, build_optimizer
 

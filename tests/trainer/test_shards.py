@@ -22,11 +22,11 @@ import simplejpeg
 import torch
 
 from tests.trainer.helpers import INSTRUCTIONS, picture, png, write_shard
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import as_rgb, decode_member, read_image
 from trainer.data.shards import IndexedShards, StreamedShards, open_shards
 from trainer.data.urls import Ranges, expand
 from trainer.errors import UserError
+from trainer.frozen.klt import KLTAutoencoder
 
 GOOD = [0, 1, 2, 4, 5, 6, 7, 8, 9]  # of the fixture: 3 failed
 

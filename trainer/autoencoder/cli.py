@@ -59,8 +59,8 @@ def train(
     from trainer.autoencoder.pictures import read_pictures
     from trainer.autoencoder.training import Settings
     from trainer.autoencoder.training import train as run
+    from trainer.device import choose_device
     from trainer.errors import UserError
-    from trainer.fuse import choose_device
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: fp32 or bf16")
@@ -117,9 +117,9 @@ def evaluate(
     """Measure the round trip: PSNR and SSIM a set, the worst pictures, and a sheet of them."""
     from trainer.autoencoder import evaluation
     from trainer.data.images import check_writable, write_image
+    from trainer.device import choose_device
     from trainer.errors import UserError
     from trainer.frozen.loading import load_autoencoder
-    from trainer.fuse import choose_device
 
     if precision not in ("auto", "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: auto, fp32, bf16 or fp16")

@@ -11,7 +11,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from trainer.autoencoder.depthwise import DepthwiseConv2d
-from trainer.autoencoder.klt import DIM, FACTOR, KLTAutoencoder
+from trainer.frozen.klt import DIM, FACTOR, KLTAutoencoder
 
 FLOOR = 0.05
 """Standard deviation of a coefficient, in units of pixels in [-1, 1], under which its noise would be amplified."""

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.autoencoder.finish import write_weights
-from trainer.autoencoder.klt import DIM, KLTAutoencoder
 from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.pictures import Pictures, crop_size
+from trainer.autoencoder.weights import write_weights
 from trainer.data.images import to_tensor
 from trainer.errors import UserError
 from trainer.files import atomically, remove
+from trainer.frozen.klt import DIM, KLTAutoencoder
 from trainer.training.checkpoint import WAY_OUT, OtherRun, has_checkpoint, load_checkpoint, save_checkpoint
 from trainer.training.ema import EMA
 from trainer.training.interrupt import Interruption

@@ -14,7 +14,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from trainer.model import base as fixed
+from trainer.frozen import fusion
 from trainer.model.attention import CrossAttention, SelfAttention
 from trainer.model.modulation import Modulation, modulate, time_features
 from trainer.model.positions import rotary_2d
@@ -37,7 +37,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         mlp_ratio: float = 2.0,
         text_dim: int = 384,
         time: bool = False,
-        base: str = fixed.NAME,  # read by nothing here: kept in config.json, where Fuser checks it
+        base: str = fusion.NAME,  # read by nothing here: kept in config.json, where Fuser checks it
     ) -> None:
         super().__init__()
         self.embed_time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) if time else None

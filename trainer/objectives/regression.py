@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainer.data.encode import Batch, Inputs
+from trainer.data.batches import Batch, Inputs
 from trainer.model.dit import FusionDiT
 
 

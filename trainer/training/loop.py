@@ -10,17 +10,18 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import Config, TrainingConfig
-from trainer.data.encode import Batches
+from trainer.data.batches import Batches
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import IndexedShards, Sample, Shards, open_shards
+from trainer.device import choose_device
 from trainer.errors import UserError
 from trainer.files import atomically
 from trainer.frozen.autoencoder import STATISTICS, Autoencoder
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.fuse import Fuser, choose_device
+from trainer.inference.fuser import Fuser
 from trainer.model.dit import FusionDiT
 from trainer.objectives.regression import Regression
 from trainer.training.checkpoint import (

@@ -13,8 +13,8 @@ from trainer.data.images import Image, to_tensor
 from trainer.data.shards import Shards
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import Prompts, TextEncoder
-from trainer.model.base import fuse_base
 
 
 class Inputs(NamedTuple):

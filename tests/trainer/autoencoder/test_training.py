@@ -14,14 +14,14 @@ import torch
 from tests.trainer.helpers import Command, assert_same_bits, checkpoint_of, log_of, picture
 from trainer import load_autoencoder
 from trainer.autoencoder.depthwise import DepthwiseConv2d
-from trainer.autoencoder.finish import worth
-from trainer.autoencoder.klt import DIM, KLTAutoencoder
 from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.pictures import Pictures, crop_size, read_pictures
 from trainer.autoencoder.training import Settings, loss, ssim, start, train
+from trainer.autoencoder.weights import worth
 from trainer.data.images import to_tensor
 from trainer.errors import UserError
 from trainer.evaluation import metrics
+from trainer.frozen.klt import DIM, KLTAutoencoder
 
 CPU = torch.device("cpu")
 MINI = Settings(
@@ -280,7 +280,7 @@ TINY = (*NETWORK, "--batch", 1, "--lapped-steps", 4)
 def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured before and after the training, on few crops."""
     monkeypatch.setattr("trainer.autoencoder.training.FIT", 12)
-    monkeypatch.setattr("trainer.autoencoder.finish.COUNT", 6)
+    monkeypatch.setattr("trainer.autoencoder.weights.COUNT", 6)
 
 
 @pytest.mark.usefixtures("few_crops")

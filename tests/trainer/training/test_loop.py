@@ -15,7 +15,7 @@ import torch
 
 from tests.trainer.helpers import Command, assert_same_bits, log_of, write_shard
 from trainer.config import load_config
-from trainer.data.encode import Batch, Inputs
+from trainer.data.batches import Batch, Inputs
 from trainer.errors import UserError
 from trainer.frozen.text import Prompts
 from trainer.model.dit import FusionDiT

@@ -6,9 +6,9 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.autoencoder.klt import FACTOR
 from trainer.config import Config
 from trainer.data.shards import IndexedShards, open_shards
+from trainer.frozen.klt import FACTOR
 from trainer.frozen.loading import load_autoencoder
 from trainer.training.loop import build_model
 

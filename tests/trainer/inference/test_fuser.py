@@ -15,13 +15,13 @@ import yaml
 
 from tests.trainer.helpers import Command, picture, png
 from trainer import Fuser
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import load_config
 from trainer.data.images import to_images, to_tensor
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.model.base import fuse_base
 from trainer.model.dit import FusionDiT
 
 CPU = torch.device("cpu")

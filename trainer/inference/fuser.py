@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trainer.data.encode import encode_pair, network_inputs
+from trainer.data.batches import encode_pair, network_inputs
 from trainer.data.images import Image, as_rgb, read_image, to_images
+from trainer.device import choose_device
 from trainer.errors import UserError
 from trainer.files import one_line, read_json
+from trainer.frozen import fusion
 from trainer.frozen.autoencoder import STATISTICS, Autoencoder, hash_of
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.model import base
 from trainer.model.dit import FusionDiT
-from trainer.model.folder import load_model
 from trainer.objectives.regression import Regression
+from trainer.pretrained import load_model
 
 if TYPE_CHECKING:
     from trainer.config import Config
@@ -91,7 +92,7 @@ class Fuser:
         manifest = Manifest(
             version=VERSION,
             objective="regression",
-            base=base.NAME,
+            base=fusion.NAME,
             dit=_Hashed(hash=_hash_of_network(self.model)),
             autoencoder=_Hashed(hash=self.autoencoder.hash),
             latents=_Hashed(hash=self.autoencoder.statistics_hash),
@@ -127,26 +128,14 @@ class Fuser:
             model = load_model(FusionDiT, folder / "dit")
         except ValueError as error:
             raise UserError(f"--weights {folder}/dit: does not load ({error}); copy the folder again") from None
-        if model.config["base"] != base.NAME:
+        if model.config["base"] != fusion.NAME:
             raise UserError(
                 f"--weights {folder}/dit: trained on the base '{model.config['base']}', and this trainer "
-                f"makes '{base.NAME}'; use the trainer that they came with"
+                f"makes '{fusion.NAME}'; use the trainer that they came with"
             )
         if _hash_of_network(model) != manifest.dit.hash:
             raise UserError(f"--weights {folder}/dit: not the network that {MANIFEST} names; copy the folder again")
         return cls(model.to(where), autoencoder, text)
-
-
-def choose_device(name: str | None) -> torch.device:
-    """The named device, or a GPU where there is one. Raises UserError."""
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); take cpu") from None
-    return device
 
 
 def _as_image(image: np.ndarray | str | Path, name: str) -> Image:
