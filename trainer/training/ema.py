@@ -13,10 +13,11 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 class EMA(Generic[Model]):
-    """Exponential moving average of a model's parameters with a half-life in samples.
+    """Exponential moving average of a model's parameters with a half-life in samples; its buffers are the model's own.
 
     θ̄ ← β θ̄ + (1 - β) θ,  β = 0.5^(batch / half-life), the half-life at most a tenth of the samples seen, so that
     the first steps are soon forgotten (Karras et al., "Elucidating the design space", 2022, appendix F.2).
+    Buffers, such as a count or a router's bias, are states and no weights: they are copied.
     """
 
     def __init__(self, model: Model, half_life: int) -> None:
@@ -28,3 +29,5 @@ class EMA(Generic[Model]):
         """After a step on `batch` samples, the last of which was number `seen`."""
         beta = 0.5 ** (batch / min(self.half_life, RAMP * seen))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - beta)
+        for ours, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+            ours.copy_(theirs)
