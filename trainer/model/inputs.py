@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from torch import Tensor
 
@@ -62,6 +62,12 @@ class Estimate(NamedTuple):
     z: Tensor
     """(B, C, h, w) float32: of the target's normalised latent."""
     terms: Terms = NONE
+
+
+class Network(Protocol):
+    """The network as an objective sees it; z_t and t where it was built with time (FusionDiT.forward)."""
+
+    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate: ...
 
 
 def added(blocks: Iterable[Terms]) -> Terms:

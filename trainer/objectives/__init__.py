@@ -2,13 +2,11 @@
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
+from trainer.frozen.autoencoder import Autoencoder
 from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
 from trainer.schema import OneOf
-
-if TYPE_CHECKING:
-    from trainer.frozen.autoencoder import Autoencoder
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
@@ -23,7 +21,7 @@ STANDARD = OBJECTIVES["regression"].Config(kind="regression")
 """Where a config names none."""
 
 
-def make_objective(config: ObjectiveConfig, autoencoder: "Autoencoder") -> Objective[Any]:
+def make_objective(config: ObjectiveConfig, autoencoder: Autoencoder) -> Objective[Any]:
     """The objective that a section names, for the latents of an autoencoder."""
     return OBJECTIVES[config.kind](config, autoencoder)
 

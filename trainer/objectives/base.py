@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
+from functools import cached_property
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.data.batches import Batch
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.model.inputs import Inputs, Network, Terms
 from trainer.schema import Section
-
-if TYPE_CHECKING:
-    from trainer.data.batches import Batch
-    from trainer.frozen.autoencoder import Autoencoder
-    from trainer.model.dit import FusionDiT
-    from trainer.model.inputs import Inputs, Terms
 
 COUNTER = (0, 0, 0, 1)
 """Where the noise of a sample begins in its Philox stream: far from the permutations of samples, which begin at 0."""
@@ -51,9 +49,7 @@ class Noise:
     """
 
     def __init__(self, seed: int, positions: Sequence[int], device: torch.device | str = "cpu") -> None:
-        keys = (np.array([seed, position], dtype=np.uint64) for position in positions)
-        self._streams = [np.random.Generator(np.random.Philox(key=key, counter=COUNTER)) for key in keys]
-        self.device = device
+        self.seed, self.positions, self.device = seed, positions, device
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, (B, *shape) float32."""
@@ -62,6 +58,11 @@ class Noise:
     def uniform(self, *shape: int) -> Tensor:
         """Uniform in [0, 1), (B, *shape) float32."""
         return self._stacked([stream.random(shape, np.float32) for stream in self._streams])
+
+    @cached_property
+    def _streams(self) -> list[np.random.Generator]:  # made when they are first needed: a regression draws nothing
+        keys = (np.array([self.seed, position], dtype=np.uint64) for position in self.positions)
+        return [np.random.Generator(np.random.Philox(key=key, counter=COUNTER)) for key in keys]
 
     def _stacked(self, drawn: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(drawn)).to(self.device)
@@ -95,9 +96,9 @@ class Objective(ABC, Generic[Settings]):
         self.config, self.autoencoder = config, autoencoder
 
     @abstractmethod
-    def loss(self, model: FusionDiT, batch: Batch, noise: Noise) -> Losses:
+    def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:
         """The loss of each sample; everything random comes from `noise`."""
 
     @abstractmethod
-    def sample(self, model: FusionDiT, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
+    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
         """An estimate of the target's normalised latent, (B, C, h, w) float32. steps: None for its own number."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from torch import Tensor
 
+from trainer.data.batches import Batch
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.model.inputs import Inputs, Network
 from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
-
-if TYPE_CHECKING:
-    from trainer.data.batches import Batch
-    from trainer.frozen.autoencoder import Autoencoder
-    from trainer.model.dit import FusionDiT
-    from trainer.model.inputs import Inputs
 
 
 class RegressionConfig(ObjectiveConfig):
@@ -33,11 +30,10 @@ class Regression(Objective[RegressionConfig]):
         variance = autoencoder.latent_std**2
         self.weight = (variance / variance.sum())[:, None, None]  # (C, 1, 1)
 
-    def loss(self, model: FusionDiT, batch: Batch, noise: Noise) -> Losses:
+    def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:
         estimate = model(batch.inputs)
         error = estimate.z - batch.target
         return Losses.of((self.weight * error**2).sum(1).mean((1, 2)), estimate.terms)
 
-    def sample(self, model: FusionDiT, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
-        z: Tensor = model(inputs).z
-        return z
+    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
+        return model(inputs).z

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other" / "file").touch()
     with pytest.raises(UserError, match="holds something else"):
         train(made, MINI, tmp_path / "other", CPU)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_is_begun_again(tmp_path: Path) -> None:
+    made, out = pictures(), tmp_path / "run"
+    train(made, MINI, out, CPU, stop_after=10)
+    shutil.rmtree(out / "checkpoints")
+    assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "log.jsonl"]
+    train(made, MINI, out, CPU, stop_after=10)
+    train(made, MINI, tmp_path / "whole", CPU, stop_after=10)
+    (seen,) = (int(path.name) for path in (out / "checkpoints").iterdir())
+    assert_same_bits(tmp_path / "whole", out, seen)
