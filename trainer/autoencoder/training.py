@@ -58,7 +58,7 @@ def _train(pictures: Pictures, settings: AutoencoderRun, run: Run, device: torch
     model = start(pictures, settings, device, untrained=run.fresh)
     average = EMA(model, settings.ema_half_life)
     optimizer = build_optimizer(model, settings.lr)
-    run.resume(model, {"ema": average}, optimizer)
+    run.resume(model, {"ema": average}, {"optimizer": optimizer})
     run.claim()
     with run:
         for x in run.each(batches(pictures, settings, run, device)):

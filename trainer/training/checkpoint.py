@@ -38,11 +38,11 @@ class Learned:
 
     model: nn.Module
     averages: Mapping[str, EMA[Any]]
-    optimizer: torch.optim.Optimizer
+    """By the names of their files, as are the optimizers."""
+    optimizers: Mapping[str, torch.optim.Optimizer]
 
     @property
     def modules(self) -> dict[str, nn.Module]:
-        """By the names of their files."""
         return {"model": self.model} | {name: average.model for name, average in self.averages.items()}
 
 
@@ -75,7 +75,8 @@ def save_checkpoint(out: Path, seen: int, learned: Learned, identity: Mapping[st
         for name, module in learned.modules.items():
             tensors = {key: tensor.detach().contiguous() for key, tensor in module.state_dict().items()}
             save_file(tensors, folder / f"{name}.safetensors")
-        save_tree(folder / "optimizer.safetensors", _of_optimizer(learned.optimizer))
+        for name, optimizer in learned.optimizers.items():
+            save_tree(folder / f"{name}.safetensors", _of_optimizer(optimizer))
         state = {"version": VERSION, "samples": seen, **identity}
         (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
@@ -96,7 +97,8 @@ def load_checkpoint(out: Path, learned: Learned) -> int:
             weights = {
                 name: _read_tensors(folder / f"{name}.safetensors", module) for name, module in learned.modules.items()
             }
-            _into_optimizer(learned.optimizer, folder / "optimizer.safetensors")
+            for name, optimizer in learned.optimizers.items():
+                _into_optimizer(optimizer, folder / f"{name}.safetensors")
         except OtherRun:
             raise
         except UserError as error:

@@ -60,7 +60,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         average = EMA(model, config.training.ema_half_life)
         optimizer = build_optimizer(model, config.training)
-        run.resume(model, {"ema": average}, optimizer)
+        run.resume(model, {"ema": average}, {"optimizer": optimizer})
 
         cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
         batches = Batches(shards, autoencoder, text, cache_mb, objective.needs_pictures)

@@ -60,12 +60,14 @@ class Run:
         if not self.fresh:
             check_identity(self.out, self._identity)
 
-    def resume(self, model: nn.Module, averages: Mapping[str, EMA[Any]], optimizer: torch.optim.Optimizer) -> None:
-        """Takes what is trained, and puts it back to where the run stands. averages: any number, by name.
+    def resume(
+        self, model: nn.Module, averages: Mapping[str, EMA[Any]], optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> None:
+        """Takes what is trained, and puts it back to where the run stands; any number of averages and optimizers.
 
         Raises OtherRun where no checkpoint can be used.
         """
-        self._learned = Learned(model, averages, optimizer)
+        self._learned = Learned(model, averages, optimizers)
         if not self.fresh:
             self.seen = load_checkpoint(self.out, self._learned)
         self._saved = self.seen

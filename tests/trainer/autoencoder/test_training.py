@@ -116,3 +116,12 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_is_begun_again(tmp_p
     train(made, MINI, tmp_path / "whole", CPU, stop_after=10)
     (seen,) = (int(path.name) for path in (out / "checkpoints").iterdir())
     assert_same_bits(tmp_path / "whole", out, seen)
+
+
+def test_a_run_of_an_older_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    old = tmp_path / "checkpoints" / f"{10:012d}"
+    old.mkdir(parents=True)
+    (old / "state.json").write_text('{"version": 1, "samples": 10, "pictures": "x", "settings": "{}"}')
+    with pytest.raises(UserError, match=r"version 1, and this trainer reads 2; .*--restart") as error:
+        train(pictures(), MINI, tmp_path, CPU)
+    assert "\n" not in str(error.value)

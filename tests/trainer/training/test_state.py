@@ -34,12 +34,14 @@ class Odd(torch.optim.SGD):
                     parameter -= group["lr"] * group["weight_sum"] * drift
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module], torch.optim.Optimizer]] = {
-    "AdamW": lambda model: torch.optim.AdamW(model.parameters(), lr=0.1, amsgrad=True),
-    "Muon": lambda model: torch.optim.Muon([p for p in model.parameters() if p.ndim == 2], lr=0.1),
-    "Rprop": lambda model: torch.optim.Rprop(model.parameters(), lr=0.1),
-    "none": lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
-    "odd": lambda model: Odd(model.parameters(), lr=0.1),
+OPTIMIZERS: dict[str, Callable[[nn.Module], dict[str, torch.optim.Optimizer]]] = {
+    "AdamW": lambda model: {"optimizer": torch.optim.AdamW(model.parameters(), lr=0.1, amsgrad=True)},
+    "Muon beside another": lambda model: {
+        "muon": torch.optim.Muon([p for p in model.parameters() if p.ndim == 2], lr=0.1),
+        "rprop": torch.optim.Rprop([p for p in model.parameters() if p.ndim != 2], lr=0.1),
+    },
+    "none": lambda model: {"optimizer": torch.optim.SGD(model.parameters(), lr=0.1)},
+    "odd": lambda model: {"optimizer": Odd(model.parameters(), lr=0.1)},
 }
 
 
@@ -54,8 +56,9 @@ def test_the_state_of_any_optimizer_comes_back_bit_for_bit(name: str, tmp_path: 
         for number in range(first, last):
             x = torch.randn(8, 4, generator=torch.Generator().manual_seed(number))
             learned.model(x).square().mean().backward()
-            learned.optimizer.step()
-            learned.optimizer.zero_grad()
+            for optimizer in learned.optimizers.values():
+                optimizer.step()
+            learned.model.zero_grad()
             for average in learned.averages.values():
                 average.update(learned.model, 8 * number + 8, 8)
 
@@ -64,9 +67,11 @@ def test_the_state_of_any_optimizer_comes_back_bit_for_bit(name: str, tmp_path: 
     steps(parts, 0, 5)
     save_checkpoint(tmp_path, 40, parts, {})
     assert load_checkpoint(tmp_path, again) == 40
-    assert_equal(again.optimizer.state_dict()["state"], parts.optimizer.state_dict()["state"])
+    for kind, optimizer in again.optimizers.items():
+        assert_equal(optimizer.state_dict()["state"], parts.optimizers[kind].state_dict()["state"])
     steps(again, 5, 8)
-    assert_equal(again.optimizer.state_dict(), whole.optimizer.state_dict())
+    for kind, optimizer in again.optimizers.items():
+        assert_equal(optimizer.state_dict(), whole.optimizers[kind].state_dict())
     for kind, module in whole.modules.items():
         assert_equal(dict(again.modules[kind].state_dict()), dict(module.state_dict()))
 
