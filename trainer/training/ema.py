@@ -6,7 +6,7 @@ import copy
 from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 RAMP = 0.1
 Model = TypeVar("Model", bound=nn.Module)
@@ -23,11 +23,13 @@ class EMA(Generic[Model]):
     def __init__(self, model: Model, half_life: int) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.half_life = half_life
+        self._parameters: list[Tensor] = list(self.model.parameters())
+        self._buffers = list(self.model.buffers())
 
     @torch.no_grad()
     def update(self, model: Model, seen: int, batch: int) -> None:
         """After a step on `batch` samples, the last of which was number `seen`."""
         beta = 0.5 ** (batch / min(self.half_life, RAMP * seen))
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - beta)
-        for ours, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+        torch._foreach_lerp_(self._parameters, list(model.parameters()), 1 - beta)
+        for ours, theirs in zip(self._buffers, model.buffers(), strict=True):
             ours.copy_(theirs)
