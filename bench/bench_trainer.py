@@ -13,17 +13,18 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import load_config
-from trainer.data.encode import Batches, encode_pair
+from trainer.data.batches import Batches, encode_pair
 from trainer.data.images import to_tensor
 from trainer.data.shards import open_shards
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.fuse import Fuser
-from trainer.model.base import fuse_base
-from trainer.objectives.regression import Regression
-from trainer.training.loop import build_model, build_optimizer
+from trainer.inference.fuser import Fuser
+from trainer.objectives import Noise, make_objective
+from trainer.training.optimizers import build_optimizer
+from trainer.training.parts import build_model
 
 
 def seconds(work: Callable[[], object], repeat: int = 5) -> float:
@@ -58,11 +59,11 @@ def main(url: str) -> None:
 
     text = TextEncoder(config.text.encoder, config.text.max_tokens)
     model = build_model(config, autoencoder.channels, text.dim)
-    optimizer, objective = build_optimizer(model, config.training), Regression(autoencoder.latent_std)
+    optimizer, objective = build_optimizer(model, config.training), make_objective(config.objective, autoencoder)
     batch = Batches(shards, autoencoder, text, 0).batch(0, config.training.batch_size)
 
     def step() -> None:
-        objective.loss(model, batch).mean().backward()
+        objective.loss(model, batch, Noise(config.seed, batch.positions)).per_sample.mean().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -70,7 +71,7 @@ def main(url: str) -> None:
     wide = [np.random.default_rng(i).integers(0, 256, (480, 640, 3), dtype=np.uint8) for i in range(2)]
     x = [to_tensor([image], torch.device("cpu")) for image in wide]
     print(f"base of 640x480          {seconds(lambda: fuse_base(*x)):8.3f} s")
-    fuser = Fuser(model, autoencoder, text)
+    fuser = Fuser(model, autoencoder, text, objective)
     print(f"fuse 640x480, tiny       {seconds(lambda: fuser(*wide, 'remove the haze')):8.3f} s")
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainer.frozen.loading import load_autoencoder
-    from trainer.fuse import Fuser
+    from trainer.inference.fuser import Fuser
 
 __all__ = ["Fuser", "load_autoencoder"]
 
-_HOMES = {"Fuser": "trainer.fuse", "load_autoencoder": "trainer.frozen.loading"}
+_HOMES = {"Fuser": "trainer.inference.fuser", "load_autoencoder": "trainer.frozen.loading"}
 
 
 def __getattr__(name: str) -> Any:

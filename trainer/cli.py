@@ -54,7 +54,7 @@ def train(
         },
     )
     if dry_run:
-        from trainer.training.plan import describe
+        from trainer.training.dry_run import describe
 
         typer.echo(describe(resolved, shards))
         return
@@ -79,7 +79,7 @@ def fuse(
     from trainer.data.images import check_writable, write_image
 
     check_writable(out)
-    from trainer.fuse import Fuser
+    from trainer.inference.fuser import Fuser
 
     write_image(out, Fuser.from_pretrained(weights, device=device)(a, b, prompt))
     typer.echo(f"wrote {out}")

@@ -1,26 +1,59 @@
-"""The configuration of a run: frozen, unknown keys refused, resolved and saved beside every output."""
+"""The configurations of runs: frozen, unknown keys refused, resolved and saved beside every output."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from reprlib import Repr
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from trainer.errors import UserError
-from trainer.files import one_line, read_yaml
+from trainer.files import read_yaml
+from trainer.objectives import STANDARD, AnyObjective
+from trainer.schema import Section, parse
 
 PRESETS = Path(__file__).parent / "configs"
 MOST = 10**12 - 1
 """Samples that a run can count: checkpoints are named by twelve digits."""
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+class Pace(NamedTuple):
+    """How long a run is, and what it does on the way, in samples and minutes."""
+
+    samples: int
+    log_every: int
+    checkpoint_every: int | None = None
+    checkpoint_minutes: float | None = None
+
+
+class Resumable(Section):
+    """A whole config: what a run is. One that goes on must have the same but for the keys that begin with MAY_CHANGE.
+
+    RATE: the key, or the option, of the learning rate, for messages.
+    """
+
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ()
+    RATE: ClassVar[str] = "lr"
+
+    @property
+    def pace(self) -> Pace:
+        raise NotImplementedError
+
+    def to_yaml(self) -> str:
+        """The resolved configuration, every field written out."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+
+    def differences(self, there: Resumable) -> str:
+        """What keeps a run of config `there` from going on with this one, by key; empty where nothing does."""
+        ours, theirs = _flat(self.model_dump()), _flat(there.model_dump())
+        keys = [key for key in ours | theirs if not key.startswith(self.MAY_CHANGE or (" ",))]
+        return "; ".join(
+            f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here"
+            for key in keys
+            if ours.get(key) != theirs.get(key)
+        )
 
 
 class AutoencoderConfig(Section):
@@ -96,20 +129,75 @@ class RunConfig(Section):
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
 
 
-class Config(Section):
+class Config(Resumable):
+    """`trainer train`."""
+
+    MAY_CHANGE = ("run.", "training.batch_size")
+    RATE = "training.lr"
+
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=100)
     """Names the run's folder: letters, digits, _ . - and neither . nor - first."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Of the initial weights and of the order of samples."""
+    """Of the initial weights, of the order of samples and of what an objective draws."""
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     text: TextConfig = TextConfig()
     model: NetworkConfig
+    objective: AnyObjective = STANDARD
     training: TrainingConfig
     run: RunConfig
 
-    def to_yaml(self) -> str:
-        """The resolved configuration, every field written out."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.training.samples, self.run.log_every, self.run.checkpoint_every)
+
+
+class AutoencoderRun(Resumable):
+    """`trainer autoencoder train`; its fields are the command's options and what is not worth one."""
+
+    MAY_CHANGE = ("samples", "lr", "batch_pixels")
+    """The schedule is then that of the new ones."""
+    RATE = "--lr"
+
+    samples: int = Field(ge=1, le=MOST)
+    """Crops seen in the whole run; the learning rate reaches zero there."""
+    channels: int = Field(default=32, ge=1, le=192)
+    """Of the latents."""
+    width: int = Field(default=160, ge=8, le=4096)
+    """Channels of the network."""
+    encoder_blocks: int = Field(default=4, ge=0, le=100)
+    """At 1/8 resolution, before the latents."""
+    decoder_blocks: int = Field(default=3, ge=0, le=100)
+    """At 1/8 resolution, after the latents."""
+    edge_blocks: int = Field(default=3, ge=0, le=100)
+    """At half resolution."""
+    crops: tuple[int, int] = (128, 256)
+    """Smallest and largest side of the crops in pixels, multiples of 32; each step draws one."""
+    batch_pixels: int = Field(default=192 * 192, ge=1)
+    """Pixels of a step, about: smaller crops come in larger batches."""
+    lapped_steps: int = Field(default=900, ge=0, le=10**6)
+    """Steps by which the linear path is fitted before all else."""
+    lr: float = Field(default=3e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    warmup: int = Field(default=1000, ge=1)
+    """Samples over which the learning rate rises."""
+    decay: float = Field(default=0.4, gt=0, le=1)
+    """Share of the samples, at the end, over which it falls to zero, linearly."""
+    noise: float = Field(default=0.01, gt=0)
+    """Standard deviation of the noise on latents, in units of the picture's range [-1, 1]."""
+    kl: float = Field(default=1e-4, ge=0)
+    """Weight of the KL term, in nats a channel."""
+    ssim: float = Field(default=0.02, ge=0)
+    """Weight of 1 - SSIM beside the error; 0.1 gains 0.003 in SSIM on Kodak and costs 0.14 dB."""
+    ema_half_life: int = Field(default=3000, ge=1, le=MOST)
+    """Half-life of the averaged weights in samples."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the matrix products; weights and loss are fp32."""
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Of weights, crops and noise."""
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.samples, log_every=400, checkpoint_minutes=3.0)
 
 
 def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -123,15 +211,7 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     for key, value in (overrides or {}).items():
         if value is not None:
             _set(values, key, value)
-    return parse_config(values, str(path))
-
-
-def parse_config(values: Mapping[str, Any], where: str) -> Config:
-    """Checked values, or a UserError that begins with `where`."""
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error)}") from None
+    return parse(Config, values, str(path))
 
 
 def _find(name: str) -> Path:
@@ -153,35 +233,8 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = value
 
 
-def _explain(error: ValidationError) -> str:
-    """The first fault in one line; the nearest name for an unknown key."""
-    faults = error.errors(include_url=False)
-    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # the cause comes first
-    where = one_line(".".join(str(part) for part in fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        known = _fields_at(fault["loc"][:-1])
-        near = get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.6)
-        return f"{where}: unknown key; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}")
-    if fault["type"] == "missing":
-        return f"{where}: missing; every config must give it"
-    message = fault["msg"].removeprefix("Value error, ")
-    value = fault["input"]
-    if fault["type"] == "string_pattern_mismatch":
-        message = "letters, digits, _ . - alone, and neither . nor - first"
-    elif fault["type"] in ("model_type", "model_attributes_type"):
-        message = f"a section, with {', '.join(_fields_at(fault['loc']))}, is needed"
-    return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {_short.repr(value)}"
-
-
-_short = Repr()  # of a value of the user's: one line, bounded in length and depth
-_short.maxstring = _short.maxother = _short.maxlong = 80
-
-
-def _fields_at(loc: tuple[Any, ...]) -> list[str]:
-    section: type[BaseModel] = Config
-    for part in loc:
-        inner = section.model_fields[part].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        section = inner
-    return list(section.model_fields)
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -39,7 +39,7 @@ def png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def write_shard(
+def write_shard(  # noqa: PLR0913
     tar_path: Path,
     indices: range,
     *,
@@ -53,7 +53,8 @@ def write_shard(
 ) -> None:
     """One tar and its sidecar. Sample i: target is `picture(i)`, a is darker, b brighter (or grey).
 
-    clean: with a clean pair, of which a is the target and b its negative.
+    clean: with a clean pair, of which a is the target and b its negative. (Nine arguments: each a way in which shards
+    differ, one at a time.)
     """
     rows = []
     with tarfile.open(tar_path, "w", format=tarfile.USTAR_FORMAT) as tar:

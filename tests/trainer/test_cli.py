@@ -198,7 +198,7 @@ def test_ctrl_c_and_the_disk_are_one_line(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("trainer.fuse.Fuser.from_pretrained", fail)
+    monkeypatch.setattr("trainer.inference.fuser.Fuser.from_pretrained", fail)
     arguments = ("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path, "-o", tmp_path / "x.png")
     stopped, out, err = trainer_main(*arguments)
     assert stopped == code
@@ -213,6 +213,6 @@ def test_what_is_no_mistake_of_the_user_keeps_its_traceback(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("trainer.fuse.Fuser.from_pretrained", fail)
+    monkeypatch.setattr("trainer.inference.fuser.Fuser.from_pretrained", fail)
     with pytest.raises(ZeroDivisionError):
         trainer_main("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path, "-o", tmp_path / "x.png")

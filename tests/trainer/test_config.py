@@ -8,24 +8,27 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from trainer.config import PRESETS, Config, load_config, parse_config
+from trainer.config import PRESETS, AutoencoderRun, Config, load_config
 from trainer.errors import UserError
+from trainer.objectives import OBJECTIVES
+from trainer.schema import parse
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.yaml")))
 def test_every_preset_loads_and_survives_a_round_trip(preset: str) -> None:
     config = load_config(preset)
     assert config.name == preset
-    assert parse_config(yaml.safe_load(config.to_yaml()), "saved") == config
+    assert parse(Config, yaml.safe_load(config.to_yaml()), "saved") == config
 
 
 def test_every_field_is_documented() -> None:
-    sections = [Config, *(f.annotation for f in Config.model_fields.values() if hasattr(f.annotation, "model_fields"))]
+    inner = [f.annotation for f in Config.model_fields.values() if hasattr(f.annotation, "model_fields")]
+    sections = [Config, AutoencoderRun, *inner, *(objective.Config for objective in OBJECTIVES.values())]
     bare = [
         f"{section.__name__}.{name}"
         for section in sections
         for name, field in section.model_fields.items()
-        if not field.description and not hasattr(field.annotation, "model_fields")
+        if name != "kind" and not field.description and not hasattr(field.annotation, "model_fields")
     ]
     assert bare == []
 
@@ -39,6 +42,11 @@ def test_every_field_is_documented() -> None:
         ({"model": {"width": 50, "depth": 1, "heads": 2}}, "model: width 50 with 2 heads"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0, got -1"),
         ({"seed": "many"}, "got 'many'"),
+        ({"objective": {"kind": "regresion"}}, "objective.kind: 'regresion' is not known; did you mean 'regression'?"),
+        ({"objective": {"kind": "gan"}}, "objective.kind: 'gan' is not known; known: regression"),
+        ({"objective": {"kind": "regression", "sigma": 1}}, "objective.sigma: unknown key; known: kind"),
+        ({"objective": {}}, "objective: its kind is needed, one of regression"),
+        ({"objective": "flow"}, "objective: "),
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, change: dict, said: str) -> None:

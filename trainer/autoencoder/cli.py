@@ -57,14 +57,14 @@ def train(
 ) -> None:
     """Train on photographs, pairs and degraded pictures. To resume, run the same command again."""
     from trainer.autoencoder.pictures import read_pictures
-    from trainer.autoencoder.training import Settings
     from trainer.autoencoder.training import train as run
+    from trainer.config import AutoencoderRun
+    from trainer.device import choose_device
     from trainer.errors import UserError
-    from trainer.fuse import choose_device
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: fp32 or bf16")
-    settings = Settings(
+    settings = AutoencoderRun(
         samples=samples,
         channels=channels,
         width=width,
@@ -115,11 +115,14 @@ def evaluate(
     device: Device = None,
 ) -> None:
     """Measure the round trip: PSNR and SSIM a set, the worst pictures, and a sheet of them."""
-    from trainer.autoencoder import evaluation
+    from trainer.autoencoder.evaluation import evaluate as measure
     from trainer.data.images import check_writable, write_image
+    from trainer.device import choose_device
     from trainer.errors import UserError
+    from trainer.evaluation import report
+    from trainer.evaluation.sets import read_sets
+    from trainer.evaluation.sheets import sheet as sheet_of
     from trainer.frozen.loading import load_autoencoder
-    from trainer.fuse import choose_device
 
     if precision not in ("auto", "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: auto, fp32, bf16 or fp16")
@@ -128,9 +131,9 @@ def evaluate(
     if sheet is not None:
         check_writable(sheet)
     autoencoder = load_autoencoder(model, choose_device(device), precision)  # type: ignore[arg-type]
-    scores = evaluation.evaluate(autoencoder, evaluation.read_sets(images or (), pairs or (), shards or ()))
-    typer.echo(evaluation.table(scores))
-    typer.echo(f"the worst:\n{evaluation.worst(scores, rows)}")
+    scores = measure(autoencoder, read_sets(images or (), pairs or (), shards or ()))
+    typer.echo(report.table(scores))
+    typer.echo(f"the worst:\n{report.worst(scores, rows)}")
     if sheet is not None:
-        write_image(sheet, evaluation.sheet(scores, rows))
+        write_image(sheet, sheet_of(report.spread(scores, rows)))
         typer.echo(f"wrote {sheet}")

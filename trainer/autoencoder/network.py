@@ -11,7 +11,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from trainer.autoencoder.depthwise import DepthwiseConv2d
-from trainer.autoencoder.klt import DIM, FACTOR, KLTAutoencoder
+from trainer.frozen.klt import DIM, FACTOR, KLTAutoencoder
 
 FLOOR = 0.05
 """Standard deviation of a coefficient, in units of pixels in [-1, 1], under which its noise would be amplified."""
@@ -63,7 +63,8 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
     A and S are linear, of 3x3 blocks: with the KLT a lapped transform (Malvar, Staelin, "The LOT", 1989). e and d are
     convolutional networks at 1/8 resolution; r is one at 1/2 resolution, for edges: of the picture, which it sharpens
     by the same rule wherever they lie in a block, and of the blocks. All but the KLT starts at zero. Inputs have unit
-    variance, and what is added is no larger than can be of use (GAIN): so all parts learn at one rate.
+    variance, and what is added is no larger than can be of use (GAIN): so all parts learn at one rate. (Eight
+    arguments: diffusers makes config.json of them.)
     """
 
     mean: Tensor
@@ -74,7 +75,7 @@ class ResidualKLTAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # 
     latent_std: Tensor
 
     @register_to_config
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         latent_channels: int = 32,
         width: int = 160,

@@ -7,14 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from trainer.data.folders import images_of, pictures_of_pairs, samples_of
 from trainer.data.images import Image, read_image
 from trainer.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 SHARES = {"photos": 0.5, "pairs": 0.35, "degraded": 0.15}
 """Of the crops, by kind of picture; what is not there leaves its share to the others."""
 SMALLEST = 64
@@ -115,19 +114,11 @@ def read_pictures(
         for path in images_of(folder, "--photos"):
             pictures.add("photos", read_image(path))
     for folder in pairs:
-        for path in images_of(folder, "--pairs"):
-            if path.stem in ("a", "b", "gt"):
-                scene = path.parent
-                pictures.add(f"pairs/{scene.parent.name}-{scene.name.split('-')[0]}", read_image(path))
-    if shards:
-        from trainer.data.shards import open_shards
-
-        reader = open_shards(list(shards), 0)
-        for number in range(_length(reader)):
-            sample = reader.load([number])[0]
-            for image in (sample.a, sample.b, sample.target):
-                pictures.add("degraded", image)
-        reader.close()
+        for picture in pictures_of_pairs(folder):
+            pictures.add(f"pairs/{picture.task}-{picture.scene.split('-')[0]}", picture.image)
+    for sample in samples_of(shards) if shards else ():
+        for image in (sample.a, sample.b, sample.target):
+            pictures.add("degraded", image)
     if packed is not None:
         for path in images_of(packed, "--packed"):
             group = path.relative_to(packed).parent.as_posix()
@@ -140,20 +131,3 @@ def read_pictures(
             f"no picture of {SMALLEST} px or more to train on; give --photos, --pairs, --shards or --packed"
         )
     return pictures
-
-
-def images_of(folder: Path, option: str) -> list[Path]:
-    """The image files under a folder, sorted by path. Raises UserError where there is none."""
-    if not folder.is_dir():
-        raise UserError(f"{option} {folder}: no such folder")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
-        raise UserError(f"{option} {folder}: no image in it ({', '.join(SUFFIXES)})")
-    return found
-
-
-def _length(reader: Any) -> int:
-    try:
-        return len(reader)
-    except TypeError:
-        raise UserError(f"--shards {reader.tars[0]}: no sidecar (.parquet) beside it, which is needed here") from None

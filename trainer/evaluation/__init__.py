@@ -1,1 +1,1 @@
-"""How good a fused image is: metrics against its sources and against a reference."""
+"""How good a picture is: metrics, the sets that they are taken on, and the tables and sheets that show them."""

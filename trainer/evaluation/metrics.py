@@ -216,8 +216,6 @@ AGAINST_SOURCES: dict[str, Callable[[Picture, Picture, Picture], float]] = {
     "SCD": scd,
 }
 """Of (a, b, f), by the field's names; more is better."""
-AGAINST_REFERENCE: dict[str, Callable[[Picture, Picture], float]] = {"PSNR": psnr, "SSIM": ssim, "VIF": vif}
-"""Of (f, reference); more is better."""
 ALONE: dict[str, Callable[[Picture], float]] = {"SF": spatial_frequency, "AG": average_gradient, "EN": entropy}
 """Of f; more is richer, not always better: noise scores high."""
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from trainer.errors import UserError
 from trainer.files import one_line, read_json
 from trainer.frozen.autoencoder import STATISTICS, TILE, Autoencoder, Precision
-from trainer.model.folder import load_model
+from trainer.pretrained import load_model
 
 SHIPPED = {"mmaif": Path(__file__).parents[1] / "weights" / "autoencoder"}
 """Autoencoders that come with the trainer, by name."""
-OWN = {"KLTAutoencoder": "trainer.autoencoder.klt", "ResidualKLTAutoencoder": "trainer.autoencoder.network"}
+OWN = {"KLTAutoencoder": "trainer.frozen.klt", "ResidualKLTAutoencoder": "trainer.autoencoder.network"}
 """Where our own classes live."""
 BOUND = 1e30
 """No mean or standard deviation of float32 latents reaches it."""

@@ -3,32 +3,60 @@
 from __future__ import annotations
 
 import math
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Modulation(nn.Module):
+class Around(NamedTuple):
+    """Of a block: what scales and shifts the input of its attention and of its MLP, and gates what they add."""
+
+    attention_scale: Tensor
+    attention_shift: Tensor
+    attention_gate: Tensor
+    mlp_scale: Tensor
+    mlp_shift: Tensor
+    mlp_gate: Tensor
+
+
+class Before(NamedTuple):
+    """Of the last layer: what scales and shifts its input."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+Vectors = TypeVar("Vectors", bound=tuple[Tensor, ...])
+
+
+class Modulation(nn.Module, Generic[Vectors]):
     """AdaLN (Peebles and Xie, "Scalable diffusion models with transformers", 2023): vectors of c, zero at the start.
 
-    c: (B, D) → `count` vectors (B, 1, D).
+    c: (B, D) → the `vectors`, a NamedTuple, each (B, 1, D).
     """
 
-    def __init__(self, width: int, count: int) -> None:
+    def __init__(self, width: int, vectors: type[Vectors]) -> None:
         super().__init__()
-        self.count = count
-        self.linear = nn.Linear(width, count * width)
+        self.vectors = vectors
+        self.count = len(vectors._fields)  # type: ignore[attr-defined]
+        self.linear = nn.Linear(width, self.count * width)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, c: Tensor) -> tuple[Tensor, ...]:
-        return self.linear(F.silu(c))[:, None].chunk(self.count, dim=-1)
+    def forward(self, c: Tensor) -> Vectors:
+        return self.vectors(*self.linear(F.silu(c))[:, None].chunk(self.count, dim=-1))
 
 
 def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """x: (B, N, D), already normalised."""
-    return x * (1 + scale) + shift
+    """Layer norm of x (B, N, D) without weights of its own, then scale and shift, (B, 1, D) each."""
+    return normalise(x) * (1 + scale) + shift
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Layer norm of (B, N, D) without weights."""
+    return F.layer_norm(x, x.shape[-1:])
 
 
 def time_features(t: Tensor, width: int) -> Tensor:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
-from trainer.data.encode import Batch, Inputs
-from trainer.model.dit import FusionDiT
+from trainer.data.batches import Batch
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.model.inputs import Inputs, Network
+from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
 
 
-class Regression:
+class RegressionConfig(ObjectiveConfig):
+    kind: Literal["regression"] = "regression"
+
+
+class Regression(Objective[RegressionConfig]):
     """‖ẑ - z_gt‖² with channel c weighted by w_c = σ_c² / Σσ², σ the standard deviation of the raw latents.
 
     Latents are normalised, so this is the error in raw latents (for a KLT: in pixels) over the variance of those:
-    1 is the loss of predicting the mean picture, 0 is the target.
+    1 is the loss of predicting the mean picture, 0 is the target. It draws nothing, and one step is all it takes.
     """
 
-    def __init__(self, latent_std: Tensor) -> None:
-        self.weight = (latent_std**2 / (latent_std**2).sum())[:, None, None]  # (C, 1, 1)
+    Config = RegressionConfig
 
-    def loss(self, model: FusionDiT, batch: Batch) -> Tensor:
-        """The loss of each sample, (B,) float32."""
-        error = self.sample(model, batch.inputs) - batch.target
-        return (self.weight * error**2).sum(1).mean((1, 2))
+    def __init__(self, config: RegressionConfig, autoencoder: Autoencoder) -> None:
+        super().__init__(config, autoencoder)
+        variance = autoencoder.latent_std**2
+        self.weight = (variance / variance.sum())[:, None, None]  # (C, 1, 1)
 
-    @staticmethod
-    def sample(model: FusionDiT, inputs: Inputs) -> Tensor:
-        """The estimate of the target's normalised latent, (B, C, h, w) float32."""
-        return model(inputs.z_a, inputs.z_b, inputs.base, *inputs.prompts)
+    def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:
+        estimate = model(batch.inputs)
+        error = estimate.z - batch.target
+        return Losses.of((self.weight * error**2).sum(1).mean((1, 2)), estimate.terms)
+
+    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
+        return model(inputs).z

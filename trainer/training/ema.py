@@ -6,25 +6,30 @@ import copy
 from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 RAMP = 0.1
 Model = TypeVar("Model", bound=nn.Module)
 
 
 class EMA(Generic[Model]):
-    """Exponential moving average of a model's parameters with a half-life in samples.
+    """Exponential moving average of a model's parameters with a half-life in samples; its buffers are the model's own.
 
     θ̄ ← β θ̄ + (1 - β) θ,  β = 0.5^(batch / half-life), the half-life at most a tenth of the samples seen, so that
     the first steps are soon forgotten (Karras et al., "Elucidating the design space", 2022, appendix F.2).
+    Buffers, such as a count or a router's bias, are states and no weights: they are copied.
     """
 
     def __init__(self, model: Model, half_life: int) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.half_life = half_life
+        self._parameters: list[Tensor] = list(self.model.parameters())
+        self._buffers = list(self.model.buffers())
 
     @torch.no_grad()
     def update(self, model: Model, seen: int, batch: int) -> None:
         """After a step on `batch` samples, the last of which was number `seen`."""
         beta = 0.5 ** (batch / min(self.half_life, RAMP * seen))
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - beta)
+        torch._foreach_lerp_(self._parameters, list(model.parameters()), 1 - beta)
+        for ours, theirs in zip(self._buffers, model.buffers(), strict=True):
+            ours.copy_(theirs)

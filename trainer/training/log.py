@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from trainer.files import atomically
 
@@ -30,19 +34,32 @@ class RunLog:
         atomically(path, lambda new: new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8"))
         self._file = path.open("a", encoding="utf-8")
         self._seen, self._time = seen, time.perf_counter()
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
         columns = (TextColumn("{task.completed}/{task.total} samples"), BarColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task("", total=total, completed=seen)
 
-    def write(self, samples: int, loss: float, lr: float, grad_norm: float) -> None:
-        """A line for the samples since the last one."""
-        now = time.perf_counter()
-        speed = (samples - self._seen) / max(now - self._time, 1e-9)
-        self._seen, self._time = samples, now
-        line = {"samples": samples, "loss": loss, "lr": lr, "grad_norm": grad_norm, "samples_per_s": round(speed, 2)}
-        self._file.write(json.dumps(line) + "\n")
+    def add(self, count: int, means: Mapping[str, Tensor]) -> None:
+        """Values of `count` samples, (count,), or of all of them, (); the next line shows their means. No host sync."""
+        for name, value in means.items():
+            value = value.detach()
+            value = value.sum() if value.ndim else value * count
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+            self._counts[name] = self._counts.get(name, 0) + count
+
+    def write(self, samples: int, now: Mapping[str, float | Tensor]) -> None:
+        """A line: the means of what was added since the last one, the loss first, and what holds now."""
+        clock = time.perf_counter()
+        speed = (samples - self._seen) / max(clock - self._time, 1e-9)
+        self._seen, self._time = samples, clock
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        line = {"samples": samples, **means, **{name: float(value) for name, value in now.items()}}
+        self._file.write(json.dumps(line | {"samples_per_s": round(speed, 2)}) + "\n")
         self._file.flush()
-        text = f"loss {loss:.5f}  {speed:.1f} samples/s"
+        losses = (f"{name} {value:.5f}" for name, value in means.items() if name.startswith("loss"))
+        text = "  ".join([*losses, f"{speed:.1f} samples/s"])
         self._progress.update(self._task, completed=samples, description=text)
         if not self._progress.console.is_terminal:
             say(f"{samples:>10} samples  {text}")
@@ -61,7 +78,7 @@ class RunLog:
 def _samples_of(line: str) -> int | None:
     """The samples that a line of the log stands for; None for any other line."""
     try:
-        values = json.loads(line)
+        values: Any = json.loads(line)
     except (ValueError, RecursionError):
         return None
     samples = values.get("samples") if isinstance(values, dict) else None

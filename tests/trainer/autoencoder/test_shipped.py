@@ -12,10 +12,10 @@ from skimage import data
 
 from tests.trainer.helpers import Command
 from trainer import load_autoencoder
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import to_images, to_tensor
 from trainer.evaluation.metrics import psnr, ssim
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.loading import SHIPPED
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from scipy.fft import dctn
 
 from tests.trainer.helpers import picture
 from trainer.data.images import to_images, to_tensor
-from trainer.model.base import LAMBDA, _dct, blur, exposure_fusion, fuse_base, gradients, screened_poisson
+from trainer.frozen.fusion import LAMBDA, _dct, blur, exposure_fusion, fuse_base, gradients, screened_poisson
 
 CPU = torch.device("cpu")
 

@@ -6,11 +6,15 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.autoencoder.klt import FACTOR
 from trainer.config import Config
 from trainer.data.shards import IndexedShards, open_shards
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.loading import load_autoencoder
-from trainer.training.loop import build_model
+from trainer.frozen.text import Prompts
+from trainer.model.inputs import Inputs
+from trainer.objectives import Noise, make_objective
+from trainer.training.parts import build_model
 
 TEXT_DIM = 384
 """Of the default text encoder; another's width hardly changes the sums."""
@@ -32,12 +36,11 @@ def describe(config: Config, urls: list[str]) -> str:
         height, width = ASSUMED_SIZE
         data = f"{len(shards.tars)} tars without sidecars: streamed, not counted; {width}x{height} px assumed"
         cycles = ""
-    channels, factor = config.autoencoder.channels, FACTOR
-    if config.autoencoder.path != "klt":
-        autoencoder = load_autoencoder(config.autoencoder.path)
-        channels, factor = autoencoder.channels, autoencoder.factor
+    path, channels = config.autoencoder.path, config.autoencoder.channels
+    autoencoder = Autoencoder(KLTAutoencoder(channels)) if path == "klt" else load_autoencoder(path)
+    channels, factor = autoencoder.channels, autoencoder.factor
     grid = (-(-height // factor), -(-width // factor))
-    parameters, flops, activations = _measure(config, channels, grid)
+    parameters, flops, activations = _measure(config, autoencoder, grid)
     batch = config.training.batch_size
     steps = -(-config.training.samples // batch)
     memory = 20 * parameters + activations  # weights, gradient, two moments and the average, fp32 each
@@ -55,7 +58,7 @@ def describe(config: Config, urls: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _measure(config: Config, channels: int, grid: tuple[int, int]) -> tuple[int, int, int]:
+def _measure(config: Config, autoencoder: Autoencoder, grid: tuple[int, int]) -> tuple[int, int, int]:
     """Parameters, operations of a step, bytes kept for its backward pass; on the meta device nothing is computed."""
     batch, length, kept = config.training.batch_size, config.text.max_tokens, 0
 
@@ -64,14 +67,16 @@ def _measure(config: Config, channels: int, grid: tuple[int, int]) -> tuple[int,
         kept += tensor.nbytes
         return tensor
 
+    objective = make_objective(config.objective, autoencoder)
     with torch.device("meta"):
-        model = build_model(config, channels, TEXT_DIM)
-        z = torch.empty(batch, channels, *grid)
-        text = (
+        model = build_model(config, autoencoder.channels, TEXT_DIM)
+        z = torch.empty(batch, autoencoder.channels, *grid)
+        text = Prompts(
             torch.empty(batch, length, TEXT_DIM),
             torch.empty(batch, length, dtype=torch.bool),
             torch.empty(batch, TEXT_DIM),
         )
+        noise = Noise(config.seed, range(batch), "meta")
         with FlopCounterMode(display=False) as counter, saved_tensors_hooks(count, lambda tensor: tensor):
-            model(z, z, z, *text)
+            objective.sample(model, Inputs(z, z, z, text), noise, 1)
     return sum(p.numel() for p in model.parameters()), 3 * counter.get_total_flops(), kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,58 +15,13 @@ from safetensors.torch import save_file
 from tests.trainer.helpers import assert_same_bits, log_of, write_shard
 from trainer.config import Config, load_config
 from trainer.errors import UserError
-from trainer.files import atomically
 from trainer.training.loop import train
-
-
-def test_what_fails_while_being_written_leaves_the_old_in_place(tmp_path: Path) -> None:
-    (tmp_path / "state").write_text("old")
-
-    def fail(path: Path) -> None:
-        path.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        atomically(tmp_path / "state", fail)
-    assert (tmp_path / "state").read_text() == "old"
-
-
-def test_what_takes_the_place_of_a_folder_is_whole_at_every_moment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    weights = tmp_path / "weights"
-
-    def fill(text: str) -> Callable[[Path], None]:
-        def write(folder: Path) -> None:
-            folder.mkdir()
-            (folder / "a").write_text(text)
-
-        return write
-
-    atomically(weights, fill("old"))
-    replace = Path.replace
-
-    def killed(*_: Path) -> Path:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        atomically(weights, fill("new"))
-    assert [(path / "a").read_text() for path in tmp_path.iterdir() if path.name.endswith("old")] == ["old"]
-    monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(ZeroDivisionError):
-        atomically(weights, lambda _: 1 / 0)
-    assert (weights / "a").read_text() == "old", "brought back"
-    atomically(weights, fill("new"))
-    assert (weights / "a").read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
-
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "no state": lambda folder: (folder / "state.json").unlink(),
     "half a state": lambda folder: (folder / "state.json").write_text('{"samp'),
     "a list": lambda folder: (folder / "state.json").write_text("[1]"),
-    "other samples": lambda folder: (folder / "state.json").write_text('{"version": 1, "samples": "x"}'),
+    "other samples": lambda folder: (folder / "state.json").write_text('{"version": 2, "samples": "x"}'),
     "half a model": lambda folder: truncate(folder / "model.safetensors"),
     "half an optimizer": lambda folder: truncate(folder / "optimizer.safetensors"),
     "no average": lambda folder: (folder / "ema.safetensors").unlink(),
@@ -179,3 +135,33 @@ def test_restart_begins_anew_in_the_place_of_another_run_alone(
     (tmp_path / "full" / "thesis.txt").write_text("years")
     with pytest.raises(UserError, match="holds something else"):
         train(config, [str(other)], tmp_path / "full", device="cpu", restart=True)
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(
+    finished: tuple[Path, Path, Config], tmp_path: Path
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    for folder in (run / "checkpoints").iterdir():
+        state = json.loads((folder / "state.json").read_text())
+        (folder / "state.json").write_text(json.dumps(state | {"version": 1}))
+    with pytest.raises(
+        UserError, match=r"version 1, and this trainer reads 2; name another folder.*--restart"
+    ) as error:
+        train(config, [str(shards)], run, device="cpu")
+    assert "\n" not in str(error.value)
+    train(config, [str(shards)], run, device="cpu", restart=True)
+    assert_same_bits(whole, run, 40)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_is_begun_again(
+    finished: tuple[Path, Path, Config], tmp_path: Path
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    for name in ("checkpoints", "weights"):
+        shutil.rmtree(run / name)
+    train(config, [str(shards)], run, device="cpu")
+    assert_same_bits(whole, run, 40)

@@ -11,17 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.trainer.helpers import Command, assert_same_bits, log_of, write_shard
 from trainer.config import load_config
-from trainer.data.encode import Batch, Inputs
 from trainer.errors import UserError
-from trainer.frozen.text import Prompts
-from trainer.model.dit import FusionDiT
+from trainer.objectives import Losses
 from trainer.objectives.regression import Regression
-from trainer.training.ema import EMA
-from trainer.training.loop import learning_rate, train
+from trainer.training.loop import train
+from trainer.training.optimizers import learning_rate
 
 ConfigFile = Callable[..., str]
 
@@ -101,7 +98,7 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     config = load_config(config_file())
     train(config, [str(dataset)], tmp_path / "run", device="cpu", stop_after=40)
     loss = Regression.loss
-    monkeypatch.setattr(Regression, "loss", lambda *arguments: loss(*arguments) * math.nan)
+    monkeypatch.setattr(Regression, "loss", lambda *given: Losses(loss(*given).per_sample * math.nan))
     with pytest.raises(UserError, match=r"not finite after 80 samples.*lower training\.lr"):
         train(config, [str(dataset)], tmp_path / "run", device="cpu")
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["000000000040"]
@@ -149,31 +146,9 @@ def test_a_run_that_is_killed_and_resumed_equals_an_unbroken_one(
         assert_same_bits(tmp_path / "whole", run, 3000)
 
 
-def test_the_loss_is_the_unexplained_share_of_the_raw_variance() -> None:
-    std = torch.tensor([4.0, 1.0])
-    model = FusionDiT(latent_channels=2, width=16, depth=1, heads=1, text_dim=8)
-    zero = torch.zeros(3, 2, 8, 8)
-    target = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    prompts = Prompts(torch.zeros(3, 4, 8), torch.ones(3, 4, dtype=torch.bool), torch.zeros(3, 8))
-    losses = Regression(std).loss(model, Batch(Inputs(zero, zero, zero, prompts), target))  # ẑ = base = 0
-    raw = target * std[:, None, None]
-    torch.testing.assert_close(losses, (raw**2).sum(1).mean((1, 2)) / (std**2).sum())
-
-
 def test_the_learning_rate_rises_and_falls_by_samples() -> None:
     config = load_config("tiny", {"training.samples": 1000, "training.warmup": 0.1, "training.lr": 1.0}).training
     assert [learning_rate(seen, config) for seen in (50, 100, 550, 1000)] == pytest.approx([0.5, 1.0, 0.5, 0.0])
-
-
-def test_the_average_has_its_half_life_whatever_the_batch() -> None:
-    for batch in (1, 10):
-        model = torch.nn.Linear(1, 1, bias=False)
-        torch.nn.init.zeros_(model.weight)
-        ema = EMA(model, half_life=20)  # type: ignore[arg-type]
-        torch.nn.init.ones_(model.weight)
-        for seen in range(1000 + batch, 1040 + batch, batch):
-            ema.update(model, seen, batch)  # type: ignore[arg-type]
-        assert float(ema.model.weight) == pytest.approx(0.75, abs=1e-5)  # type: ignore[arg-type]
 
 
 def test_what_is_wrong_from_the_start_leaves_nothing_behind(

@@ -15,14 +15,15 @@ import yaml
 
 from tests.trainer.helpers import Command, picture, png
 from trainer import Fuser
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.config import load_config
 from trainer.data.images import to_images, to_tensor
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
+from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.model.base import fuse_base
 from trainer.model.dit import FusionDiT
+from trainer.objectives import STANDARD, make_objective
 
 CPU = torch.device("cpu")
 
@@ -33,7 +34,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     images = to_tensor([picture(i, 64) for i in range(40)], CPU)
     autoencoder = Autoencoder(KLTAutoencoder.fit(list(images), 192))
-    fuser = Fuser(FusionDiT(192, width=32, depth=1, heads=2), autoencoder, TextEncoder(max_tokens=16))
+    objective = make_objective(STANDARD, autoencoder)
+    fuser = Fuser(FusionDiT(192, width=32, depth=1, heads=2), autoencoder, TextEncoder(max_tokens=16), objective)
     folder = tmp_path_factory.mktemp("run") / "weights"
     fuser.save(folder, load_config("tiny"))
     return folder
@@ -89,14 +91,17 @@ def test_the_command_writes_the_picture(trainer_main: Command, weights: Path, fu
 def test_a_weights_folder_says_what_it_needs(weights: Path) -> None:
     assert sorted(path.name for path in weights.iterdir()) == ["autoencoder", "config.yaml", "dit", "fuser.json"]
     manifest = json.loads((weights / "fuser.json").read_text())
+    assert manifest["objective"] == {"kind": "regression"}
     assert manifest["text"] == {"encoder": "all-MiniLM-L6-v2", "hash": manifest["text"]["hash"], "max_tokens": 16}
     assert yaml.safe_load((weights / "config.yaml").read_text())["name"] == "tiny"
     assert not list(weights.rglob("*.bin"))
 
 
 MANIFEST_CHANGES = {
-    "version 2": {"version": 2},
-    "objective 'flow'": {"objective": "flow"},
+    "version 3, and this trainer reads 2; update": {"version": 3},
+    "version 1, and this trainer reads 2; train them again": {"version": 1},
+    "objective 'flow'": {"objective": {"kind": "flow"}},
+    "objective 'gan'": {"objective": "gan"},
     "another text encoder": {"text": {"encoder": "all-MiniLM-L6-v2", "hash": "0" * 64, "max_tokens": 16}},
     "its autoencoder is not the one": {"autoencoder": {"hash": "0" * 64}},
     "not a manifest": {"version": None},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.errors import UserError
+from trainer.frozen.klt import KLTAutoencoder
 
 
 def test_pictures_smaller_than_a_block_are_one_line() -> None:

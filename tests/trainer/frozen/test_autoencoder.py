@@ -23,10 +23,10 @@ from diffusers import (
 
 from tests.trainer.helpers import picture
 from trainer import load_autoencoder
-from trainer.autoencoder.klt import KLTAutoencoder
 from trainer.data.images import to_tensor
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder, hash_of
+from trainer.frozen.klt import KLTAutoencoder
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,129 @@
+"""From samples to batches of latents and prompt embeddings, encoded on the way and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainer.data.images import Image, to_tensor
+from trainer.data.shards import Sample, Shards
+from trainer.errors import UserError
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
+from trainer.frozen.text import Prompts, TextEncoder
+from trainer.model.inputs import Inputs
+
+
+class Crops(NamedTuple):
+    """The pictures of a batch as their samples hold them, each (B, 3, H, W) float32 in [-1, 1]."""
+
+    a: Tensor
+    b: Tensor
+    target: Tensor
+
+
+class Batch(NamedTuple):
+    """B samples, ready for an objective."""
+
+    inputs: Inputs
+    target: Tensor
+    """(B, C, h, w), normalised."""
+    keys: tuple[str, ...]
+    """Of the samples, as their shards name them."""
+    positions: range
+    """Of the samples in the run, by which what is drawn for them is keyed."""
+    crops: Crops | None = None
+    """Where the objective asks for them."""
+
+
+class _Kept(NamedTuple):
+    """A sample, encoded."""
+
+    key: str
+    instruction: str
+    latents: Tensor
+    """(4, C, h, w), raw: a, b, base, target."""
+    pictures: tuple[Image, ...]
+    """a, b, target, or none."""
+
+    @property
+    def bytes(self) -> int:
+        return self.latents.nbytes + sum(picture.nbytes for picture in self.pictures)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(self.latents.shape), *(picture.shape for picture in self.pictures)
+
+
+def encode_pair(autoencoder: Autoencoder, a: Image, b: Image) -> Tensor:
+    """Two images (H, W, 3) of one size → raw latents of a, b and their closed-form fusion, (3, C, h, w)."""
+    inputs = to_tensor([a, b], autoencoder.device)
+    return autoencoder.encode(torch.cat([inputs, fuse_base(inputs[:1], inputs[1:])]))
+
+
+def network_inputs(autoencoder: Autoencoder, latents: Tensor, prompts: Prompts) -> Inputs:
+    """Raw latents (B, 3, C, h, w) as `encode_pair` gives them, and their prompts → what the network is given."""
+    z_a, z_b, base = autoencoder.normalise(latents).unbind(1)
+    return Inputs(z_a, z_b, base, prompts)
+
+
+class Batches:
+    """Batches by position in the run; each sample's raw latents are kept until `cache_mb` are full.
+
+    Samples are encoded one by one: a latent does not depend on its neighbours in a batch, nor on what the cache
+    holds, so a resumed run sees the same bits. pictures: whether batches carry crops.
+    """
+
+    def __init__(
+        self, shards: Shards, autoencoder: Autoencoder, text: TextEncoder, cache_mb: int, pictures: bool = False
+    ) -> None:
+        self.shards, self.autoencoder, self.text, self.pictures = shards, autoencoder, text, pictures
+        self._room = cache_mb << 20
+        self._cache: dict[int, _Kept] = {}
+
+    def run(self, start: int, stop: int, size: int) -> Generator[Batch, None, None]:
+        """Batches for positions start … stop - 1, made one ahead in a thread of their own; the last may be smaller."""
+        with ThreadPoolExecutor(1, "encoder") as pool:
+            ahead = pool.submit(self.batch, start, min(size, stop - start))
+            for position in range(start, stop, size):
+                batch, following = ahead.result(), position + size
+                if following < stop:
+                    ahead = pool.submit(self.batch, following, min(size, stop - following))
+                yield batch
+
+    def batch(self, position: int, count: int) -> Batch:
+        """The samples at `count` positions. Raises UserError."""
+        positions = range(position, position + count)
+        numbers = [self.shards.at(position) for position in positions]
+        known = {number: self._cache[number] for number in numbers if number in self._cache}
+        missing = sorted(set(numbers) - set(known))
+        for number, sample in zip(missing, self.shards.load(missing), strict=True):
+            known[number] = self._encode(sample)
+            self._keep(number, known[number])
+        samples = [known[number] for number in numbers]
+        if len({sample.shapes for sample in samples}) > 1:
+            raise UserError("--shards: samples of different sizes meet in a batch; train on shards of one size of crop")
+        device = self.autoencoder.device
+        latents = torch.stack([sample.latents for sample in samples]).to(device)  # (B, 4, C, h, w)
+        inputs = network_inputs(self.autoencoder, latents[:, :3], self.text([sample.instruction for sample in samples]))
+        target, keys = self.autoencoder.normalise(latents[:, 3]), tuple(sample.key for sample in samples)
+        if not self.pictures:
+            return Batch(inputs, target, keys, positions)
+        pictures = zip(*(sample.pictures for sample in samples), strict=True)
+        return Batch(inputs, target, keys, positions, Crops(*(to_tensor(list(images), device) for images in pictures)))
+
+    def _encode(self, sample: Sample) -> _Kept:
+        pair = encode_pair(self.autoencoder, sample.a, sample.b)
+        target = self.autoencoder.encode(to_tensor([sample.target], self.autoencoder.device))
+        pictures = (sample.a, sample.b, sample.target) if self.pictures else ()
+        return _Kept(sample.key, sample.instruction, torch.cat([pair, target]).cpu(), pictures)
+
+    def _keep(self, number: int, sample: _Kept) -> None:
+        # what came first stays: under a permuted order this hits as often as any rule, and costs nothing
+        if sample.bytes <= self._room:
+            self._room -= sample.bytes
+            self._cache[number] = sample

@@ -1,0 +1,52 @@
+"""Pictures in folders and in shards, one by one: what the autoencoder is trained on, and what it is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from trainer.data.images import Image, read_image
+from trainer.data.shards import IndexedShards, Sample, open_shards
+from trainer.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+OF_A_PAIR = ("a", "b", "gt")
+
+
+class OfPair(NamedTuple):
+    """A picture of a folder of pairs, <task>/<dataset>-<scene>/{a,b[,gt]}.*."""
+
+    task: str
+    scene: str
+    """<dataset>-<scene>."""
+    name: str
+    """a, b or gt."""
+    image: Image
+
+
+def images_of(folder: Path, option: str) -> list[Path]:
+    """The image files under a folder, sorted by path. Raises UserError where there is none."""
+    if not folder.is_dir():
+        raise UserError(f"{option} {folder}: no such folder")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise UserError(f"{option} {folder}: no image in it ({', '.join(SUFFIXES)})")
+    return found
+
+
+def pictures_of_pairs(folder: Path) -> Iterator[OfPair]:
+    """All pictures of a folder of pairs; other files there, such as depth, are passed over. Raises UserError."""
+    for path in images_of(folder, "--pairs"):
+        if path.stem in OF_A_PAIR:
+            yield OfPair(path.parent.parent.name, path.parent.name, path.stem, read_image(path))
+
+
+def samples_of(shards: Sequence[str]) -> Iterator[Sample]:
+    """Each sample of shards with sidecars once, in their order. Raises UserError."""
+    reader = open_shards(list(shards), 0)
+    if not isinstance(reader, IndexedShards):
+        raise UserError(f"--shards {reader.tars[0]}: no sidecar (.parquet) beside it, which is needed here")
+    for number in range(len(reader)):
+        yield reader.load([number])[0]
+    reader.close()

@@ -1,0 +1,79 @@
+"""What goes into the network and into its blocks, and what they hand up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+from torch import Tensor
+
+from trainer.frozen.text import Prompts
+
+
+class Inputs(NamedTuple):
+    """What the network is given: normalised latents (B, C, h, w) and the encoded instructions."""
+
+    z_a: Tensor
+    z_b: Tensor
+    base: Tensor
+    prompts: Prompts
+
+
+class Context(NamedTuple):
+    """What a block sees besides the N = h · w positions that it works on."""
+
+    c: Tensor
+    """(B, D): the instruction as a whole, and the time."""
+    text: Tensor
+    """(B, L, D): its tokens."""
+    mask: Tensor
+    """(B, L) bool: which of them are there."""
+    rotary: Tensor
+    """(N, D / heads / 2): the angles of the positions."""
+    height: int
+    """h."""
+
+
+class Term(NamedTuple):
+    """An auxiliary term that a block hands up to the loss, such as how evenly a router loads its experts."""
+
+    value: Tensor
+    """() or (B,), float32."""
+    weight: float = 1.0
+    """By which it counts in the loss; 0 for what the log alone shows."""
+
+
+Terms: TypeAlias = Mapping[str, Term]
+"""By the names that the log shows."""
+NONE: Terms = {}
+
+
+class Passed(NamedTuple):
+    """What a block returns."""
+
+    x: Tensor
+    """(B, N, D)."""
+    terms: Terms = NONE
+
+
+class Estimate(NamedTuple):
+    """What the network returns."""
+
+    z: Tensor
+    """(B, C, h, w) float32: of the target's normalised latent."""
+    terms: Terms = NONE
+
+
+class Network(Protocol):
+    """The network as an objective sees it; z_t and t where it was built with time (FusionDiT.forward)."""
+
+    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate: ...
+
+
+def added(blocks: Iterable[Terms]) -> Terms:
+    """The terms of several blocks as one each: values of one name are summed, and have one weight."""
+    total: dict[str, Term] = {}
+    for terms in blocks:
+        for name, term in terms.items():
+            total[name] = term._replace(value=total[name].value + term.value) if name in total else term
+    return total

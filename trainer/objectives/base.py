@@ -1,0 +1,104 @@
+"""The contract of an objective: a loss of each sample, and a sampler. A file of this folder that keeps it is found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data.batches import Batch
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.model.inputs import Inputs, Network, Terms
+from trainer.schema import Section
+
+COUNTER = (0, 0, 0, 1)
+"""Where the noise of a sample begins in its Philox stream: far from the permutations of samples, which begin at 0."""
+
+
+class Losses(NamedTuple):
+    """What a batch costs. The mean of `per_sample` is minimised; `parts` are shown beside it."""
+
+    per_sample: Tensor
+    """(B,) float32."""
+    parts: Mapping[str, Tensor] = {}
+    """What it is made of and what goes with it, by name, () or (B,); empty where it is one thing."""
+
+    @classmethod
+    def of(cls, error: Tensor, terms: Terms) -> Losses:
+        """The error of each sample, (B,), and what the blocks of the network add to it by their weights."""
+        if not terms:
+            return cls(error)
+        total = error + sum(term.weight * term.value for term in terms.values() if term.weight)
+        return cls(total, {"error": error, **{name: term.value for name, term in terms.items()}})
+
+    def shown(self) -> dict[str, Tensor]:
+        """All of it, by the names that it has in the log: loss, loss/error, …"""
+        return {"loss": self.per_sample} | {f"loss/{name}": value for name, value in self.parts.items()}
+
+
+class Noise:
+    """Random numbers for the samples of a batch, each sample's from a generator keyed by (seed, its position).
+
+    So they do not depend on the batch, on ranks, or on what was drawn for others before, and a run that goes on draws
+    what an unbroken one would. Each call goes on in every sample's stream.
+    """
+
+    def __init__(self, seed: int, positions: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self.seed, self.positions, self.device = seed, positions, device
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, (B, *shape) float32."""
+        return self._stacked([stream.standard_normal(shape, np.float32) for stream in self._streams])
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform in [0, 1), (B, *shape) float32."""
+        return self._stacked([stream.random(shape, np.float32) for stream in self._streams])
+
+    @cached_property
+    def _streams(self) -> list[np.random.Generator]:  # made when they are first needed: a regression draws nothing
+        keys = (np.array([self.seed, position], dtype=np.uint64) for position in self.positions)
+        return [np.random.Generator(np.random.Philox(key=key, counter=COUNTER)) for key in keys]
+
+    def _stacked(self, drawn: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(drawn)).to(self.device)
+
+
+class ObjectiveConfig(Section):
+    """The `objective:` section; each objective's own derives from it and gives `kind` a Literal and its default."""
+
+    kind: str
+    """Names the objective."""
+
+
+Settings = TypeVar("Settings", bound=ObjectiveConfig)
+
+
+class Objective(ABC, Generic[Settings]):
+    """What the network is trained for, and how a picture is made with it. A subclass registers itself by its kind."""
+
+    Config: ClassVar[type[ObjectiveConfig]]
+    """The schema of its section."""
+    needs_time: ClassVar[bool] = False
+    """Whether its network takes a state z_t and a time t."""
+    needs_pictures: ClassVar[bool] = False
+    """Whether its loss looks at the pictures themselves: Batch.crops is there then."""
+    known: ClassVar[dict[str, type[Objective]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Objective.known[cls.Config.model_fields["kind"].default] = cls
+
+    def __init__(self, config: Settings, autoencoder: Autoencoder) -> None:
+        self.config, self.autoencoder = config, autoencoder
+
+    @abstractmethod
+    def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:
+        """The loss of each sample; everything random comes from `noise`."""
+
+    @abstractmethod
+    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
+        """An estimate of the target's normalised latent, (B, C, h, w) float32. steps: None for its own number."""

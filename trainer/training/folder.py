@@ -1,0 +1,63 @@
+"""A run's folder: what may become one, what it was made from, and how it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from trainer.config import Resumable
+from trainer.errors import UserError
+from trainer.files import atomically, read_yaml, remove
+from trainer.schema import parse
+from trainer.training.checkpoint import WAY_OUT, OtherRun, has_checkpoint
+
+CONFIG = "config.yaml"
+SIGNS = (CONFIG, "checkpoints")
+"""By which a folder is known as a run's: the config is there before its first step."""
+WRITES = ("weights", "checkpoints", "log.jsonl")
+"""What every run writes, besides its config."""
+
+
+def check_folder(out: Path, config: Resumable | None) -> None:
+    """Whether a run of this config (None: of any) can be, or go on, in `out`; writes nothing.
+
+    Raises UserError where `out` cannot be a run's folder, OtherRun that says what differs.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise UserError(f"--out {out}: is a file; name a folder")
+        above = next((parent for parent in out.parents if parent.exists()), Path())
+        if not above.is_dir():
+            raise UserError(f"--out {out}: {above} is a file, not a folder; name another place")
+        if out.is_dir() and any(out.iterdir()) and not any((out / sign).exists() for sign in SIGNS):
+            raise UserError(
+                f"--out {out}: holds something else (neither {CONFIG} nor checkpoints of a run); "
+                "name an empty or new folder"
+            )
+        if config is None or not (out / CONFIG).is_file():
+            return
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be used ({error.strerror or error}); name another folder") from None
+    if not has_checkpoint(out) and not (out / "weights").is_dir():
+        return  # nothing was done under that config
+    try:
+        different = config.differences(parse(type(config), read_yaml(out / CONFIG), str(out / CONFIG)))
+    except UserError as error:
+        raise OtherRun(f"{error}; {WAY_OUT}") from None
+    if different:
+        raise OtherRun(f"--out {out}: holds a run of another config: {different}; {WAY_OUT}")
+
+
+def claim_folder(out: Path, config: Resumable, remove_first: Iterable[str]) -> None:
+    """Makes the folder and saves the resolved config in it, once what another run left there is removed, by name.
+
+    Raises UserError.
+    """
+    try:
+        for name in remove_first:
+            for path in (out / name, out / f".{name}.part", out / f".{name}.old"):
+                remove(path)
+        out.mkdir(parents=True, exist_ok=True)
+        atomically(out / CONFIG, lambda path: path.write_text(config.to_yaml(), encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror or error}); name another folder") from None

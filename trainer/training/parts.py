@@ -1,0 +1,81 @@
+"""What a run is made of, from its config: the autoencoder, and the network for its latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from trainer.config import Config
+from trainer.data.images import Image, to_tensor
+from trainer.data.shards import Sample, Shards
+from trainer.errors import UserError
+from trainer.evaluation.similarity import psnr
+from trainer.frozen.autoencoder import STATISTICS, Autoencoder
+from trainer.frozen.klt import KLTAutoencoder
+from trainer.frozen.loading import load_autoencoder
+from trainer.model.dit import FusionDiT
+from trainer.objectives import OBJECTIVES
+from trainer.training.checkpoint import WAY_OUT, OtherRun
+from trainer.training.log import say
+
+GATE_DB = 32.0
+"""Under this round trip PSNR of the targets the autoencoder, not the network, decides the result."""
+
+
+def build_model(config: Config, channels: int, text_dim: int) -> FusionDiT:
+    """The network of a config, for latents of so many channels and token embeddings of that width."""
+    time = OBJECTIVES[config.objective.kind].needs_time
+    return FusionDiT(latent_channels=channels, text_dim=text_dim, time=time, **config.model.model_dump())
+
+
+def reopen_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
+    """The autoencoder that a run was begun with. Raises OtherRun."""
+    try:
+        if not (folder / STATISTICS).is_file():
+            raise UserError(f"autoencoder {folder}: no {STATISTICS} in it")
+        return load_autoencoder(folder, device)
+    except UserError as error:
+        raise OtherRun(f"{error}; the run cannot go on: {WAY_OUT}") from None
+
+
+def prepare_autoencoder(config: Config, shards: Shards, device: torch.device) -> Autoencoder:
+    """The autoencoder of a run that begins: fitted to its shards, or loaded, and measured on them where it must be.
+
+    Warns where it would cap the result. Raises UserError.
+    """
+    samples = first_samples(shards, config.autoencoder.fit_samples)
+    images = [
+        image for sample in samples for image in to_tensor([sample.a, sample.b, sample.target], torch.device("cpu"))
+    ]
+    if config.autoencoder.path == "klt":
+        autoencoder = Autoencoder(KLTAutoencoder.fit(images, config.autoencoder.channels)).to(device)
+    else:
+        autoencoder = load_autoencoder(config.autoencoder.path, device)
+        if not autoencoder.measured:
+            autoencoder.measure(images)
+    quality = round_trip_psnr(autoencoder, [sample.target for sample in samples[:8]])
+    say(
+        f"autoencoder: {autoencoder.channels} channels at 1/{autoencoder.factor}, "
+        f"round trip of the targets {quality:.2f} dB"
+    )
+    if quality < GATE_DB:
+        say(
+            f"warning: under {GATE_DB:.0f} dB the autoencoder caps the result; "
+            "give it more channels, or another with --autoencoder"
+        )
+    return autoencoder
+
+
+def first_samples(shards: Shards, count: int) -> list[Sample]:
+    """The samples of the first `count` positions, each once."""
+    return shards.load(list(dict.fromkeys(shards.at(position) for position in range(count))))
+
+
+def round_trip_psnr(autoencoder: Autoencoder, images: list[Image]) -> float:
+    """Mean PSNR in dB of images against their decoded latents, clipped to [-1, 1]."""
+    values = []
+    for image in images:
+        x = to_tensor([image], autoencoder.device)
+        values.append(psnr(autoencoder.decode(autoencoder.encode(x), image.shape[:2]).clamp(-1, 1), x))
+    return sum(values) / len(values)

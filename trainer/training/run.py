@@ -1,0 +1,162 @@
+"""One run, whatever it trains: its folder, what it is made of, how it goes on, stops, tells and keeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from trainer.config import Resumable
+from trainer.errors import UserError
+from trainer.files import atomically
+from trainer.training.checkpoint import (
+    WAY_OUT,
+    Learned,
+    OtherRun,
+    check_identity,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from trainer.training.ema import EMA
+from trainer.training.folder import WRITES, check_folder, claim_folder
+from trainer.training.interrupt import Interruption
+from trainer.training.log import RunLog, say
+
+T = TypeVar("T")
+
+
+class Run:
+    """A run in the folder `out`, to be used in this order: `identify`, `resume`, `claim`, `with run:` around the loop
+    over `each`, which calls `stepped`, and `finish`. Nothing is written, nor removed, before `claim`.
+
+    stop_after: pause at the first step that reaches so many samples. anew: whatever run is there, it is replaced.
+    Raises UserError where the folder cannot be used, OtherRun where it holds a run of another config.
+    """
+
+    def __init__(self, out: Path, config: Resumable, stop_after: int | None = None, anew: bool = False) -> None:
+        check_folder(out, None if anew else config)
+        self.out, self.config, self.pace = out, config, config.pace
+        self._anew = anew
+        self._goal = min(self.pace.samples, stop_after or self.pace.samples)
+        self._identity: dict[str, str] = {}
+        self._interruption = Interruption()
+        self.fresh = anew or not has_checkpoint(out)
+        self.seen = 0
+        """Samples behind it."""
+
+    def identify(self, parts: Mapping[str, str]) -> None:
+        """Names what the run is made of besides its config, such as {"shards": a hash}.
+
+        Raises OtherRun where the run that is there was made of something else.
+        """
+        self._identity |= parts
+        if not self.fresh:
+            check_identity(self.out, self._identity)
+
+    def resume(
+        self, model: nn.Module, averages: Mapping[str, EMA[Any]], optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> None:
+        """Takes what is trained, and puts it back to where the run stands; any number of averages and optimizers.
+
+        Raises OtherRun where no checkpoint can be used.
+        """
+        self._learned = Learned(model, averages, optimizers)
+        if not self.fresh:
+            self.seen = load_checkpoint(self.out, self._learned)
+        self._saved = self.seen
+        count, device = sum(p.numel() for p in model.parameters()), next(model.parameters()).device
+        say(f"{self.out}: {count / 1e6:.2f} M parameters on {device}, samples {self.seen} to {self.pace.samples}")
+
+    def claim(self, **beside: Callable[[Path], Any]) -> None:
+        """Makes the folder, writes config.yaml, and what lies beside it by name: called with a path to write."""
+        claim_folder(self.out, self.config, (*WRITES, *beside) if self._anew else ())
+        for name, write in beside.items():
+            if self.fresh or not (self.out / name).is_dir():
+                atomically(self.out / name, write)
+
+    def __enter__(self) -> Run:
+        self._stack = ExitStack()
+        self._log = self._stack.enter_context(RunLog(self.out / "log.jsonl", self.seen, self.pace.samples))
+        self._stack.enter_context(self._interruption)
+        self._saved_at = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def each(self, stream: Iterator[T]) -> Iterator[T]:
+        """What an endless stream gives, until the run has what it wants or a signal stops it.
+
+        What was learned is kept where the stream raises UserError.
+        """
+        while self.seen < self._goal and not self._interruption.asked:
+            try:
+                item = next(stream)
+            except UserError:
+                self._save()
+                raise
+            yield item
+
+    def stepped(self, count: int, means: Mapping[str, Tensor], now: Mapping[str, float | Tensor]) -> None:
+        """After a step of the optimizer on `count` samples: averages, log, checkpoint.
+
+        means, now: for the log, the first averaged over samples (RunLog.add), the second as it is at a line.
+        """
+        before, self.seen = self.seen, self.seen + count
+        for average in self._learned.averages.values():
+            average.update(self._learned.model, self.seen, count)
+        self._log.add(count, means)
+        if crossed(before, self.seen, self.pace.log_every) or self.seen == self.pace.samples:
+            self._log.write(self.seen, now)
+        samples, minutes = self.pace.checkpoint_every, self.pace.checkpoint_minutes
+        due = samples is not None and crossed(before, self.seen, samples)
+        if due or (minutes is not None and time.monotonic() - self._saved_at > 60 * minutes):
+            self._save()
+
+    def finish(self, write: Callable[[Path], Any]) -> Path | None:
+        """The weights' folder, which `write` makes, of a run that is complete; else None. Raises UserError."""
+        self._save()
+        if self.seen < self.pace.samples:
+            say(
+                f"{self.out}: stands at {self.seen} of {self.pace.samples} samples; run the same command again to go on"
+            )
+            return None
+        atomically(self.out / "weights", write)
+        return self.out / "weights"
+
+    def _save(self) -> None:
+        """Writes a checkpoint, unless the newest is of now. Raises UserError where a weight is not finite."""
+        if self.seen > self._saved:
+            for name, parameter in self._learned.model.named_parameters():
+                if not bool(parameter.isfinite().all()):
+                    raise UserError(
+                        f"--out {self.out}: {name} is not finite after {self.seen} samples; "
+                        f"lower {self.config.RATE}, {WAY_OUT}"
+                    )
+            save_checkpoint(self.out, self.seen, self._learned, self._identity)
+        self._saved, self._saved_at = self.seen, time.monotonic()
+
+
+def or_anew(out: Path, restart: bool, work: Callable[[bool], T]) -> T:
+    """`work(False)`; where the folder holds another run, and `restart` allows it, `work(True)`, which begins anew."""
+    try:
+        return work(False)
+    except OtherRun:
+        if not restart:
+            raise
+        say(f"{out}: holds another run; beginning anew in its place")
+        return work(True)
+
+
+def crossed(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` was reached on the way from `before` to `after`."""
+    return after // every > before // every
