@@ -72,9 +72,9 @@ def _marks(kind: str, named: Entries) -> list[str]:
 
 def _keepable(entry: Entry, entries: Sequence[Entry]) -> bool:
     effect = REGISTRY.get(entry["effect"])
-    if effect is None or effect.kept == "always":
+    if effect is None or effect.may_stay == "always":
         return effect is not None
-    return effect.kept == "shared" and {other["image"] for other in entries} == set(IMAGES)
+    return effect.may_stay == "shared" and {other["image"] for other in entries} == set(IMAGES)
 
 
 def _sentence(record: Record, named: Entries, absent: Sequence[str]) -> list[str]:

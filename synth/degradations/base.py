@@ -56,7 +56,7 @@ class Degradation(ABC, Generic[Params]):
     order: place within the stage. images: which images it falls on where the recipe does not say.
     infrared_first: where the recipe does not say, it falls on the infrared image of a pair that has one.
     quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
-    kept: whether an instruction may want it kept while others go: weather always, a look where both images share it.
+    may_stay: whether a person may want it kept while others go: weather always, a look where both images share it.
     """
 
     name: ClassVar[str]
@@ -67,7 +67,7 @@ class Degradation(ABC, Generic[Params]):
     infrared_first: ClassVar[bool] = False
     quantities: ClassVar[Mapping[str, Quantity]] = {}
     said_as: str
-    kept: ClassVar[Literal["always", "shared", "never"]] = "never"
+    may_stay: ClassVar[Literal["always", "shared", "never"]] = "never"
 
     def __init_subclass__(cls, register: bool = True) -> None:
         if not hasattr(cls, "said_as"):

@@ -35,7 +35,7 @@ class Contrast(Degradation[ContrastParams]):
 
     name = "contrast"
     stage = Stage.PROCESSING
-    kept = "shared"
+    may_stay = "shared"
     quantities = {
         "gain": Quantity(0.02, 10, "gain", strength=True),
         "direction": Quantity(-1, 1, "low or high", choices=(-1, 1)),

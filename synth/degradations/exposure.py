@@ -31,7 +31,7 @@ class Exposure(Degradation[ExposureParams]):
 
     name = "exposure"
     stage = Stage.SENSOR
-    kept = "shared"
+    may_stay = "shared"
     order = 0
     quantities = {
         "stops": Quantity(-8, 8, "stops", strength=True),

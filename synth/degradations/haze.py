@@ -68,7 +68,7 @@ class Haze(Degradation[HazeParams]):
 
     name = "haze"
     stage = Stage.SCENE
-    kept = "always"
+    may_stay = "always"
     version = 3
     images: ClassVar[Images] = "shared"
     quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True)}

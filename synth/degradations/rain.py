@@ -89,7 +89,7 @@ class Rain(Degradation[RainParams]):
 
     name = "rain"
     stage = Stage.SCENE
-    kept = "always"
+    may_stay = "always"
     version = 2
     order = 1
     images: ClassVar[Images] = "shared"

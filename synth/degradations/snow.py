@@ -97,7 +97,7 @@ class Snow(Degradation[SnowParams]):
 
     name = "snow"
     stage = Stage.SCENE
-    kept = "always"
+    may_stay = "always"
     version = 2
     order = 2
     images: ClassVar[Images] = "shared"

@@ -44,9 +44,9 @@ def keepable(specs: Sequence[EffectSpec]) -> list[str]:
     fits = {"always": True, "shared": False, "never": False}
     free: dict[str, bool] = {}
     for spec in specs:
-        shared = spec.degradation.kept == "shared" and spec.images == "shared"
+        shared = spec.degradation.may_stay == "shared" and spec.images == "shared"
         name = spec.degradation.said_as
-        free[name] = free.get(name, True) and (fits[spec.degradation.kept] or shared)
+        free[name] = free.get(name, True) and (fits[spec.degradation.may_stay] or shared)
     return [name for name in names_of(specs) if free[name]]
 
 

@@ -11,7 +11,7 @@ from synth.instructions.intent import mentions
 from synth.instructions.sentences import load_sentences
 from synth.sample.draft import Draft, draft
 from synth.sample.inputs import Inputs, make_inputs
-from synth.sample.kept import keep_on_fusion, keep_on_inputs
+from synth.sample.keeping import keep_on_fusion, keep_on_inputs
 from synth.sample.plan import Plan
 from synth.sample.record import Encoding, Record, TargetRecord, make_record
 from synth.scene.capture import ImageName
