@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from trainer.config import load_config
-from trainer.data.batches import Batches, encode_pair
+from trainer.data.batches import Batches, Needs, encode_pair
 from trainer.data.images import to_tensor
 from trainer.data.shards import open_shards
 from trainer.frozen.autoencoder import Autoencoder
@@ -58,9 +58,11 @@ def main(url: str) -> None:
     print(f"base and latents         {1 / pair:8.1f} pairs/s of {size}")
 
     text = TextEncoder(config.text.encoder, config.text.max_tokens)
-    model = build_model(config, autoencoder.channels, text.dim)
+    model = build_model(config, autoencoder, text.dim)
     optimizer, objective = build_optimizer(model, config.training), make_objective(config.objective, autoencoder)
-    batch = Batches(shards, autoencoder, text, 0).batch(0, config.training.batch_size)
+    batch = Batches(shards, autoencoder, text, 0, Needs(pixels=config.model.patches)).batch(
+        0, config.training.batch_size
+    )
 
     def step() -> None:
         objective.loss(model, batch, Noise(config.seed, batch.positions)).per_sample.mean().backward()

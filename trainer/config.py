@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from trainer.errors import UserError
 from trainer.files import read_yaml
+from trainer.model.config import NetworkConfig
 from trainer.objectives import STANDARD, AnyObjective
 from trainer.schema import Section, parse
 
@@ -70,31 +71,6 @@ class TextConfig(Section):
     """all-MiniLM-L6-v2 (comes with the package), or a folder or hub name of a sentence-transformers model."""
     max_tokens: int = Field(default=40, ge=4, le=512)
     """Prompts are cut and padded to this many tokens."""
-
-
-class NetworkConfig(Section):
-    width: int = Field(ge=16, le=2**16)
-    """Channels of the transformer."""
-    depth: int = Field(ge=1, le=1000)
-    """Number of blocks."""
-    heads: int = Field(ge=1, le=2**14)
-    """Attention heads; width / heads must be a multiple of 4 (two axes of rotary pairs)."""
-    mlp_ratio: float = Field(default=2.0, gt=0, le=64)
-    """Hidden channels of a block's gated convolutional MLP, in widths."""
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> NetworkConfig:
-        if self.width % (4 * self.heads):
-            raise ValueError(
-                f"width {self.width} with {self.heads} heads: width must be a multiple of 4 x heads; "
-                f"take width {-(-self.width // (4 * self.heads)) * 4 * self.heads}"
-            )
-        if int(self.mlp_ratio * self.width) < 1:
-            raise ValueError(
-                f"mlp_ratio {self.mlp_ratio} of width {self.width} leaves the MLP no channel; "
-                f"take at least {1 / self.width:.4f}, better 1 to 4"
-            )
-        return self
 
 
 class TrainingConfig(Section):

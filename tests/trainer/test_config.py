@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from trainer.config import PRESETS, AutoencoderRun, Config, load_config
 from trainer.errors import UserError
+from trainer.model.config import NetworkConfig
 from trainer.objectives import OBJECTIVES
 from trainer.schema import parse
 
@@ -87,7 +88,7 @@ def test_a_config_is_frozen() -> None:
         (f"seed: {'9' * 5000}", "cannot be read as YAML"),
         ("model: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("model: {? [1]: 2}", "cannot be read as YAML"),
-        ("model: [1, 2]", "model: a section, with width, depth, heads, mlp_ratio, is needed, got [1, 2]"),
+        ("model: [1, 2]", f"model: a section, with {', '.join(NetworkConfig.model_fields)}, is needed, got [1, 2]"),
         ("- 1", "holds list"),
         ("1: 2", "1: "),
         ('"a\\nb": 2', "a b: unknown key"),

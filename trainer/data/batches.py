@@ -40,6 +40,24 @@ class Batch(NamedTuple):
     """Where the objective asks for them."""
 
 
+class Needs(NamedTuple):
+    """What a batch carries besides latents."""
+
+    pixels: bool = False
+    """The pixels of a, b and base, for the network (Inputs.pixels)."""
+    crops: bool = False
+    """The pictures as the shards hold them, for the objective."""
+
+
+class Pair(NamedTuple):
+    """Two inputs and their closed-form fusion, encoded."""
+
+    latents: Tensor
+    """(3, C, h, w), raw: a, b, base."""
+    pixels: Tensor
+    """(3, 3, f h, f w) uint8: the same, filled up to whole positions."""
+
+
 class _Kept(NamedTuple):
     """A sample, encoded."""
 
@@ -47,41 +65,49 @@ class _Kept(NamedTuple):
     instruction: str
     latents: Tensor
     """(4, C, h, w), raw: a, b, base, target."""
+    pixels: Tensor | None
+    """(3, 3, f h, f w) uint8: a, b, base."""
     pictures: tuple[Image, ...]
     """a, b, target, or none."""
 
     @property
     def bytes(self) -> int:
-        return self.latents.nbytes + sum(picture.nbytes for picture in self.pictures)
+        pixels = 0 if self.pixels is None else self.pixels.nbytes
+        return self.latents.nbytes + pixels + sum(picture.nbytes for picture in self.pictures)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         return tuple(self.latents.shape), *(picture.shape for picture in self.pictures)
 
 
-def encode_pair(autoencoder: Autoencoder, a: Image, b: Image) -> Tensor:
-    """Two images (H, W, 3) of one size → raw latents of a, b and their closed-form fusion, (3, C, h, w)."""
+def encode_pair(autoencoder: Autoencoder, a: Image, b: Image) -> Pair:
+    """Two images (H, W, 3) of one size, encoded with their closed-form fusion."""
     inputs = to_tensor([a, b], autoencoder.device)
-    return autoencoder.encode(torch.cat([inputs, fuse_base(inputs[:1], inputs[1:])]))
+    pictures = autoencoder.filled(torch.cat([inputs, fuse_base(inputs[:1], inputs[1:])]))
+    pixels = ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return Pair(autoencoder.encode(pictures), pixels)
 
 
-def network_inputs(autoencoder: Autoencoder, latents: Tensor, prompts: Prompts) -> Inputs:
-    """Raw latents (B, 3, C, h, w) as `encode_pair` gives them, and their prompts → what the network is given."""
+def network_inputs(autoencoder: Autoencoder, latents: Tensor, pixels: Tensor | None, prompts: Prompts) -> Inputs:
+    """What the network is given of pairs, (B, …) each, as `encode_pair` makes them, and of their prompts.
+
+    pixels: for a network that looks at them.
+    """
     z_a, z_b, base = autoencoder.normalise(latents).unbind(1)
-    return Inputs(z_a, z_b, base, prompts)
+    return Inputs(z_a, z_b, base, prompts, None if pixels is None else pixels.float() / 127.5 - 1)
 
 
 class Batches:
     """Batches by position in the run; each sample's raw latents are kept until `cache_mb` are full.
 
     Samples are encoded one by one: a latent does not depend on its neighbours in a batch, nor on what the cache
-    holds, so a resumed run sees the same bits. pictures: whether batches carry crops.
+    holds, so a resumed run sees the same bits.
     """
 
     def __init__(
-        self, shards: Shards, autoencoder: Autoencoder, text: TextEncoder, cache_mb: int, pictures: bool = False
+        self, shards: Shards, autoencoder: Autoencoder, text: TextEncoder, cache_mb: int, needs: Needs
     ) -> None:
-        self.shards, self.autoencoder, self.text, self.pictures = shards, autoencoder, text, pictures
+        self.shards, self.autoencoder, self.text, self.needs = shards, autoencoder, text, needs
         self._room = cache_mb << 20
         self._cache: dict[int, _Kept] = {}
 
@@ -109,9 +135,12 @@ class Batches:
             raise UserError("--shards: samples of different sizes meet in a batch; train on shards of one size of crop")
         device = self.autoencoder.device
         latents = torch.stack([sample.latents for sample in samples]).to(device)  # (B, 4, C, h, w)
-        inputs = network_inputs(self.autoencoder, latents[:, :3], self.text([sample.instruction for sample in samples]))
+        kept = [sample.pixels for sample in samples if sample.pixels is not None]
+        pixels = torch.stack(kept).to(device) if kept else None
+        prompts = self.text([sample.instruction for sample in samples])
+        inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
         target, keys = self.autoencoder.normalise(latents[:, 3]), tuple(sample.key for sample in samples)
-        if not self.pictures:
+        if not self.needs.crops:
             return Batch(inputs, target, keys, positions)
         pictures = zip(*(sample.pictures for sample in samples), strict=True)
         return Batch(inputs, target, keys, positions, Crops(*(to_tensor(list(images), device) for images in pictures)))
@@ -119,8 +148,9 @@ class Batches:
     def _encode(self, sample: Sample) -> _Kept:
         pair = encode_pair(self.autoencoder, sample.a, sample.b)
         target = self.autoencoder.encode(to_tensor([sample.target], self.autoencoder.device))
-        pictures = (sample.a, sample.b, sample.target) if self.pictures else ()
-        return _Kept(sample.key, sample.instruction, torch.cat([pair, target]).cpu(), pictures)
+        pixels = pair.pixels.cpu() if self.needs.pixels else None
+        pictures = (sample.a, sample.b, sample.target) if self.needs.crops else ()
+        return _Kept(sample.key, sample.instruction, torch.cat([pair.latents, target]).cpu(), pixels, pictures)
 
     def _keep(self, number: int, sample: _Kept) -> None:
         # what came first stays: under a permuted order this hits as often as any rule, and costs nothing

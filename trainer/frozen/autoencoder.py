@@ -57,16 +57,21 @@ class Autoencoder:
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1], any H and W → (B, C, ⌈H/f⌉, ⌈W/f⌉); the mode, of a distribution."""
-        height, width = x.shape[-2:]
-        down, right = -height % self.factor, -width % self.factor
-        if down or right:
-            # reflection is the smoother continuation, but it cannot reach past a picture smaller than itself
-            mode = "reflect" if down < height and right < width else "replicate"
-            x = F.pad(x, (0, right, 0, down), mode=mode)
+        x = self.filled(x)
         if not self._in_tiles(*x.shape[-2:]):
             return self._encode(x)
         tile, overlap = (side * self.factor for side in self._tiles())
         return tiled(self._encode, x, tile, overlap, self.factor, (1, self.factor))
+
+    def filled(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) continued to the right and below up to whole latent positions."""
+        height, width = x.shape[-2:]
+        down, right = -height % self.factor, -width % self.factor
+        if not down and not right:
+            return x
+        # reflection is the smoother continuation, but it cannot reach past a picture smaller than itself
+        mode = "reflect" if down < height and right < width else "replicate"
+        return F.pad(x, (0, right, 0, down), mode=mode)
 
     @torch.no_grad()
     def decode(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:

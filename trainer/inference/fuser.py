@@ -55,9 +55,10 @@ class Fuser:
                 f"images of different sizes: a is {first.shape[1]}x{first.shape[0]}, "
                 f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
             )
-        latents = encode_pair(self.autoencoder, first, second)[None]
-        inputs = network_inputs(self.autoencoder, latents, self.text([prompt]))
-        z = self.objective.sample(self.model, inputs, Noise(seed, [0], latents.device), steps)
+        pair = encode_pair(self.autoencoder, first, second)
+        pixels = pair.pixels[None] if self.model.network.patches else None
+        inputs = network_inputs(self.autoencoder, pair.latents[None], pixels, self.text([prompt]))
+        z = self.objective.sample(self.model, inputs, Noise(seed, [0], pair.latents.device), steps)
         return to_images(self.autoencoder.decode(self.autoencoder.denormalise(z), first.shape[:2]))[0]
 
     def save(self, folder: Path, config: Config) -> None:

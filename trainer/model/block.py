@@ -1,49 +1,65 @@
-"""The block that the network repeats."""
+"""The layer that the network repeats."""
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.model.attention import CrossAttention, SelfAttention
-from trainer.model.inputs import Context, Passed
+from trainer.model.config import NetworkConfig
+from trainer.model.inputs import NONE, Context, Passed, Terms
 from trainer.model.modulation import Around, Modulation, modulate, normalise
+from trainer.model.moe import MoE, SwiGLU
+from trainer.model.nafblock import NAFBlock
+from trainer.model.positions import AbsolutePosition
 
 
 class Block(nn.Module):
-    """Attention among positions, attention to the text, gated convolutional MLP; the first and last modulated by c."""
+    """One layer of the paper, in its order; what the config leaves out is a part that changes nothing.
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    Position → NAF block → scale and shift → value-residual attention → gate → words → scale and shift → gated MLP, or
+    a mixture of them → gate. All six modulation vectors come from c through two thin matrices.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.modulation = Modulation(width, Around)
-        self.attention = SelfAttention(width, heads)
-        self.cross = CrossAttention(width, heads)
-        self.mlp = ConvGLU(width, hidden)
+        self.position = AbsolutePosition(config.width) if config.absolute else Unchanged()
+        self.naf = NAFBlock(config.width) if config.naf else Unchanged()
+        self.modulation = Modulation(config.width, config.width, Around, config.lora_rank)
+        self.attention = SelfAttention(config)
+        self.words = CrossAttention(config) if config.text == "cross" else Silent()
+        self.mlp = (
+            MoE(config.width, config.hidden, config.experts, config.active, config.balance)
+            if config.experts
+            else Dense(config.width, config.hidden)
+        )
 
     def forward(self, x: Tensor, context: Context) -> Passed:
         """x: (B, N, D) → the same shape."""
         by = self.modulation(context.c)
-        x = x + (1 + by.attention_gate) * self.attention(
-            modulate(x, by.attention_scale, by.attention_shift), context.rotary
-        )
-        x = x + self.cross(normalise(x), context.text, context.mask)
-        return Passed(x + (1 + by.mlp_gate) * self.mlp(modulate(x, by.mlp_scale, by.mlp_shift), context.height))
+        x = self.naf(self.position(x, context.height), context.height)
+        attended, values = self.attention(modulate(x, by.attention_scale, by.attention_shift), context, context.values)
+        x = x + (1 + by.attention_gate) * attended
+        x = x + self.words(normalise(x), context)
+        mixed, terms = self.mlp(modulate(x, by.mlp_scale, by.mlp_shift))
+        return Passed(x + (1 + by.mlp_gate) * mixed, terms, values)
 
 
-class ConvGLU(nn.Module):
-    """GELU(conv(W₁ x)) ⊙ W₂ x, then W₃: the depthwise 3x3 convolution gives the transformer its local prior.
+class Dense(SwiGLU):
+    """One gated MLP, which has nothing to tell."""
 
-    Shi, "TransNeXt", CVPR 2024 (the gate sees its neighbours).
-    """
+    def forward(self, x: Tensor) -> tuple[Tensor, Terms]:  # type: ignore[override]
+        return super().forward(x), NONE
 
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.rise = nn.Linear(width, 2 * hidden)
-        self.conv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.fall = nn.Linear(hidden, width)
+
+class Unchanged(nn.Module):
+    """In place of a part on the grid that is left out."""
 
     def forward(self, x: Tensor, height: int) -> Tensor:
-        """x: (B, N, D), N = height · width → (B, N, D)."""
-        gate, value = self.rise(x).chunk(2, dim=-1)  # (B, N, hidden) each
-        gate = self.conv(gate.mT.unflatten(-1, (height, -1))).flatten(2).mT
-        return self.fall(F.gelu(gate) * value)
+        return x
+
+
+class Silent(nn.Module):
+    """In place of attention to words where they stand in another."""
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        return x.new_zeros(())

@@ -17,6 +17,8 @@ class Inputs(NamedTuple):
     z_b: Tensor
     base: Tensor
     prompts: Prompts
+    pixels: Tensor | None = None
+    """(B, 3, 3, f h, f w) in [-1, 1]: a, b and base, f pixels a position, for a network that looks at them."""
 
 
 class Context(NamedTuple):
@@ -28,10 +30,12 @@ class Context(NamedTuple):
     """(B, L, D): its tokens."""
     mask: Tensor
     """(B, L) bool: which of them are there."""
-    rotary: Tensor
+    rotary: Tensor | None
     """(N, D / heads / 2): the angles of the positions."""
     height: int
     """h."""
+    values: Tensor | None = None
+    """What the block before handed on, of the kind that it likes; None in the first."""
 
 
 class Term(NamedTuple):
@@ -54,6 +58,8 @@ class Passed(NamedTuple):
     x: Tensor
     """(B, N, D)."""
     terms: Terms = NONE
+    values: Tensor | None = None
+    """For the block after, which sees them in its context."""
 
 
 class Estimate(NamedTuple):

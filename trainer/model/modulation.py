@@ -34,19 +34,21 @@ Vectors = TypeVar("Vectors", bound=tuple[Tensor, ...])
 class Modulation(nn.Module, Generic[Vectors]):
     """AdaLN (Peebles and Xie, "Scalable diffusion models with transformers", 2023): vectors of c, zero at the start.
 
-    c: (B, D) → the `vectors`, a NamedTuple, each (B, 1, D).
+    The projection is factorised into two thin matrices of `rank` (LoRA-AdaLN). c: (B, condition) → the `vectors`, a
+    NamedTuple, each (B, 1, width).
     """
 
-    def __init__(self, width: int, vectors: type[Vectors]) -> None:
+    def __init__(self, condition: int, width: int, vectors: type[Vectors], rank: int) -> None:
         super().__init__()
         self.vectors = vectors
         self.count = len(vectors._fields)  # type: ignore[attr-defined]
-        self.linear = nn.Linear(width, self.count * width)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.down = nn.Linear(condition, rank, bias=False)
+        self.up = nn.Linear(rank, self.count * width)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
 
     def forward(self, c: Tensor) -> Vectors:
-        return self.vectors(*self.linear(F.silu(c))[:, None].chunk(self.count, dim=-1))
+        return self.vectors(*self.up(self.down(F.silu(c)))[:, None].chunk(self.count, dim=-1))
 
 
 def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

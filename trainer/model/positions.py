@@ -1,12 +1,29 @@
-"""Two-dimensional rotary positions: any grid, nothing learned."""
+"""Where a position lies on the grid: learned places that are added, and rotations that attention compares."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 THETA = 100.0
-"""Longest wavelength over 2π, in latent positions: grids are tens to hundreds of positions wide."""
+"""Longest wavelength of the rotations over 2π, in positions: grids are tens to hundreds of positions wide."""
+LEARNED = 16
+"""Side of the grid on which places are learned; other grids interpolate it."""
+
+
+class AbsolutePosition(nn.Module):
+    """x + pe, pe learned on a grid of 16x16 over the whole picture, interpolated to any; zero at the start."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.zeros(1, width, LEARNED, LEARNED))
+
+    def forward(self, x: Tensor, height: int) -> Tensor:
+        """x: (B, N, D), N = height · width → the same shape."""
+        size = (height, x.shape[1] // height)
+        places = F.interpolate(self.places, size=size, mode="bicubic", align_corners=False)
+        return x + places.flatten(2).mT.to(x.dtype)
 
 
 def rotary_2d(height: int, width: int, head_dim: int, device: torch.device) -> Tensor:

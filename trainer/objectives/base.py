@@ -9,10 +9,12 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.text import Prompts
 from trainer.model.inputs import Inputs, Network, Terms
 from trainer.schema import Section
 
@@ -73,6 +75,8 @@ class ObjectiveConfig(Section):
 
     kind: str
     """Names the objective."""
+    prompt_dropout: float = Field(default=0.05, ge=0, le=1)
+    """Share of the samples that are trained without their instruction, so that none is an instruction too."""
 
 
 Settings = TypeVar("Settings", bound=ObjectiveConfig)
@@ -94,6 +98,14 @@ class Objective(ABC, Generic[Settings]):
 
     def __init__(self, config: Settings, autoencoder: Autoencoder) -> None:
         self.config, self.autoencoder = config, autoencoder
+
+    def prompted(self, inputs: Inputs, noise: Noise) -> Inputs:
+        """The inputs of a loss, from some of which the instruction is taken away."""
+        if not self.config.prompt_dropout:
+            return inputs
+        said = noise.uniform() >= self.config.prompt_dropout  # (B,)
+        tokens, mask, pooled = inputs.prompts
+        return inputs._replace(prompts=Prompts(tokens, mask & said[:, None], pooled * said[:, None]))
 
     @abstractmethod
     def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:

@@ -69,8 +69,9 @@ def _measure(config: Config, autoencoder: Autoencoder, grid: tuple[int, int]) ->
 
     objective = make_objective(config.objective, autoencoder)
     with torch.device("meta"):
-        model = build_model(config, autoencoder.channels, TEXT_DIM)
+        model = build_model(config, autoencoder, TEXT_DIM)
         z = torch.empty(batch, autoencoder.channels, *grid)
+        pixels = torch.empty(batch, 3, 3, *(side * autoencoder.factor for side in grid))
         text = Prompts(
             torch.empty(batch, length, TEXT_DIM),
             torch.empty(batch, length, dtype=torch.bool),
@@ -78,5 +79,5 @@ def _measure(config: Config, autoencoder: Autoencoder, grid: tuple[int, int]) ->
         )
         noise = Noise(config.seed, range(batch), "meta")
         with FlopCounterMode(display=False) as counter, saved_tensors_hooks(count, lambda tensor: tensor):
-            objective.sample(model, Inputs(z, z, z, text), noise, 1)
+            objective.sample(model, Inputs(z, z, z, text, pixels), noise, 1)
     return sum(p.numel() for p in model.parameters()), 3 * counter.get_total_flops(), kept

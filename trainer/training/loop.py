@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from trainer.config import Config
-from trainer.data.batches import Batches
+from trainer.data.batches import Batches, Needs
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.device import choose_device
 from trainer.frozen.text import TextEncoder
@@ -56,14 +56,15 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         objective = make_objective(config.objective, autoencoder)
 
         torch.manual_seed(config.seed)
-        model = build_model(config, autoencoder.channels, text.dim)
+        model = build_model(config, autoencoder, text.dim)
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         average = EMA(model, config.training.ema_half_life)
         optimizer = build_optimizer(model, config.training)
         run.resume(model, {"ema": average}, {"optimizer": optimizer})
 
         cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
-        batches = Batches(shards, autoencoder, text, cache_mb, objective.needs_pictures)
+        needs = Needs(pixels=config.model.patches, crops=objective.needs_pictures)
+        batches = Batches(shards, autoencoder, text, cache_mb, needs)
         made = batches.run(run.seen, config.training.samples, config.training.batch_size)
         stack.enter_context(closing(made))
         stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here

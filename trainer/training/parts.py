@@ -23,10 +23,11 @@ GATE_DB = 32.0
 """Under this round trip PSNR of the targets the autoencoder, not the network, decides the result."""
 
 
-def build_model(config: Config, channels: int, text_dim: int) -> FusionDiT:
-    """The network of a config, for latents of so many channels and token embeddings of that width."""
+def build_model(config: Config, autoencoder: Autoencoder, text_dim: int) -> FusionDiT:
+    """The network of a config, for an autoencoder's latents and token embeddings of that width."""
     time = OBJECTIVES[config.objective.kind].needs_time
-    return FusionDiT(latent_channels=channels, text_dim=text_dim, time=time, **config.model.model_dump())
+    channels, factor = autoencoder.channels, autoencoder.factor
+    return FusionDiT(channels, factor, text_dim, config.model.model_dump(), time)
 
 
 def reopen_autoencoder(folder: Path, device: torch.device) -> Autoencoder:

@@ -35,7 +35,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = to_tensor([picture(i, 64) for i in range(40)], CPU)
     autoencoder = Autoencoder(KLTAutoencoder.fit(list(images), 192))
     objective = make_objective(STANDARD, autoencoder)
-    fuser = Fuser(FusionDiT(192, width=32, depth=1, heads=2), autoencoder, TextEncoder(max_tokens=16), objective)
+    fuser = Fuser(
+        FusionDiT(192, 8, 384, {"width": 32, "depth": 1, "heads": 2}),
+        autoencoder,
+        TextEncoder(max_tokens=16),
+        objective,
+    )
     folder = tmp_path_factory.mktemp("run") / "weights"
     fuser.save(folder, load_config("tiny"))
     return folder
@@ -91,7 +96,7 @@ def test_the_command_writes_the_picture(trainer_main: Command, weights: Path, fu
 def test_a_weights_folder_says_what_it_needs(weights: Path) -> None:
     assert sorted(path.name for path in weights.iterdir()) == ["autoencoder", "config.yaml", "dit", "fuser.json"]
     manifest = json.loads((weights / "fuser.json").read_text())
-    assert manifest["objective"] == {"kind": "regression"}
+    assert manifest["objective"] == STANDARD.model_dump()
     assert manifest["text"] == {"encoder": "all-MiniLM-L6-v2", "hash": manifest["text"]["hash"], "max_tokens": 16}
     assert yaml.safe_load((weights / "config.yaml").read_text())["name"] == "tiny"
     assert not list(weights.rglob("*.bin"))
@@ -135,15 +140,20 @@ def change_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def change_network(folder: Path, **changes: object) -> None:
+    path = folder / "dit/config.json"
+    change_json(path, network=json.loads(path.read_text())["network"] | changes)
+
+
 def drop(*path_parts: str) -> Callable[[Path], None]:
     return lambda folder: folder.joinpath(*path_parts).unlink()
 
 
 UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
-    "deeper": (lambda f: change_json(f / "dit/config.json", depth=2), "missing weights, such as blocks.1."),
-    "shallower": (lambda f: change_json(f / "dit/config.json", depth=0), "unexpected weights, such as blocks.0."),
-    "wider": (lambda f: change_json(f / "dit/config.json", width=64), "dit: does not load"),
-    "same shapes": (lambda f: change_json(f / "dit/config.json", mlp_ratio=2.001), "dit: not the network"),
+    "deeper": (lambda f: change_network(f, depth=2), "missing weights, such as blocks.1."),
+    "simpler": (lambda f: change_network(f, rotary=False, patches=False), "unexpected weights, such as embed_pixels."),
+    "wider": (lambda f: change_network(f, width=64), "dit: does not load"),
+    "same shapes": (lambda f: change_network(f, mlp_ratio=2.001), "dit: not the network"),
     "no dit": (lambda f: shutil.rmtree(f / "dit"), "no dit/config.json in it"),
     "no dit config": (drop("dit", "config.json"), "no dit/config.json in it"),
     "no dit weights": (drop("dit", "diffusion_pytorch_model.safetensors"), "dit: does not load"),

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from trainer.frozen.text import Prompts
-from trainer.model.attention import SelfAttention
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import Inputs, Term, added
-from trainer.model.positions import rotary_2d, rotate
+
+FORMS: dict[str, dict[str, Any]] = {
+    "flat": {},
+    "hourglass": {"fine": 1},
+    "joint": {"text": "joint"},
+    "experts": {"experts": 4},
+    "bare": {
+        **{"patches": False, "naf": False, "absolute": False, "rotary": False, "value_residual": False},
+        "qk_norm": False,
+    },
+}
+LEFT_OUT = {
+    "patches": "embed_pixels",
+    "naf": "naf.",
+    "absolute": "position.",
+    "value_residual": ".eta",
+    "qk_norm": "norm_q",
+}
 
 
-def build(time: bool = False, trained: bool = True) -> FusionDiT:
+def build(time: bool = False, trained: bool = True, **network: Any) -> FusionDiT:
     torch.manual_seed(0)
-    model = FusionDiT(latent_channels=4, width=32, depth=2, heads=2, text_dim=16, time=time)
+    small = {"width": 32, "depth": 2, "heads": 2, "lora_rank": 8}
+    model = FusionDiT(latent_channels=4, factor=2, text_dim=16, network=small | network, time=time)
     if trained:  # as if: nothing is zero any more
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -28,30 +46,39 @@ def inputs(height: int = 6, width: int = 5, batch: int = 2) -> Inputs:
     z = (torch.randn(batch, 4, height, width, generator=generator) for _ in range(3))
     mask = torch.arange(7) < torch.tensor([[3], [5]])[:batch]
     tokens, pooled = torch.randn(batch, 7, 16, generator=generator), torch.randn(batch, 16, generator=generator)
-    return Inputs(*z, Prompts(tokens, mask, pooled))
+    pixels = torch.randn(batch, 3, 3, 2 * height, 2 * width, generator=generator)
+    return Inputs(*z, Prompts(tokens, mask, pooled), pixels)
 
 
-def test_the_untrained_network_returns_exactly_the_base() -> None:
-    estimate = build(trained=False)(inputs())
-    assert torch.equal(estimate.z, inputs().base)
-    assert not estimate.terms
+@pytest.mark.parametrize("form", FORMS)
+def test_the_untrained_network_returns_exactly_the_base(form: str) -> None:
+    assert torch.equal(build(trained=False, **FORMS[form])(inputs()).z, inputs().base)
+
+
+@pytest.mark.parametrize("ingredient", LEFT_OUT)
+def test_what_the_config_leaves_out_is_not_there(ingredient: str) -> None:
+    sign = LEFT_OUT[ingredient]
+    assert any(sign in name for name in build().state_dict())
+    assert not any(sign in name for name in build(**{ingredient: False}).state_dict())
 
 
 def test_the_output_is_the_base_plus_gains_on_the_inputs_and_a_shift() -> None:
     model, given = build(trained=False), inputs()
-    z_a, z_b, base, _ = given
+    z_a, z_b, base, *_ = given
     with torch.no_grad():
         model.out.bias.copy_(torch.tensor([2.0, 3.0, 5.0, 7.0]).repeat_interleave(4))
     torch.testing.assert_close(model(given).z, base + 2 * z_a + 3 * z_b + 5 * base + 7)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (16, 9)])
-def test_any_latent_size_goes_through(size: tuple[int, int]) -> None:
-    assert build()(inputs(*size)).z.shape == (2, 4, *size)
+def test_any_latent_size_goes_through(size: tuple[int, int], form: str) -> None:
+    assert build(**FORMS[form])(inputs(*size)).z.shape == (2, 4, *size)
 
 
-def test_masked_tokens_do_not_influence_the_output_and_others_do() -> None:
-    model, given = build(), inputs()
+@pytest.mark.parametrize("text", ["cross", "joint"])
+def test_masked_tokens_do_not_influence_the_output_and_others_do(text: str) -> None:
+    model, given = build(text=text), inputs()
     tokens, mask, _ = given.prompts
     expected = model(given).z
     garbage = torch.where(mask[..., None], tokens, 1e3 * torch.randn_like(tokens))
@@ -64,38 +91,28 @@ def test_every_input_matters() -> None:
     model, given = build(), inputs()
     expected = model(given).z - given.base
     pooled = given.prompts._replace(pooled=given.prompts.pooled + 0.5)
-    changes = [{name: getattr(given, name) + 0.5} for name in ("z_a", "z_b", "base")] + [{"prompts": pooled}]
+    assert given.pixels is not None
+    changes: list[dict[str, Any]] = [{name: getattr(given, name) + 0.5} for name in ("z_a", "z_b", "base")]
+    changes += [{"prompts": pooled}, {"pixels": given.pixels.flip(1)}]
     for change in changes:
         changed = given._replace(**change)
         assert not torch.allclose(model(changed).z - changed.base, expected)
 
 
-def test_samples_of_a_batch_do_not_see_each_other() -> None:
+def test_an_instruction_of_no_words_is_one_too() -> None:
     model, given = build(), inputs()
-    first = Inputs(*(z[:1] for z in given[:3]), Prompts(*(part[:1] for part in given.prompts)))
+    silent = given._replace(prompts=given.prompts._replace(mask=torch.zeros_like(given.prompts.mask)))
+    assert model(silent).z.isfinite().all()
+    assert not torch.allclose(model(silent).z, model(given).z)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_samples_of_a_batch_do_not_see_each_other(form: str) -> None:
+    model, given = build(**FORMS[form]), inputs()
+    assert given.pixels is not None
+    prompts = Prompts(*(part[:1] for part in given.prompts))
+    first = Inputs(given.z_a[:1], given.z_b[:1], given.base[:1], prompts, given.pixels[:1])
     torch.testing.assert_close(model(given).z[:1], model(first).z, atol=1e-5, rtol=1e-4)
-
-
-def test_rotary_products_depend_on_the_offset_alone() -> None:
-    generator = torch.Generator().manual_seed(0)
-    q, k = (torch.randn(16, generator=generator).expand(1, 1, 8 * 9, 16) for _ in range(2))
-    rotary = rotary_2d(8, 9, 16, torch.device("cpu"))
-    products = (rotate(q, rotary) @ rotate(k, rotary).mT).view(8, 9, 8, 9)
-    torch.testing.assert_close(products[1, 2, 4, 3], products[3, 5, 6, 6])  # (+3, +1) from two places
-    assert (products[1, 2, 4, 3] - products[1, 2, 3, 4]).abs() > 1e-2, "rows and columns differ"
-    torch.testing.assert_close(rotate(q, rotary).norm(dim=-1), q.norm(dim=-1))
-
-
-def test_attention_is_softmax_attention_with_positions() -> None:
-    torch.manual_seed(0)
-    layer, x = SelfAttention(16, 1), torch.randn(1, 6, 16)
-    rotary = rotary_2d(2, 3, 16, torch.device("cpu"))
-    q, k, v = layer.qkv(x).chunk(3, dim=-1)
-    q, k = rotate(layer.norm_q(q)[None], rotary)[0], rotate(layer.norm_k(k)[None], rotary)[0]
-    expected = layer.out(torch.softmax(q @ k.mT / 16**0.5, dim=-1) @ v)
-    torch.testing.assert_close(layer(x, rotary), expected)
-    shuffled = layer(x[:, [1, 0, 2, 3, 4, 5]], rotary)[:, [1, 0, 2, 3, 4, 5]]
-    assert not torch.allclose(shuffled, expected), "without positions attention would not notice"
 
 
 def test_a_network_with_time_takes_a_state_and_one_without_refuses_it() -> None:
@@ -108,8 +125,9 @@ def test_a_network_with_time_takes_a_state_and_one_without_refuses_it() -> None:
             network(given, *extra)
 
 
-def test_save_and_load_are_bit_equal(tmp_path: Path) -> None:
-    model = build()
+@pytest.mark.parametrize("form", FORMS)
+def test_save_and_load_are_bit_equal(tmp_path: Path, form: str) -> None:
+    model = build(**FORMS[form])
     model.save_pretrained(tmp_path)
     again = FusionDiT.from_pretrained(tmp_path, low_cpu_mem_usage=False).eval()
     assert torch.equal(again(inputs()).z, model(inputs()).z)
