@@ -28,7 +28,9 @@ def train(
             help="A tar, a dataset folder, or an http(s) or s3 URL of either; {000000..000003} counts. Repeatable."
         ),
     ],
-    config: Annotated[str, typer.Option(help="A preset (tiny, small) or the path of a YAML file.")] = "tiny",
+    config: Annotated[
+        str, typer.Option(help="A preset (tiny, release, release-cpu, ti, s, b, l) or the path of a YAML file.")
+    ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to train on in all.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,

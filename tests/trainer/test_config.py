@@ -44,9 +44,9 @@ def test_every_field_is_documented() -> None:
         ({"seed": -1}, "seed: Input should be greater than or equal to 0, got -1"),
         ({"seed": "many"}, "got 'many'"),
         ({"objective": {"kind": "regresion"}}, "objective.kind: 'regresion' is not known; did you mean 'regression'?"),
-        ({"objective": {"kind": "gan"}}, "objective.kind: 'gan' is not known; known: regression"),
+        ({"objective": {"kind": "gan"}}, "objective.kind: 'gan' is not known; known: flow, regression"),
         ({"objective": {"kind": "regression", "sigma": 1}}, "objective.sigma: unknown key; known: kind"),
-        ({"objective": {}}, "objective: its kind is needed, one of regression"),
+        ({"objective": {}}, "objective: its kind is needed, one of flow, regression"),
         ({"objective": "flow"}, "objective: "),
     ],
 )

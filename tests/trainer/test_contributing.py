@@ -105,9 +105,13 @@ def test_a_new_objective_takes_one_file_is_trained_resumed_and_sampled(copy: Pat
     for folder in ("tests", "tests/trainer"):
         (copy / folder / "__init__.py").touch()
     shutil.copy(ROOT / "tests/trainer/helpers.py", copy / "tests/trainer")
-    write_config(copy, samples=100, objective={"kind": "straight", "steps": 3})
+    write_config(copy, samples=100, objective={"kind": "straight", "steps": 3, "prompt_dropout": 0.1})
     run(copy, "-c", TRAIN_AND_FUSE)
-    assert json.loads((copy / "whole/weights/fuser.json").read_text())["objective"] == {"kind": "straight", "steps": 3}
+    assert json.loads((copy / "whole/weights/fuser.json").read_text())["objective"] == {
+        "kind": "straight",
+        "prompt_dropout": 0.1,
+        "steps": 3,
+    }
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from trainer.model.attention import CrossAttention, SelfAttention
 from trainer.model.config import NetworkConfig
-from trainer.model.inputs import NONE, Context, Passed, Terms
+from trainer.model.inputs import Context, Passed
 from trainer.model.modulation import Around, Modulation, modulate, normalise
 from trainer.model.moe import MoE, SwiGLU
 from trainer.model.nafblock import NAFBlock
@@ -40,15 +40,19 @@ class Block(nn.Module):
         attended, values = self.attention(modulate(x, by.attention_scale, by.attention_shift), context, context.values)
         x = x + (1 + by.attention_gate) * attended
         x = x + self.words(normalise(x), context)
-        mixed, terms = self.mlp(modulate(x, by.mlp_scale, by.mlp_shift))
-        return Passed(x + (1 + by.mlp_gate) * mixed, terms, values)
+        mixed = self.mlp(modulate(x, by.mlp_scale, by.mlp_shift))
+        return Passed(x + (1 + by.mlp_gate) * mixed.x, mixed.terms, values)
 
 
-class Dense(SwiGLU):
-    """One gated MLP, which has nothing to tell."""
+class Dense(nn.Module):
+    """One gated MLP for all positions, which has nothing to tell."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Terms]:  # type: ignore[override]
-        return super().forward(x), NONE
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.glu = SwiGLU(width, hidden)
+
+    def forward(self, x: Tensor) -> Passed:
+        return Passed(self.glu(x))
 
 
 class Unchanged(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
+import torch
 from torch import Tensor
 
 from trainer.frozen.text import Prompts
@@ -77,9 +78,13 @@ class Network(Protocol):
 
 
 def added(blocks: Iterable[Terms]) -> Terms:
-    """The terms of several blocks as one each: values of one name are summed, and have one weight."""
-    total: dict[str, Term] = {}
+    """The terms of several blocks as one each: what counts in the loss is summed, what is only shown is averaged."""
+    found: dict[str, list[Term]] = {}
     for terms in blocks:
         for name, term in terms.items():
-            total[name] = term._replace(value=total[name].value + term.value) if name in total else term
+            found.setdefault(name, []).append(term)
+    total = {}
+    for name, each in found.items():
+        values = torch.stack(torch.broadcast_tensors(*(term.value for term in each)))
+        total[name] = each[0]._replace(value=values.sum(0) if each[0].weight else values.mean(0))
     return total

@@ -105,7 +105,7 @@ def test_a_weights_folder_says_what_it_needs(weights: Path) -> None:
 MANIFEST_CHANGES = {
     "version 3, and this trainer reads 2; update": {"version": 3},
     "version 1, and this trainer reads 2; train them again": {"version": 1},
-    "objective 'flow'": {"objective": {"kind": "flow"}},
+    "objective 'dream'": {"objective": {"kind": "dream"}},
     "objective 'gan'": {"objective": "gan"},
     "another text encoder": {"text": {"encoder": "all-MiniLM-L6-v2", "hash": "0" * 64, "max_tokens": 16}},
     "its autoencoder is not the one": {"autoencoder": {"hash": "0" * 64}},

@@ -134,8 +134,10 @@ def test_save_and_load_are_bit_equal(tmp_path: Path, form: str) -> None:
     assert again.config["base"] == model.config["base"]
 
 
-def test_terms_of_several_blocks_are_summed_by_name() -> None:
+def test_terms_of_several_blocks_are_one_by_name_summed_where_they_count() -> None:
     one, two = torch.tensor(1.0), torch.tensor([2.0, 3.0])
-    total = added([{"load": Term(one, 0.1)}, {}, {"load": Term(two, 0.1), "drift": Term(two, 0.0)}])
+    shown = Term(one, 0.0)
+    total = added([{"load": Term(one, 0.1), "drift": shown}, {}, {"load": Term(two, 0.1), "drift": Term(two, 0.0)}])
     torch.testing.assert_close(total["load"].value, torch.tensor([3.0, 4.0]))
+    torch.testing.assert_close(total["drift"].value, torch.tensor([1.5, 2.0]))
     assert (total["load"].weight, total["drift"].weight) == (0.1, 0.0)
