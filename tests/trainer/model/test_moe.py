@@ -172,7 +172,7 @@ def test_the_bias_balances_a_skewed_router_and_no_gradient_touches_it() -> None:
     assert "router.bias" not in dict(model.named_parameters())
     imbalance = []
     for step in range(200):
-        _, terms, _ = model(tokens(8, 256, seed=step))
+        y, terms, _ = model(tokens(8, 256, seed=step))
         imbalance.append(float(terms["imbalance"].value))
         optimizer.zero_grad()
         y.square().mean().backward()
