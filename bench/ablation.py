@@ -1,0 +1,216 @@
+"""What each ingredient of the network is worth, at equal CPU time: `python -m bench.ablation --help`.
+
+    python -m bench.ablation encode --train SHARDS --val SHARDS --val SHARDS
+    python -m bench.ablation run NAME --set model.naf=false --set objective.counts=square --minutes 12
+    python -m bench.ablation table
+
+`encode` keeps latents, pixels and prompts of all samples in one file, so that a run's time is the network's alone. A run
+has one thread and so many minutes of CPU time; its rate rises over a twentieth of that and falls to zero at its end. It
+starts from what `--config` names (release-cpu), seeded by `--seed`, and is skipped where its result is there. Results
+are one JSON each: PSNR to the target by set, task, kind of instruction and effect, of the averaged weights, with
+prompts as they are and shuffled, beside the base's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from trainer.config import load_config
+from trainer.data.batches import Batch, encode_pair, network_inputs
+from trainer.data.images import to_tensor
+from trainer.data.shards import open_shards
+from trainer.evaluation.similarity import psnr
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.loading import load_autoencoder
+from trainer.frozen.text import Prompts, TextEncoder
+from trainer.model.inputs import Inputs
+from trainer.objectives import Noise, make_objective
+from trainer.training.ema import EMA
+from trainer.training.optimizers import build_optimizer
+from trainer.training.parts import build_model
+
+WARMUP = 0.05
+"""Share of the time over which the rate rises."""
+AVERAGED = 0.05
+"""Half-life of the averaged weights, as a share of the samples seen."""
+
+
+def encode(shards: str, autoencoder: Autoencoder, text: TextEncoder) -> dict[str, Any]:
+    """Everything that a run needs of a set, fp16 and uint8; the facts of each sample beside it."""
+    reader = open_shards([shards], seed=0)
+    latents, pixels, targets, tokens, mask, pooled, facts = [], [], [], [], [], [], []
+    for number in range(len(reader)):  # type: ignore[arg-type]
+        sample = reader.load([number])[0]
+        pair = encode_pair(autoencoder, sample.a, sample.b)
+        target = to_tensor([sample.target], autoencoder.device)
+        latents.append(torch.cat([pair.latents, autoencoder.encode(target)]).half())
+        pixels.append(pair.pixels)
+        targets.append(torch.from_numpy(sample.target))
+        prompt = text([sample.instruction])
+        tokens.append(prompt.tokens[0].half())
+        mask.append(prompt.mask[0])
+        pooled.append(prompt.pooled[0])
+        facts.append({"key": sample.key, **_facts(sample.key, shards)})
+    reader.close()
+    stacked = {"latents": latents, "pixels": pixels, "targets": targets, "tokens": tokens, "mask": mask}
+    return {name: torch.stack(values) for name, values in (stacked | {"pooled": pooled}).items()} | {"facts": facts}
+
+
+def _facts(key: str, shards: str, _rows: dict[str, dict[str, Any]] = {}) -> dict[str, Any]:  # noqa: B006
+    """Task, scene, kind and effects of a sample, from the sidecars beside the tars."""
+    import pyarrow.parquet as pq
+
+    if (where := f"{shards}/{key}") not in _rows:
+        for side in Path(shards).glob("*.parquet"):
+            for row in pq.read_table(side, columns=["key", "task", "scene", "kind", "effects"]).to_pylist():
+                _rows[f"{shards}/{row['key']}"] = row
+    row = _rows[where]
+    return {name: row[name] for name in ("task", "scene", "kind", "effects")}
+
+
+def inputs_of(data: dict[str, Any], numbers: list[int], autoencoder: Autoencoder, prompts_of: list[int]) -> Inputs:
+    """Samples as the network is given them, the prompts of `prompts_of`."""
+    prompts = Prompts(*(data[name][prompts_of].to(kind) for name, kind in PROMPTS))
+    return network_inputs(autoencoder, data["latents"][numbers][:, :3].float(), data["pixels"][numbers], prompts)
+
+
+PROMPTS = (("tokens", torch.float32), ("mask", torch.bool), ("pooled", torch.float32))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train for so many minutes of CPU time, and measure."""
+    result = options.out / f"{options.name}.json"
+    if result.exists():
+        print(f"{result} is there")
+        return
+    torch.set_num_threads(1)
+    changes = dict(change.split("=", 1) for change in options.set)
+    config = load_config(options.config, {key: yaml.safe_load(value) for key, value in changes.items()})
+    autoencoder = load_autoencoder(config.autoencoder.path, torch.device("cpu"))
+    data = torch.load(options.out / "train.pt", weights_only=False, mmap=True)
+    objective = make_objective(config.objective, autoencoder)
+    torch.manual_seed(options.seed)
+    model = build_model(config, autoencoder, data["pooled"].shape[1]).train()
+    optimizer = build_optimizer(model, config.training)
+    average = EMA(model, 10**12)
+    generator, size, count = np.random.default_rng(options.seed), config.training.batch_size, len(data["latents"])
+    order: list[int] = []
+    seen, begun, budget = 0, time.process_time(), 60 * options.minutes
+    while (spent := (time.process_time() - begun) / budget) < 1:
+        if len(order) < size:
+            order += generator.permutation(count).tolist()
+        numbers, order = order[:size], order[size:]
+        target = autoencoder.normalise(data["latents"][numbers][:, 3].float())
+        batch = Batch(inputs_of(data, numbers, autoencoder, numbers), target, ("",) * size, range(seen, seen + size))
+        rate = config.training.lr * min(spent / WARMUP, 1) * min(1.0, (1 - spent) / 0.4)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses = objective.loss(model, batch, Noise(options.seed, batch.positions))
+        losses.per_sample.mean().backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.training.grad_clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        seen += size
+        average.half_life = max(1, int(AVERAGED * seen))
+        average.update(model, seen, size)
+    found = {
+        "name": options.name,
+        "set": changes,
+        "seed": options.seed,
+        "minutes": options.minutes,
+        "samples": seen,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sets": {path.stem: measure(path, average.model.eval(), objective, autoencoder) for path in sets(options.out)},
+    }
+    result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    overall = {name: round(scores["psnr"]["all"], 2) for name, scores in found["sets"].items()}
+    print(f"{options.name}: {seen} samples, {overall}", flush=True)
+
+
+def sets(out: Path) -> list[Path]:
+    return sorted(path for path in out.glob("*.pt") if path.stem != "train")
+
+
+@torch.no_grad()
+def measure(path: Path, model: Any, objective: Any, autoencoder: Autoencoder) -> dict[str, Any]:
+    """PSNR in dB, the mean over samples capped at 60, by what a sample is; each sample's own, for intervals by scene."""
+    data = torch.load(path, weights_only=False)
+    shuffled = np.random.default_rng(0).permutation(len(data["facts"])).tolist()
+    rows = []
+    for number, facts in enumerate(data["facts"]):
+        target = to_tensor([data["targets"][number].numpy()], autoencoder.device)
+        row = dict(facts)
+        for name, prompt in (("psnr", number), ("shuffled", shuffled[number])):
+            given = inputs_of(data, [number], autoencoder, [prompt])
+            z = objective.sample(model, given, Noise(0, [number]), None)
+            row[name] = _psnr(autoencoder, z, target)
+            row["base"] = _psnr(autoencoder, given.base, target)
+        rows.append(row)
+    return {name: by_what(rows, name) for name in ("psnr", "shuffled", "base")} | {"rows": rows}
+
+
+def _psnr(autoencoder: Autoencoder, z: Tensor, target: Tensor) -> float:
+    picture = autoencoder.decode(autoencoder.denormalise(z), target.shape[-2:]).clamp(-1, 1)
+    return min(60.0, float(psnr(picture, target)))
+
+
+def by_what(rows: list[dict[str, Any]], name: str) -> dict[str, float]:
+    groups: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for group in ("all", row["task"], row["kind"], *row["effects"]):
+            groups[group].append(row[name])
+    return {group: float(np.mean(values)) for group, values in sorted(groups.items())}
+
+
+def table(options: argparse.Namespace) -> None:
+    """Every result in a row."""
+    results = [json.loads(path.read_text()) for path in sorted(options.out.glob("*.json"))]
+    names = sorted({name for result in results for name in result["sets"]})
+    groups = ("all", "clean", "keep", "haze", "exposure")
+    print(f"| run | M | samples | {' | '.join(f'{name} {group}' for name in names for group in groups)} | shuffled |")
+    for result in results:
+        cells = [f"{result['sets'][n]['psnr'].get(g, float('nan')):.2f}" for n in names for g in groups]
+        lost = [result["sets"][n]["psnr"]["all"] - result["sets"][n]["shuffled"]["all"] for n in names]
+        size = f"{result['parameters'] / 1e6:.1f} | {result['samples']}"
+        print(f"| {result['name']} | {size} | {' | '.join(cells)} | {' / '.join(f'{x:.2f}' for x in lost)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    first = commands.add_parser("encode")
+    first.add_argument("--train", required=True)
+    first.add_argument("--val", action="append", default=[])
+    second = commands.add_parser("run")
+    second.add_argument("name")
+    second.add_argument("--config", default="release-cpu")
+    second.add_argument("--set", action="append", default=[], help="KEY=VALUE of the config")
+    second.add_argument("--minutes", type=float, default=12.0, help="of CPU time, one thread")
+    second.add_argument("--seed", type=int, default=0)
+    third = commands.add_parser("table")
+    for command in (first, second, third):
+        command.add_argument("--out", type=Path, default=Path("out/ablation"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.command == "encode":
+        autoencoder, text = load_autoencoder("mmaif", torch.device("cpu")), TextEncoder()
+        for shards, name in [(options.train, "train"), *((path, Path(path).name) for path in options.val)]:
+            torch.save(encode(shards, autoencoder, text), options.out / f"{name}.pt")
+    elif options.command == "run":
+        run(options)
+    else:
+        table(options)
+
+
+if __name__ == "__main__":
+    main()
