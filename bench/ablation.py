@@ -45,8 +45,8 @@ AVERAGED = 0.05
 """Half-life of the averaged weights, as a share of the samples seen."""
 
 
-def encode(shards: str, autoencoder: Autoencoder, text: TextEncoder) -> dict[str, Any]:
-    """Everything that a run needs of a set, fp16 and uint8; the facts of each sample beside it."""
+def encode(shards: str, autoencoder: Autoencoder, text: TextEncoder, known: bool) -> dict[str, Any]:
+    """Everything that a run needs of a set, fp16 and uint8. known: the facts of each sample beside it."""
     reader = open_shards([shards], seed=0)
     latents, pixels, targets, tokens, mask, pooled, facts = [], [], [], [], [], [], []
     for number in range(len(reader)):  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def encode(shards: str, autoencoder: Autoencoder, text: TextEncoder) -> dict[str
         tokens.append(prompt.tokens[0].half())
         mask.append(prompt.mask[0])
         pooled.append(prompt.pooled[0])
-        facts.append({"key": sample.key, **_facts(sample.key, shards)})
+        facts.append({"key": sample.key, **(_facts(sample.key, shards) if known else {})})
     reader.close()
     stacked = {"latents": latents, "pixels": pixels, "targets": targets, "tokens": tokens, "mask": mask}
     return {name: torch.stack(values) for name, values in (stacked | {"pooled": pooled}).items()} | {"facts": facts}
@@ -205,7 +205,7 @@ def main() -> None:
     if options.command == "encode":
         autoencoder, text = load_autoencoder("mmaif", torch.device("cpu")), TextEncoder()
         for shards, name in [(options.train, "train"), *((path, Path(path).name) for path in options.val)]:
-            torch.save(encode(shards, autoencoder, text), options.out / f"{name}.pt")
+            torch.save(encode(shards, autoencoder, text, name != "train"), options.out / f"{name}.pt")
     elif options.command == "run":
         run(options)
     else:
