@@ -19,6 +19,7 @@ from numpy.random import Generator, default_rng
 
 WEATHER = ("haze", "rain", "snow")
 LIGHT = (*WEATHER, "blur", "motion", "dark", "bright", "contrast")  # what is done in the values of the camera's curve
+BRIGHT = 95  # percentile of a picture's values: as bright as that is the weather
 FEWEST_LEVELS = 0.08  # of 1: weather is not dimmed beyond it
 
 Values = Any  # (H, W) or (H, W, 3) float32, 0 to 1
@@ -180,17 +181,17 @@ def damaged(image: Any, code: str, curve: float, steps: Sequence[Step]) -> Any:
     """An image, (H, W) or (H, W, 3) bytes, RGB, after all steps; the same shape.
 
     curve: of the camera; weather, blur and exposure see the picture's values to this power (1: the stored values, 2.2:
-    light, below 1: flat as in a logarithmic profile), noise and codec see the stored values. Weather is as bright as
-    the picture's brightest part, so that fog in a dark exposure does not glow.
+    light, below 1: flat as in a logarithmic profile), noise and codec see the stored values. Weather is no brighter
+    than the picture's bright parts, so that fog in a dark exposure does not glow; lamps beyond that stay.
     """
     x = _values(image)
     for step in steps:
         in_light = step["kind"] in LIGHT
         seen = np.clip(x, 0, 1) ** np.float32(curve) if in_light and curve != 1 else x
-        white = max(float(np.percentile(seen, 99)), FEWEST_LEVELS) if step["kind"] in WEATHER else 1.0
-        seen = np.clip(seen / white, 0, 1) if white != 1 else seen
+        white = max(float(np.percentile(seen, BRIGHT)), FEWEST_LEVELS) if step["kind"] in WEATHER else 1.0
+        seen, beyond = np.clip(seen / white, 0, 1), np.maximum(seen / white - 1, 0)
         seen = _textbook(seen, step) if code == "textbook" else _by_library(seen, LIBRARIES[code], step)
-        seen = seen * np.float32(white)
+        seen = (seen + beyond) * np.float32(white)
         x = np.clip(seen, 0, 1) ** np.float32(1 / curve) if in_light and curve != 1 else seen
     return _bytes(x)
 

@@ -46,7 +46,7 @@ COUNTS = {1: 0.25, 2: 0.45, 3: 0.3}  # damages a pair
 
 APART = (
     *({"rain", "snow"}, {"blur", "motion", "resolution"}, {"dark", "bright", "contrast"}),
-    *({"haze", "bright"}, {"haze", "contrast"}, {"stripes", "resolution"}),
+    *({"haze", "bright"}, {"snow", "bright"}, {"haze", "contrast"}, {"stripes", "resolution"}),
 )
 """No two of one set fall on a pair."""
 IMAGES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -69,7 +69,7 @@ IMAGES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """By task and kind, on which images it may fall."""
-DARKEST, BRIGHTEST = 70, 135  # mean level of a picture that may still be darkened, or brightened
+DARKEST, BRIGHTEST = 90, 135  # mean level of a picture that may still be darkened, or brightened
 
 NOUNS = {
     **{"haze": "the fog", "rain": "the rain", "snow": "the snow", "blur": "the blur", "motion": "the motion blur"},
