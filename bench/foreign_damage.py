@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-WEATHER = ("haze", "rain", "snow")
+WEATHER = {"haze": (95, 0.08), "rain": (97, 0.25), "snow": (97, 0.25)}
+"""How bright it is: as this percentile of a picture's values, and at least so much."""
 LIGHT = (*WEATHER, "blur", "motion", "dark", "bright", "contrast")  # what is done in the values of the camera's curve
-BRIGHT = 95  # percentile of a picture's values: as bright as that is the weather
-FEWEST_LEVELS = 0.08  # of 1: weather is not dimmed beyond it
 
 Values = Any  # (H, W) or (H, W, 3) float32, 0 to 1
 Step = Mapping[str, Any]
@@ -188,7 +187,8 @@ def damaged(image: Any, code: str, curve: float, steps: Sequence[Step]) -> Any:
     for step in steps:
         in_light = step["kind"] in LIGHT
         seen = np.clip(x, 0, 1) ** np.float32(curve) if in_light and curve != 1 else x
-        white = max(float(np.percentile(seen, BRIGHT)), FEWEST_LEVELS) if step["kind"] in WEATHER else 1.0
+        share, least = WEATHER.get(step["kind"], (100, 1.0))
+        white = max(float(np.percentile(seen, share)), least)
         seen, beyond = np.clip(seen / white, 0, 1), np.maximum(seen / white - 1, 0)
         seen = _textbook(seen, step) if code == "textbook" else _by_library(seen, LIBRARIES[code], step)
         seen = (seen + beyond) * np.float32(white)

@@ -75,8 +75,8 @@ EFFECTS: dict[str, dict[str, tuple[tuple[str, Draw], ...]]] = {
         "bright": (("GammaContrast", _number("gamma", 0.4, 0.65)), ("MultiplyBrightness", _number("mul", 1.4, 1.9))),
         "contrast": (("LinearContrast", _number("alpha", 0.35, 0.65)),),
         "noise": (
-            ("AdditiveGaussianNoise", lambda r: {"scale": _between(r, 10, 35), "per_channel": True}),
-            ("AdditiveLaplaceNoise", lambda r: {"scale": _between(r, 8, 22), "per_channel": True}),
+            ("AdditiveGaussianNoise", lambda r: {"scale": _between(r, 10, 28), "per_channel": True}),
+            ("AdditiveLaplaceNoise", lambda r: {"scale": _between(r, 8, 18), "per_channel": True}),
         ),
         "stripes": (("Columns", lambda r: {"most": _whole(r, 8, 20), "columns": _whole(r, 60, 160)}),),
         "resolution": (
