@@ -19,7 +19,7 @@ RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets bench-synth bench-scale bench-memory \
+        foreign bench-instructions bench-targets bench-synth bench-scale bench-memory \
         autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
@@ -98,6 +98,10 @@ bench-memory: $(INSTALLED) ## memory of a worker over 20,000 samples of 512 px, 
 
 bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what this machine measures, into docs/scale.md (DATA=)
 	$(BIN)/python -m bench.scale --pairs $(DATA)/pairs/train
+
+foreign: $(INSTALLED) peers ## a test set of damage by other code into out/foreign, and what plain fusions reach on it (DATA=)
+	$(BIN)/python -m bench.foreign make --pairs $(DATA)/pairs
+	$(BIN)/python -m bench.foreign score --half choices
 
 autoencoder: $(INSTALLED) ## train the autoencoder anew, hours; the same again resumes (DATA=, AE_ARGS=)
 	$(BIN)/synth generate --recipe all_in_one.yaml --data $(DATA)/pairs/train --limit 600 --out shards/ae_degraded
