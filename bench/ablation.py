@@ -4,7 +4,7 @@
     python -m bench.ablation run NAME --set model.naf=false --set objective.counts=square --minutes 12
     python -m bench.ablation table
 
-`encode` keeps latents, pixels and prompts of all samples in one file, so that a run's time is the network's alone. A run
+`encode` keeps latents, pixels and prompts of all samples in one file, so that a run is the network alone. A run
 has one thread and so many minutes of CPU time; its rate rises over a twentieth of that and falls to zero at its end. It
 starts from what `--config` names (release-cpu), seeded by `--seed`, and is skipped where its result is there. Results
 are one JSON each: PSNR to the target by set, task, kind of instruction and effect, of the averaged weights, with
@@ -143,7 +143,7 @@ def sets(out: Path) -> list[Path]:
 
 @torch.no_grad()
 def measure(path: Path, model: Any, objective: Any, autoencoder: Autoencoder) -> dict[str, Any]:
-    """PSNR in dB, the mean over samples capped at 60, by what a sample is; each sample's own, for intervals by scene."""
+    """PSNR in dB, the mean over samples capped at 60, by what a sample is; each one's own, for intervals by scene."""
     data = torch.load(path, weights_only=False)
     shuffled = np.random.default_rng(0).permutation(len(data["facts"])).tolist()
     rows = []
