@@ -15,6 +15,7 @@ from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.folder import Weights, load_weights, save_weights
+from trainer.inference.tiles import InTiles
 from trainer.model.dit import FusionDiT
 from trainer.objectives import Noise, Objective
 
@@ -58,7 +59,7 @@ class Fuser:
         pair = encode_pair(self.autoencoder, first, second)
         pixels = pair.pixels[None] if self.model.network.patches else None
         inputs = network_inputs(self.autoencoder, pair.latents[None], pixels, self.text([prompt]))
-        z = self.objective.sample(self.model, inputs, Noise(seed, [0], pair.latents.device), steps)
+        z = self.objective.sample(InTiles(self.model), inputs, Noise(seed, [0], pair.latents.device), steps)
         return to_images(self.autoencoder.decode(self.autoencoder.denormalise(z), first.shape[:2]))[0]
 
     def save(self, folder: Path, config: Config) -> None:
