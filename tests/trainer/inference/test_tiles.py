@@ -44,7 +44,7 @@ def test_a_network_that_looks_nearby_sees_the_same_in_tiles(size: tuple[int, int
     t = torch.tensor([0.5]) if time else None
     whole = network(given, state, t).z
     network.grids.clear()
-    in_tiles = InTiles(network, side=24, overlap=16)(given, state, t).z
+    in_tiles = InTiles(network, side=24, overlap=12)(given, state, t).z
     assert len(network.grids) > 1
     assert max(side for grid in network.grids for side in grid) <= 24
     near = tuple(slice(0, side - 4 * (side % 2)) for side in size)  # an odd side is continued by one, which is seen
