@@ -20,7 +20,7 @@ PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
         bench-instructions bench-targets bench-synth bench-scale bench-memory \
-        autoencoder bench-autoencoder gallery clean FORCE
+        bench-model autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -98,6 +98,9 @@ bench-memory: $(INSTALLED) ## memory of a worker over 20,000 samples of 512 px, 
 
 bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what this machine measures, into docs/scale.md (DATA=)
 	$(BIN)/python -m bench.scale --pairs $(DATA)/pairs/train
+
+bench-model: $(INSTALLED) ## the network's time beside a plain DiT of equal operations, one CPU thread
+	$(BIN)/python -m bench.bench_model
 
 autoencoder: $(INSTALLED) ## train the autoencoder anew, hours; the same again resumes (DATA=, AE_ARGS=)
 	$(BIN)/synth generate --recipe all_in_one.yaml --data $(DATA)/pairs/train --limit 600 --out shards/ae_degraded
