@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -85,6 +86,23 @@ def fuse(
 
     write_image(out, Fuser.from_pretrained(weights, device=device)(a, b, prompt))
     typer.echo(f"wrote {out}")
+
+
+@app.command()
+def model(
+    config: Annotated[
+        str, typer.Option(help="A preset (tiny, release, release-cpu, ti, s, b, l) or the path of a YAML file.")
+    ] = "release",
+    size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT in pixels.")] = "640x480",
+) -> None:
+    """Print the network's parameters and operations by part, without building it."""
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", size, re.ASCII)
+    if match is None:
+        raise UserError(f"--size {size}: give WIDTHxHEIGHT in pixels, each from 1 to 999999, such as 640x480")
+    from trainer.config import load_config
+    from trainer.training.dry_run import describe_network
+
+    typer.echo(describe_network(load_config(config), (int(match[2]), int(match[1]))))
 
 
 NAMED_WRONGLY = {

@@ -15,7 +15,7 @@ from tests.trainer.helpers import Command, write_shard
 HEAVY = ("torch", "diffusers", "sentence_transformers", "transformers", "cv2", "pyarrow", "webdataset")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["fuse", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["fuse", "--help"], ["model", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom trainer.cli import main\n"
@@ -120,6 +120,24 @@ def test_a_dry_run_counts_and_starts_nothing(
     assert "1 failed rows left out" in out
     assert "GFLOP" in out
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_network_is_shown_by_part_with_its_dense_control_where_it_has_experts(trainer_main: Command) -> None:
+    code, out, _ = trainer_main("model", "--config", "release", "--size", "641x480")
+    assert code == 0
+    assert "81x60 positions of 32 channels, layers at 41x30" in out
+    parameters = [int(line[30:42].replace(",", "")) for line in out.splitlines()[3:] if line[30:42].strip()]
+    assert sum(parameters[:-1]) == parameters[-1] == 12_799_380
+    assert "dense control" not in out
+    code, out, _ = trainer_main("model", "--config", "ti", "--size", "128x128")
+    assert code == 0
+    assert "routed experts" in out
+    assert "dense control" in out
+
+
+@pytest.mark.parametrize("size", ["640", "640x", "0x480", "640X480", "-640x480", "640x480x3", "1e9x1", "٣x٣"])
+def test_a_size_that_is_none_is_one_line(trainer_main: Command, size: str) -> None:
+    assert f"--size {size}: give WIDTHxHEIGHT" in refused(trainer_main, "model", f"--size={size}")
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.config import Config
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.frozen.autoencoder import Autoencoder
-from trainer.frozen.klt import KLTAutoencoder
-from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import Prompts
+from trainer.model.cost import Given, layer_grid, table, total
 from trainer.model.inputs import Inputs
-from trainer.objectives import Noise, make_objective
-from trainer.training.parts import build_model
+from trainer.objectives import OBJECTIVES, Noise, make_objective
+from trainer.training.parts import build_model, unfitted_autoencoder
 
 TEXT_DIM = 384
 """Of the default text encoder; another's width hardly changes the sums."""
@@ -36,48 +37,72 @@ def describe(config: Config, urls: list[str]) -> str:
         height, width = ASSUMED_SIZE
         data = f"{len(shards.tars)} tars without sidecars: streamed, not counted; {width}x{height} px assumed"
         cycles = ""
-    path, channels = config.autoencoder.path, config.autoencoder.channels
-    autoencoder = Autoencoder(KLTAutoencoder(channels)) if path == "klt" else load_autoencoder(path)
-    channels, factor = autoencoder.channels, autoencoder.factor
-    grid = (-(-height // factor), -(-width // factor))
-    parameters, flops, activations = _measure(config, autoencoder, grid)
+    autoencoder = unfitted_autoencoder(config)
+    given = given_of(config, autoencoder, (height, width))
+    channels, grid = autoencoder.channels, given.grid
+    cost, activations = total(config.model, given), activations_of(config, autoencoder, given)
     batch = config.training.batch_size
     steps = -(-config.training.samples // batch)
-    memory = 20 * parameters + activations  # weights, gradient, two moments and the average, fp32 each
+    weights, flops = 20 * cost.parameters, batch * cost.step  # gradient, two moments and the average too, fp32 each
+    memory = f"{weights / 1e6:.0f} weights and optimizer, {activations / 1e6:.0f} activations (fp32)"
     latents = 4 * 4 * channels * grid[0] * grid[1]
     lines = [
         f"data         {data}",
         f"latents      {channels} x {grid[0]} x {grid[1]}, {latents / 1e3:.0f} kB a sample; "
         f"cache {config.run.cache_mb} MB",
-        f"network      {parameters / 1e6:.2f} M parameters, {grid[0] * grid[1]} positions",
+        f"network      {cost.parameters / 1e6:.2f} M parameters, {grid[0] * grid[1]} positions",
         f"run          {config.training.samples} samples{cycles}, {steps} steps of {batch}",
         f"a step       {flops / 1e9:.1f} GFLOP, forward and backward; {flops * steps / 1e12:.2f} TFLOP in all",
-        f"memory       about {memory / 1e6:.0f} MB for the network: {20 * parameters / 1e6:.0f} weights and optimizer, "
-        f"{activations / 1e6:.0f} activations (fp32), besides latents and text encoder",
+        f"memory       about {(weights + activations) / 1e6:.0f} MB for the network: {memory}, "
+        "besides latents and text encoder",
     ]
     return "\n".join(lines)
 
 
-def _measure(config: Config, autoencoder: Autoencoder, grid: tuple[int, int]) -> tuple[int, int, int]:
-    """Parameters, operations of a step, bytes kept for its backward pass; on the meta device nothing is computed."""
-    batch, length, kept = config.training.batch_size, config.text.max_tokens, 0
+def describe_network(config: Config, size: tuple[int, int]) -> str:
+    """What the network of a config costs on a picture of that height and width, as lines of text. Raises UserError."""
+    given = given_of(config, unfitted_autoencoder(config), size)
+    (down, across), layers = given.grid, layer_grid(config.model, given.grid)
+    return (
+        f"{config.name} at {size[1]}x{size[0]}: {across}x{down} positions of {given.channels} channels, "
+        f"layers at {layers[1]}x{layers[0]}; {given.words} words of {given.text_dim}; one sample\n\n"
+        f"{table(config.model, given)}"
+    )
 
-    def count(tensor: torch.Tensor) -> torch.Tensor:
-        nonlocal kept
-        kept += tensor.nbytes
+
+def given_of(config: Config, autoencoder: Autoencoder, size: tuple[int, int]) -> Given:
+    """What the network of a config is given of a picture of that height and width."""
+    height, width = (-(-side // autoencoder.factor) for side in size)
+    time, words = OBJECTIVES[config.objective.kind].needs_time, config.text.max_tokens
+    return Given(autoencoder.channels, autoencoder.factor, TEXT_DIM, (height, width), words, time)
+
+
+def activations_of(config: Config, autoencoder: Autoencoder, given: Given) -> int:
+    """Bytes kept for the backward pass of a step, each storage once and no weights, by tensors that hold nothing.
+
+    Experts (torch has no such tensors for grouped_mm in fp32) count as their dense control, and two copies of each
+    position for each expert that it is sent to: what the expert is given, and what it returns.
+    """
+    batch, network, kept = config.training.batch_size, config.model, dict[int, torch.UntypedStorage]()
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
         return tensor
 
-    objective = make_objective(config.objective, autoencoder)
-    with torch.device("meta"):
-        model = build_model(config, autoencoder, TEXT_DIM)
-        z = torch.empty(batch, autoencoder.channels, *grid)
-        pixels = torch.empty(batch, 3, 3, *(side * autoencoder.factor for side in grid))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = build_model(config.model_copy(update={"model": network.dense()}), autoencoder, given.text_dim)
+        z = torch.empty(batch, given.channels, *given.grid)
+        pixels = torch.empty(batch, 3, 3, *(side * given.factor for side in given.grid))
         text = Prompts(
-            torch.empty(batch, length, TEXT_DIM),
-            torch.empty(batch, length, dtype=torch.bool),
-            torch.empty(batch, TEXT_DIM),
+            torch.empty(batch, given.words, given.text_dim),
+            torch.empty(batch, given.words, dtype=torch.bool),
+            torch.empty(batch, given.text_dim),
         )
-        noise = Noise(config.seed, range(batch), "meta")
-        with FlopCounterMode(display=False) as counter, saved_tensors_hooks(count, lambda tensor: tensor):
+        objective, noise = make_objective(config.objective, autoencoder), Noise(config.seed, range(batch))
+        with saved_tensors_hooks(keep, lambda tensor: tensor):
             objective.sample(model, Inputs(z, z, z, text, pixels), noise, 1)
-    return sum(p.numel() for p in model.parameters()), 3 * counter.get_total_flops(), kept
+    for weight in model.parameters():
+        kept.pop(weight.untyped_storage()._cdata, None)
+    slots = bool(network.experts) * batch * network.active * prod(layer_grid(network, given.grid))
+    return sum(storage.nbytes() for storage in kept.values()) + network.depth * 2 * slots * network.width * 4

@@ -30,6 +30,12 @@ def build_model(config: Config, autoencoder: Autoencoder, text_dim: int) -> Fusi
     return FusionDiT(channels, factor, text_dim, config.model.model_dump(), time)
 
 
+def unfitted_autoencoder(config: Config) -> Autoencoder:
+    """The autoencoder of a config before it has seen a shard, for its channels and its factor. Raises UserError."""
+    path, channels = config.autoencoder.path, config.autoencoder.channels
+    return Autoencoder(KLTAutoencoder(channels)) if path == "klt" else load_autoencoder(path)
+
+
 def reopen_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
     """The autoencoder that a run was begun with. Raises OtherRun."""
     try:

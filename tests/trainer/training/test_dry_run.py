@@ -1,0 +1,42 @@
+"""The dry run's figures beside a step that is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+from trainer.config import load_config
+from trainer.frozen.text import Prompts
+from trainer.model.inputs import Inputs
+from trainer.training.dry_run import activations_of, given_of
+from trainer.training.parts import build_model, unfitted_autoencoder
+
+FORMS: list[dict[str, Any]] = [{}, {"fine": 1}, {"text": "joint"}, {"experts": 4}, {"experts": 3, "active": 1}]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_activations_are_what_a_forward_keeps(config_file: Callable[..., str], form: dict[str, Any]) -> None:
+    config = load_config(config_file(batch_size=2), {f"model.{key}": value for key, value in form.items()})
+    autoencoder = unfitted_autoencoder(config)
+    given = given_of(config, autoencoder, (72, 128))
+    model, z, kept = build_model(config, autoencoder, given.text_dim), torch.zeros(2, given.channels, *given.grid), {}
+    text = torch.zeros(2, given.words, given.text_dim)
+    prompts = Prompts(text, torch.ones(2, given.words, dtype=torch.bool), torch.zeros(2, given.text_dim))
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        estimate = model(Inputs(z, z, z, prompts, torch.zeros(2, 3, 3, 72, 128)))
+    for weight in model.parameters():
+        kept.pop(weight.untyped_storage().data_ptr(), None)
+    assert estimate.z.requires_grad
+    # the choice of experts is a few numbers a position, and not counted
+    within = 0.03 if "experts" in form else 1e-9
+    there = sum(storage.nbytes() for storage in kept.values())
+    assert activations_of(config, autoencoder, given) == pytest.approx(there, rel=within)
