@@ -19,7 +19,8 @@ RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        foreign bench-instructions bench-targets bench-synth bench-scale bench-memory autoencoder bench-autoencoder gallery clean FORCE bench-model
+        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign \
+        autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -101,6 +102,7 @@ bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what t
 foreign: $(INSTALLED) peers ## a test set of damage by other code into out/foreign, and what plain fusions reach on it (DATA=)
 	$(BIN)/python -m bench.foreign make --pairs $(DATA)/pairs
 	$(BIN)/python -m bench.foreign score --half choices
+
 bench-model: $(INSTALLED) ## the network's time beside a plain DiT of equal operations, one CPU thread
 	$(BIN)/python -m bench.bench_model
 
