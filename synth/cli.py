@@ -174,7 +174,7 @@ def degrade(
 
     kind: DepthKind = "inverse" if inverse_depth else "distance"
     given = None if depth is None else (depth, kind)
-    degrade_files({"a": a, "b": b}, effect, out, task=task or DEFAULT, seed=seed, depth=given)
+    degrade_files({"a": a, "b": b}, effect, out, task=DEFAULT if task is None else task, seed=seed, depth=given)
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 

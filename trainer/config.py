@@ -49,7 +49,7 @@ class Resumable(Section):
     def differences(self, there: Resumable) -> str:
         """What keeps a run of config `there` from going on with this one, by key; empty where nothing does."""
         ours, theirs = _flat(self.model_dump()), _flat(there.model_dump())
-        keys = [key for key in ours | theirs if not key.startswith(self.MAY_CHANGE or (" ",))]
+        keys = [key for key in ours | theirs if not key.startswith(self.MAY_CHANGE)]
         return "; ".join(
             f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here"
             for key in keys

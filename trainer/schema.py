@@ -57,8 +57,10 @@ def _explain(error: ValidationError, schema: type[Section]) -> str:
         message = f"its kind is needed, one of {', '.join(known)}"
     elif fault["type"] == "string_pattern_mismatch":
         message = "letters, digits, _ . - alone, and neither . nor - first"
-    elif fault["type"] in ("model_type", "model_attributes_type"):
+    elif fault["type"] == "model_type":
         message = f"a section, with {', '.join(known)}, is needed"
+    elif fault["type"] == "model_attributes_type":  # one of several kinds
+        message = f"a section with its kind, one of {', '.join(known)}, is needed"
     return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {_short.repr(value)}"
 
 

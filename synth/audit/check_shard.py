@@ -14,7 +14,7 @@ from synth.audit.reader import faults_of
 from synth.audit.records import Expected, Groups, record_faults, row_faults
 from synth.audit.tars import Member, TarWalk
 from synth.dataset.description import hashed
-from synth.dataset.shards import MEMBERS, read_facts, read_rows
+from synth.dataset.shards import CLEAN, MEMBERS, read_facts, read_rows
 from synth.errors import UnreadableError, UserError, with_kind
 from synth.images import codecs
 from synth.images.pixels import channels
@@ -23,12 +23,12 @@ from synth.scene.capture import IMAGES, ImageName
 from synth.storage import Storage
 
 MOST = 20  # faults of one shard that are told; a cut tar would have thousands
-ALWAYS = ("a", "b", "json", "target")
-SUFFIXES = {"a": ("png", "jpg"), "b": ("png", "jpg"), "json": ("json",)}
+ALWAYS = (*IMAGES, "json", "target")
+SUFFIXES: dict[str, tuple[str, ...]] = {"json": ("json",)} | dict.fromkeys(IMAGES, ("png", "jpg"))  # of others: png
 FORMATS = {"png": "PNG", "jpg": "JPEG"}
 PNG_BITS = 24  # where a PNG says how many bits a channel has
 MODES = {"L": 1, "RGB": 3}
-SHOWS: dict[str, ImageName] = {"a": "a", "b": "b", "clean_a": "a", "clean_b": "b"}  # members and their images
+SHOWS: dict[str, ImageName] = {member: name for name in IMAGES for member in (name, CLEAN[name])}
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _check_rows(check: Check, rows: list[dict[str, Any]], report: ShardReport) -
     wanted: dict[int, _Wanted] = {}
     groups = Groups()
     per_pair = None if check.expected is None else check.expected.per_pair
-    stored = ("clean_a", "clean_b") if check.expected is not None and "clean" in check.expected.stored else ()
+    stored = tuple(CLEAN.values()) if check.expected is not None and "clean" in check.expected.stored else ()
     try:
         indices = [int(row["index"]) for row in rows]
         start = check.span[0] if check.span is not None else indices[0] if indices else 0

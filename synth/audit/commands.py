@@ -168,6 +168,7 @@ def _say_stats(found: "Stats") -> None:
 
     from synth.audit.text import one_line
     from synth.dataset.stats import in_bytes, ranked
+    from synth.scene.capture import IMAGES
 
     page = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     failed = f", {found.failed:,} failed" if found.failed else ""
@@ -189,7 +190,7 @@ def _say_stats(found: "Stats") -> None:
         page.print(drawn)
 
     tasks = sorted(found.tasks)
-    images = [name for name in ("a", "b", "both") if any(image == name for _, image in found.by_image)]
+    images = [name for name in (*IMAGES, "both") if any(image == name for _, image in found.by_image)]
     share = lambda count: 100 * count / found.samples  # noqa: E731
     table(
         ["effect", "samples", "%", *tasks, *(f"on {name}" for name in images), "alone", "kept"],

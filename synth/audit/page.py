@@ -14,13 +14,14 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
+from synth.dataset.shards import CLEAN
 from synth.errors import UserError, with_kind
 from synth.sample.record import MALFORMED, Entry, Record
 from synth.scene.capture import IMAGES
 
 KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-ORDER = ("a", "b", "target", "clean_a", "clean_b")
-CAPTIONS = {"target": "target", "clean_a": "clean a", "clean_b": "clean b"}
+ORDER = (*IMAGES, "target", *CLEAN.values())
+CAPTIONS = {"target": "target"} | {member: f"clean {name}" for name, member in CLEAN.items()}
 Group = Literal["task", "kind", "effect"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 Line = Literal["key", "group", "phrases", "phrase_split", "absent", "seed"]

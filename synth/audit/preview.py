@@ -13,6 +13,7 @@ from synth.errors import UnreadableError, UserError, in_one_line
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.sample.record import Record
+from synth.scene.capture import IMAGES
 
 PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side
@@ -60,7 +61,7 @@ def _padded(strip: Bytes, height: int, width: int) -> Bytes:
 
 def _strip(sample: Shown) -> Bytes:
     """One sample: its images side by side, above them two lines of text."""
-    images = [in_colour(codecs.decode(sample.pictures[name])) for name in ("a", "b", "target")]
+    images = [in_colour(codecs.decode(sample.pictures[name])) for name in (*IMAGES, "target")]
     factor = -(-LEAST_PX // images[0].shape[1])
     images = [image.repeat(factor, 0).repeat(factor, 1) for image in images]
     height = images[0].shape[0]

@@ -71,7 +71,7 @@ def row_faults(row: Mapping[str, Any], index: int, per_pair: int | None) -> list
         found.append(f"status {row['status']!r} is neither ok nor failed")
     if row["status"] == "failed" and not row["reason"]:
         found.append("failed without a reason")
-    if row["status"] == "failed" and any(row.get(f"{name}_offset") is not None for name in ("a", "b", "target")):
+    if row["status"] == "failed" and any(row.get(f"{name}_offset") is not None for name in (*IMAGES, "target")):
         found.append("failed, and yet it names bytes in the tar")
     return found
 
@@ -164,8 +164,7 @@ class Groups:
         """What differs from the samples of this group that came before."""
         entries = [{key: value for key, value in entry.items() if key != "asked"} for entry in record["degradations"]]
         pair = {
-            "image a": row["a_sha256"],
-            "image b": row["b_sha256"],
+            **{f"image {name}": row[f"{name}_sha256"] for name in IMAGES},
             "task": record["task"],
             "degradations": entries,
             "scene": record["scene"],

@@ -14,6 +14,7 @@ from synth.sample.draft import draft
 from synth.sample.plan import Plan
 from synth.sample.record import Record, read_record
 from synth.sample.render import render_draft
+from synth.scene.capture import IMAGES
 from synth.storage import Storage
 
 PICTURES = tuple(name for name in MEMBERS if name != "json")
@@ -122,7 +123,7 @@ def _read(read: Callable[[int, int], bytes], row: Mapping[str, Any], where: str)
         start = min(offset for offset, _ in spans.values())
         size = max(offset + size for offset, size in spans.values()) - start
         record = read_record(row["record"])
-        if not {"a", "b", "target"} <= set(spans):
+        if not {*IMAGES, "target"} <= set(spans):
             raise ValueError("not a sample")
         if start < 0 or size > LARGEST or any(length < 0 for _, length in spans.values()):
             raise ValueError("its offsets are not those of a sample")

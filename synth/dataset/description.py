@@ -219,12 +219,18 @@ def difference(there: Any, here: Any, where: str = "") -> str | None:
             found = difference(there.get(key), value, f"{where}.{key}".lstrip("."))
             if found is not None:
                 return found
+        for key in there if where else ():  # around all, what stands there says more: what is in the shards
+            if key not in here:
+                return f"{where}.{key} is {json.dumps(there[key])[:100]} there, and is not here"
         for key in ("recipe_sha256", "source_fingerprint"):
             if there.get(key) != here.get(key):
                 return f"{key} differs"
         return None
     if there == here:
         return None
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        pairs = enumerate(zip(there, here, strict=True))
+        return next(filter(None, (difference(*pair, f"{where}[{number}]") for number, pair in pairs)), None)
     shown = [text if len(text) < 120 else f"{text[:100]}…" for text in (json.dumps(there), json.dumps(here))]
     return f"{where} is {shown[0]} there, {shown[1]} here"
 

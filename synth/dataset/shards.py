@@ -14,7 +14,9 @@ from synth.sample.render import Sample
 from synth.scene.capture import IMAGES, ImageName
 from synth.storage import Storage
 
-MEMBERS = tuple(sorted((*IMAGES, *(f"clean_{name}" for name in IMAGES), "json", "target")))
+CLEAN = {name: f"clean_{name}" for name in IMAGES}
+"""The members that hold the clean pair, by image."""
+MEMBERS = tuple(sorted((*IMAGES, *CLEAN.values(), "json", "target")))
 """In the order in the tar: by name, as webdataset writes."""
 
 
@@ -56,7 +58,7 @@ class ShardWriter:
         written = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
         members: dict[str, tuple[str, bytes]] = {
             **{name: _stored(sample, name) for name in sample.inputs},
-            **{f"clean_{name}": (".png", codecs.encode_png(image)) for name, image in (sample.clean or {}).items()},
+            **{CLEAN[name]: (".png", codecs.encode_png(image)) for name, image in (sample.clean or {}).items()},
             "json": ("", written.encode()),
             "target": (".png", codecs.encode_png(sample.target)),
         }

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from synth.scene.capture import ImageName
 from synth.scene.scene import View
 
 
@@ -34,7 +35,7 @@ class Domain(Enum):
     BYTES = "sRGB bytes, uint8"
 
 
-Images: TypeAlias = Literal["a", "b", "any", "both", "shared"]
+Images: TypeAlias = Literal[ImageName, "any", "both", "shared"]
 Params = TypeVar("Params")
 
 
@@ -54,7 +55,7 @@ class Degradation(ABC, Generic[Params]):
 
     name: as in recipes and records. version: raised whenever the same parameters give other pixels.
     order: place within the stage. images: which images it falls on where the recipe does not say.
-    infrared_first: where the recipe does not say, it falls on the infrared image of a pair that has one.
+    infrared_first: where the recipe does not say, it falls on the infrared images alone of a pair that has any.
     quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
     may_stay: whether a person may want it kept while others go: weather always, a look where both images share it.
     """

@@ -98,9 +98,10 @@ def draw(spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, tu
     the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
     """
     effect = f"{spec.label}{turn + 1}" if turn else spec.label
-    infrared = [name for name, view in views.items() if view.infrared] if spec.degradation.infrared_first else []
-    images = spec.images or (infrared[0] if infrared else spec.degradation.images)
+    images = spec.images or spec.degradation.images
     names = list(views)
+    if spec.images is None and spec.degradation.infrared_first:
+        names = [name for name in names if views[name].infrared] or names
     if images == "any":
         names = [names[int(streams(f"{effect}.which").integers(len(names)))]]
     elif images in views:

@@ -1,7 +1,7 @@
 """An effect as a recipe writes it: `haze`, `haze: 0.6`, `haze: {severity: [0.2, 0.9]}`, `noise: {sigma: [5, 40]}`."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 from synth.degradations.base import Images, Quantity, Stage, effects
 from synth.degradations.engine import EffectSpec
@@ -47,8 +47,8 @@ def parse_effect(value: Any) -> EffectSpec:
 
 def _images(name: str, settings: dict[str, Any]) -> Images | None:
     images = settings.get("images")
-    if images not in (None, "a", "b", "any", "both", "shared"):
-        raise ValueError(f"{name}.images: {images!r} must be one of a, b, any, both, shared")
+    if images is not None and images not in get_args(Images):
+        raise ValueError(f"{name}.images: {images!r} must be one of {', '.join(get_args(Images))}")
     chosen: Images | None = images
     return chosen
 

@@ -118,13 +118,13 @@ def _absent(names: Sequence[str], kind: Kind, named: int, rng: Generator) -> str
 
 def places(images: Collection[ImageName], task: Task) -> tuple[tuple[str, ...], bool]:
     """Words for where something is that is in some images of a pair, and whether that is everywhere."""
-    names = list(task.words)
+    names = list(task.capture.modalities)
     if len(images) == len(names):
         return EVERYWHERE, True
     if len(images) > 1:
         return (), False
     (only,) = images
-    return task.words[only] + PLACES[names.index(only)], False
+    return task.words.get(only, ()) + PLACES[names.index(only)], False
 
 
 def mentions(intent: Intent, applied: Sequence[Applied], task: Task) -> tuple[list[Mention], list[Mention]]:

@@ -19,9 +19,13 @@ SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name t
 NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg)"
 
 
-def _place(value: Any) -> Any:
-    """A URL as it stands, and anything else as a path."""
-    return value if isinstance(value, str) and "://" in value else Path(value) if isinstance(value, str) else value
+def _place(value: Any) -> Path | str:
+    """A URL as it stands, and anything else as a path. Raises ValueError where it is neither."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} must be a path or a URL")
+    return value if "://" in value else Path(value)
 
 
 class FolderSource(FileSource):

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from synth.pairs.folder import NO_PAIRS, FolderSource
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
 from synth.pairs.split import side_of
+from synth.scene.capture import IMAGES
 from synth.storage import local_path, open_storage
 from synth.storage.bucket import is_known
 from synth.tasks import TASKS
 
-COLUMNS = ("a", "b", "gt", "depth", "task", "dataset", "scene", "licence", "split", "width", "height")
+COLUMNS = (*IMAGES, *ROLES, "task", "dataset", "scene", "licence", "split", "width", "height")
 UNSAFE = set("/\\\n\r\t\0")
 LOCAL_KINDS = ("file", "local", "asynclocal", "git")  # of URLs that a table of a stranger may not hold
 
@@ -43,7 +44,7 @@ class ManifestSource(FileSource):
         base = where.rpartition("/")[0] if path is None else path.parent
         sides: dict[str, str] = {}
         several: dict[str, int] = {}
-        for number, cells in enumerate(read_table(where)):
+        for number, cells in enumerate(read_table(where, TASKS[task].capture.modalities)):
             row = {name: str(cell) for name, cell in cells.items() if not _is_empty(cell)}
             if row.get("task", task) not in TASKS:
                 raise UserError(f"{where}: row {number}: task {row['task']!r}; it is one of {', '.join(TASKS)}")
@@ -80,8 +81,8 @@ class ManifestSource(FileSource):
         return FilePair(task, dataset, name, licence, files, gt, depth, self.depth_kind, self.align, size)
 
 
-def read_table(where: str) -> list[dict[str, Any]]:
-    """The rows of a manifest. Raises UserError where it is missing, no table, or lacks the columns a and b."""
+def read_table(where: str, images: Collection[str]) -> list[dict[str, Any]]:
+    """The rows of a manifest. Raises UserError where it is missing, no table, or lacks the column of an image."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -108,9 +109,9 @@ def read_table(where: str) -> list[dict[str, Any]]:
             raise UserError(f"{where}: not a CSV file in UTF-8: {error}") from None
     else:
         raise UserError(f"{where}: a manifest is a .parquet or a .csv file")
-    for needed in ("a", "b"):
+    for needed in images:
         if needed not in columns:
-            raise UserError(f"{where}: no column {needed!r}{hint(needed, columns)}; it needs a and b")
+            raise UserError(f"{where}: no column {needed!r}{hint(needed, columns)}; it needs {' and '.join(images)}")
     return rows
 
 

@@ -96,7 +96,8 @@ class FileSource(Source):
 
     def check(self, task: str) -> None:
         if self.align and not TASKS[task].capture.bracketed:
-            raise ValueError(f"align is for the two shots of a bracket, not for {task}")
+            brackets = listed(name for name, known in TASKS.items() if known.capture.bracketed)
+            raise ValueError(f"align is for the two shots of a bracket ({brackets}), not for {task}")
 
     def takes(self, scene: str) -> bool:
         """Whether a scene stands in the split, by the hash of its name."""

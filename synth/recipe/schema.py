@@ -116,7 +116,7 @@ class Instructions(_Part):
     per_pair: int = Field(default=1, ge=1, le=64)
     """Instructions for each degraded pair; the first of several is `full`, the quotas hold for the others."""
     file: Path | None = None
-    """The user's own sentences, as JSON lines (synth/instructions/own.py)."""
+    """The user's own sentences, as JSON lines (synth/instructions/sentences.py)."""
     file_share: float = Field(default=0.5, ge=0, le=1)
     """Where the file has a sentence that fits, how often it is taken instead of one of the grammar's."""
 

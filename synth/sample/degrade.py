@@ -104,6 +104,9 @@ def degrade_files(
     """
     try:
         capture = task_named(task).capture
+    except ValueError as error:
+        raise UserError(f"--task {task}: {error}") from None
+    try:
         images = {name: codecs.read(file, capture.is_infrared(name)).image for name, file in files.items()}
         done = degrade(
             images["a"],

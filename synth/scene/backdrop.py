@@ -44,10 +44,10 @@ class Backdrop:
 
     @cached_property
     def _small(self) -> Mapping[ImageName, Bytes]:
-        """The pictures that tell of the scene at a low resolution: both of a bracket, else the first for all."""
+        """The pictures that tell of the scene at a low resolution: both of a bracket, else one for all."""
         if self.capture.bracketed:
             return {name: shrink(picture, WORKED_AT) for name, picture in self.pictures.items()}
-        return dict.fromkeys(self.pictures, shrink(self.pictures["a"], WORKED_AT))
+        return dict.fromkeys(self.pictures, shrink(self.pictures[self.capture.guide], WORKED_AT))
 
     @cached_property
     def light(self) -> Light:
@@ -65,7 +65,7 @@ class Backdrop:
 
     def _seen(self, pictures: Mapping[ImageName, Bytes]) -> Bytes:
         """The scene in one picture."""
-        return mertens(*pictures.values()) if self.capture.bracketed else pictures["a"]
+        return mertens(*pictures.values()) if self.capture.bracketed else pictures[self.capture.guide]
 
     def whole(self) -> Floats:
         """The depth in the size of the picture, (H, W)."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 ImageName: TypeAlias = Literal["a", "b"]
 Modality: TypeAlias = str
 
-IMAGES: tuple[ImageName, ...] = ("a", "b")
+IMAGES: tuple[ImageName, ...] = get_args(ImageName)
 """The names that images of a pair have (shards/FORMAT.md), in order."""
 INFRARED: Modality = "infrared"
 FUSED: Modality = "fused"
@@ -28,6 +28,12 @@ class Capture:
 
     def is_infrared(self, name: ImageName) -> bool:
         return self.modalities[name] == INFRARED
+
+    @property
+    def guide(self) -> ImageName:
+        """The image that tells of the scene's light and depth where one is enough: the first that is not infrared."""
+        seen = [name for name in self.modalities if not self.is_infrared(name)]
+        return (seen or list(self.modalities))[0]
 
     @property
     def of_fusion(self) -> "Capture":

@@ -29,13 +29,12 @@ def measure(capture: Capture, pictures: Mapping[ImageName, Bytes]) -> Light:
 
     The two shots of a bracket differ by a factor in linear light: the median ratio of lumas where neither clips, or
     5.7 stops where fewer than 1% of the pixels can be compared (`assumed`). Other pairs share one exposure (`equal`),
-    and their first picture tells.
+    and one picture tells.
     """
-    a, b = pictures["a"], pictures["b"]
-    a = shrink(a, MEASURED_AT)
     if not capture.bracketed:
-        return _light(to_linear(a), dict.fromkeys(capture.modalities, 1.0), "equal")
-    b = shrink(b, MEASURED_AT)
+        seen = shrink(pictures[capture.guide], MEASURED_AT)
+        return _light(to_linear(seen), dict.fromkeys(capture.modalities, 1.0), "equal")
+    a, b = (shrink(pictures[name], MEASURED_AT) for name in ("a", "b"))
     linear_a, linear_b = luma(to_linear(a)), luma(to_linear(b))
     level_a, level_b = luma(a), luma(b)
     usable = (np.minimum(level_a, level_b) >= DARKEST) & (np.maximum(level_a, level_b) <= BRIGHTEST)

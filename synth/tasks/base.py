@@ -11,7 +11,7 @@ from typing import ClassVar
 from synth.errors import hint
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats
-from synth.scene.capture import Capture, ImageName
+from synth.scene.capture import IMAGES, Capture, ImageName
 from synth.targets.gradient import Choices, Lumas, Pictures
 from synth.targets.target import TargetKind
 
@@ -20,7 +20,8 @@ class Task(ABC):
     """A task; it is also the rules (synth/targets/gradient.py) by which its pairs are fused.
 
     name: as in recipes, folders and records. title: what its pairs are, for people. colour: (red, green, blue) of its
-    bars in charts. capture: how its images were taken. words: by image, how sentences say where something is.
+    bars in charts. capture: how its images were taken. words: by image, how sentences say where something is, besides
+    "in the first image" and the like.
     targets: the kinds of ground truth that its pairs may have. screening: λ of the gradient target.
     """
 
@@ -28,13 +29,16 @@ class Task(ABC):
     title: ClassVar[str]
     colour: ClassVar[tuple[int, int, int]] = (86, 104, 150)
     capture: ClassVar[Capture]
-    words: ClassVar[Mapping[ImageName, tuple[str, ...]]]
+    words: ClassVar[Mapping[ImageName, tuple[str, ...]]] = {}
     targets: ClassVar[tuple[TargetKind, ...]] = ("given", "gradient", "network")
     screening: float
 
     def __init_subclass__(cls) -> None:
         if cls.name in TASKS:
             raise TypeError(f"two tasks are called {cls.name!r}")
+        images = tuple(cls.capture.modalities)
+        if len(images) < 2 or images != IMAGES[: len(images)]:
+            raise TypeError(f"task {cls.name!r} has the images {', '.join(images)}; shards hold {', '.join(IMAGES)}")
         TASKS[cls.name] = cls()
 
     @abstractmethod

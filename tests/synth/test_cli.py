@@ -131,7 +131,8 @@ def test_degrade_lets_effects_fall_on_two_files(tmp_path):
         (["--effect", "haze=3"], "haze.severity: 3 must lie in [0, 1]"),
         (["--effect", "haze=["], "--effect haze=[: a severity, or key:value"),
         (["--effect", "haze=.1", "--effect", "haze=.9"], "--effect haze: given twice"),
-        (["--effect", "haze=0.5", "--task", "mfv"], "no task 'mfv'; did you mean 'mff'?"),
+        (["--effect", "haze=0.5", "--task", "mfv"], "--task mfv: no task 'mfv'; did you mean 'mff'?"),
+        (["--effect", "haze=0.5", "--task", ""], "--task : no task ''; known: mef, mff, vif"),
         (["--effect", "haze=0.5", "--depth", "no.png"], "no.png: No such file"),
     ]:
         refused(synth("degrade", pair / "a.png", pair / "b.png", *wrong, "--out", "x", cwd=tmp_path), message)

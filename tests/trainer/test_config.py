@@ -47,7 +47,7 @@ def test_every_field_is_documented() -> None:
         ({"objective": {"kind": "gan"}}, "objective.kind: 'gan' is not known; known: flow, regression"),
         ({"objective": {"kind": "regression", "sigma": 1}}, "objective.sigma: unknown key; known: kind"),
         ({"objective": {}}, "objective: its kind is needed, one of flow, regression"),
-        ({"objective": "flow"}, "objective: "),
+        ({"objective": "flow"}, "objective: a section with its kind, one of flow, regression, is needed, got 'flow'"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, change: dict, said: str) -> None:

@@ -1,1 +1,1 @@
-"""Our own autoencoders, written as diffusers models."""
+"""Our own autoencoder: its network, its training and how well it does; the KLT stands in frozen/."""

@@ -1,1 +1,1 @@
-"""What is not trained with the DiT: the autoencoder and the text encoder."""
+"""What is not trained with the DiT: the autoencoder, the text encoder, and the closed-form fusion."""

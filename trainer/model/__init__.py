@@ -1,1 +1,1 @@
-"""The network and the fixed fusion that it starts from."""
+"""The network: all of it on one page, in dit.py, and the parts that it is built of."""

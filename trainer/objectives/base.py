@@ -94,7 +94,10 @@ class Objective(ABC, Generic[Settings]):
     known: ClassVar[dict[str, type[Objective]]] = {}
 
     def __init_subclass__(cls) -> None:
-        Objective.known[cls.Config.model_fields["kind"].default] = cls
+        kind = cls.Config.model_fields["kind"].default
+        if kind in Objective.known:
+            raise TypeError(f"two objectives are called {kind!r}")
+        Objective.known[kind] = cls
 
     def __init__(self, config: Settings, autoencoder: Autoencoder) -> None:
         self.config, self.autoencoder = config, autoencoder

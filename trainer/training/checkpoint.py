@@ -41,6 +41,11 @@ class Learned:
     """By the names of their files, as are the optimizers."""
     optimizers: Mapping[str, torch.optim.Optimizer]
 
+    def __post_init__(self) -> None:
+        names = ["model", *self.averages, *self.optimizers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each needs a file of its own, and these names come twice: {', '.join(names)}")
+
     @property
     def modules(self) -> dict[str, nn.Module]:
         return {"model": self.model} | {name: average.model for name, average in self.averages.items()}

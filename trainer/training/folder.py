@@ -9,11 +9,10 @@ from trainer.config import Resumable
 from trainer.errors import UserError
 from trainer.files import atomically, read_yaml, remove
 from trainer.schema import parse
-from trainer.training.checkpoint import WAY_OUT, OtherRun, has_checkpoint
+from trainer.training.checkpoint import WAY_OUT, OtherRun, check_identity, has_checkpoint
 
 CONFIG = "config.yaml"
-SIGNS = (CONFIG, "checkpoints")
-"""By which a folder is known as a run's: the config is there before its first step."""
+"""By which a folder is known as a run's, or else by a checkpoint: it is there before the first step."""
 WRITES = ("weights", "checkpoints", "log.jsonl")
 """What every run writes, besides its config."""
 
@@ -29,22 +28,25 @@ def check_folder(out: Path, config: Resumable | None) -> None:
         above = next((parent for parent in out.parents if parent.exists()), Path())
         if not above.is_dir():
             raise UserError(f"--out {out}: {above} is a file, not a folder; name another place")
-        if out.is_dir() and any(out.iterdir()) and not any((out / sign).exists() for sign in SIGNS):
+        named, begun = (out / CONFIG).is_file(), has_checkpoint(out)
+        if out.is_dir() and any(out.iterdir()) and not named and not begun:
             raise UserError(
                 f"--out {out}: holds something else (neither {CONFIG} nor checkpoints of a run); "
                 "name an empty or new folder"
             )
-        if config is None or not (out / CONFIG).is_file():
+        if config is None or not (named or begun):
             return
+        begun = begun or (out / "weights").is_dir()
     except OSError as error:
         raise UserError(f"--out {out}: cannot be used ({error.strerror or error}); name another folder") from None
-    if not has_checkpoint(out) and not (out / "weights").is_dir():
-        return  # nothing was done under that config
+    if not named:
+        check_identity(out, {})  # one of another version says so
+        raise OtherRun(f"--out {out}: holds checkpoints, and no {CONFIG} that says of what run; {WAY_OUT}")
     try:
         different = config.differences(parse(type(config), read_yaml(out / CONFIG), str(out / CONFIG)))
     except UserError as error:
         raise OtherRun(f"{error}; {WAY_OUT}") from None
-    if different:
+    if different and begun:  # else nothing was done under that config
         raise OtherRun(f"--out {out}: holds a run of another config: {different}; {WAY_OUT}")
 
 

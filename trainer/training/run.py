@@ -30,11 +30,14 @@ from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog, say
 
 T = TypeVar("T")
+STAGES = ("identify", "resume", "claim", "with", "finish")
+"""Of a run; the first may come several times, none may be left out but the last."""
 
 
 class Run:
     """A run in the folder `out`, to be used in this order: `identify`, `resume`, `claim`, `with run:` around the loop
-    over `each`, which calls `stepped`, and `finish`. Nothing is written, nor removed, before `claim`.
+    over `each`, which calls `stepped`, and `finish`. Nothing is written, nor removed, before `claim`. What was learned
+    is kept where the `with` ends without an error; another order raises RuntimeError.
 
     stop_after: pause at the first step that reaches so many samples. anew: whatever run is there, it is replaced.
     Raises UserError where the folder cannot be used, OtherRun where it holds a run of another config.
@@ -43,7 +46,7 @@ class Run:
     def __init__(self, out: Path, config: Resumable, stop_after: int | None = None, anew: bool = False) -> None:
         check_folder(out, None if anew else config)
         self.out, self.config, self.pace = out, config, config.pace
-        self._anew = anew
+        self._anew, self._stage = anew, -1
         self._goal = min(self.pace.samples, stop_after or self.pace.samples)
         self._identity: dict[str, str] = {}
         self._interruption = Interruption()
@@ -56,6 +59,7 @@ class Run:
 
         Raises OtherRun where the run that is there was made of something else.
         """
+        self._reach("identify")
         self._identity |= parts
         if not self.fresh:
             check_identity(self.out, self._identity)
@@ -67,6 +71,7 @@ class Run:
 
         Raises OtherRun where no checkpoint can be used.
         """
+        self._reach("resume")
         self._learned = Learned(model, averages, optimizers)
         if not self.fresh:
             self.seen = load_checkpoint(self.out, self._learned)
@@ -76,12 +81,14 @@ class Run:
 
     def claim(self, **beside: Callable[[Path], Any]) -> None:
         """Makes the folder, writes config.yaml, and what lies beside it by name: called with a path to write."""
+        self._reach("claim")
         claim_folder(self.out, self.config, (*WRITES, *beside) if self._anew else ())
         for name, write in beside.items():
             if self.fresh or not (self.out / name).is_dir():
                 atomically(self.out / name, write)
 
     def __enter__(self) -> Run:
+        self._reach("with")
         self._stack = ExitStack()
         self._log = self._stack.enter_context(RunLog(self.out / "log.jsonl", self.seen, self.pace.samples))
         self._stack.enter_context(self._interruption)
@@ -92,6 +99,8 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+        if error is None:
+            self._save()
 
     def each(self, stream: Iterator[T]) -> Iterator[T]:
         """What an endless stream gives, until the run has what it wants or a signal stops it.
@@ -124,7 +133,7 @@ class Run:
 
     def finish(self, write: Callable[[Path], Any]) -> Path | None:
         """The weights' folder, which `write` makes, of a run that is complete; else None. Raises UserError."""
-        self._save()
+        self._reach("finish")
         if self.seen < self.pace.samples:
             say(
                 f"{self.out}: stands at {self.seen} of {self.pace.samples} samples; run the same command again to go on"
@@ -132,6 +141,13 @@ class Run:
             return None
         atomically(self.out / "weights", write)
         return self.out / "weights"
+
+    def _reach(self, stage: str) -> None:
+        """Raises RuntimeError where this stage does not follow the one at which the run is."""
+        number = STAGES.index(stage)
+        if number - self._stage not in ((0, 1) if stage == "identify" else (1,)):
+            raise RuntimeError(f"'{stage}' of a run out of its order, which is {', '.join(STAGES)}")
+        self._stage = number
 
     def _save(self) -> None:
         """Writes a checkpoint, unless the newest is of now. Raises UserError where a weight is not finite."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from synth.dataset.description import metadata
+from synth.dataset.description import difference, metadata
 from synth.dataset.shards import read_facts, read_rows
 from synth.errors import UserError
 from synth.storage import Folder
@@ -67,7 +67,8 @@ def test_a_finished_dataset_is_left_as_it_is(made):
         ({"seed": 4}, "recipe.seed is 3 there, 4 here"),
         ({"samples": 30}, "recipe.samples is 22 there, 30 here"),
         ({"crop": {"size": 64}}, "recipe.crop.size is 48 there, 64 here"),
-        ({"sources": [{"builtin": "bracketed", "split": "all"}]}, "sources"),
+        ({"sources": [{"builtin": "bracketed", "split": "all"}]}, 'mef.sources[0].split is "train" there, "all" here'),
+        ({"degradations": {"always": ["rain"]}}, "recipe.tasks.mef.degradations.always[0].rain is null there, {"),
     ],
 )
 def test_another_recipes_shards_are_refused_and_the_difference_shown(made, changes, message):
@@ -78,6 +79,18 @@ def test_another_recipes_shards_are_refused_and_the_difference_shown(made, chang
         generate(plan(**changes), made)
     assert message in str(caught.value)
     assert hashes(made) == before
+
+
+def test_a_difference_may_be_a_setting_that_is_not_here():
+    """As in a dataset of another version of the tool."""
+    there = {"recipe": {"sources": [{"split": "all", "lens": 3}]}, "recipe_sha256": "x", "complete": True}
+    here = {"recipe": {"sources": [{"split": "all"}]}, "recipe_sha256": "y"}
+    assert difference(there, here) == "recipe.sources[0].lens is 3 there, and is not here"
+    assert difference({**here, "complete": True}, here) is None
+    two = {"recipe": {"sources": [{"split": "all"}, {"split": "all"}]}}
+    assert difference(two, here) == f"recipe.sources is {json.dumps(two['recipe']['sources'])} there, " + (
+        '[{"split": "all"}] here'
+    )
 
 
 def test_overwrite_replaces_another_recipes_shards_and_no_other_file(made, tmp_path):

@@ -75,6 +75,8 @@ MISTAKES = [
     ("builtin: bracketed", "folder: x, lisence: CC0", "sources[0].lisence: unknown key; did you mean 'licence'?"),
     ("builtin: bracketed", "folder: x, held_out: 2", "sources[0].held_out: Input should be less than 1 (it is 2)"),
     ("builtin: bracketed", "folder: x, weights: {y: 0}", "sources[0]: weights must be above 0 and 1e+06 at most"),
+    ("builtin: bracketed", "folder: null", "sources[0].folder: None must be a path or a URL"),
+    ("builtin: bracketed", "folder: [x]", "sources[0].folder: ['x'] must be a path or a URL"),
     ("builtin: bracketed", "manifest: 3", "sources[0].manifest: Input should be a valid string (it is 3)"),
     ("name: test", "name: ../test", "name: String should match pattern"),
     ("crop:", "target: mertens\ncrop:", "target"),

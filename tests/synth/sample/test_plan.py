@@ -108,7 +108,7 @@ def test_a_fusion_network_of_the_users_makes_the_target(tmp_path):
     assert len(made.resolved()["target_network"]["onnx"]) == 64
     with pytest.raises(ValueError, match="target network: which file"):
         recipe(tmp_path, target="network")
-    with pytest.raises(ValueError, match="align is for the two shots of a bracket"):
+    with pytest.raises(ValueError, match=r"align is for the two shots of a bracket \(mef\), not for mff"):
         recipe(tmp_path, sources=[{"folder": "x", "align": True}])
 
 

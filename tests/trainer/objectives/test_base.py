@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 
 from trainer.model.inputs import Term
-from trainer.objectives import Losses, Noise
+from trainer.objectives import OBJECTIVES, Losses, Noise
+from trainer.objectives.regression import Regression
 
 
 def test_the_noise_of_a_sample_is_a_function_of_seed_and_position() -> None:
@@ -35,3 +37,12 @@ def test_terms_count_by_their_weight_and_are_all_shown() -> None:
     torch.testing.assert_close(losses.per_sample, torch.tensor([2.0, 3.0]))
     assert losses.shown().keys() == {"loss", "loss/error", "loss/load", "loss/drift"}
     assert Losses.of(error, {}).shown() == {"loss": error}
+
+
+def test_two_objectives_of_one_kind_are_refused() -> None:
+    with pytest.raises(TypeError, match="two objectives are called 'regression'"):
+
+        class Again(Regression):
+            """Whose author forgot a Config of its own."""
+
+    assert OBJECTIVES["regression"] is Regression

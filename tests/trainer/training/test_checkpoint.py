@@ -165,3 +165,40 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_is_begun_again(
         shutil.rmtree(run / name)
     train(config, [str(shards)], run, device="cpu")
     assert_same_bits(whole, run, 40)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_folder_of_somebody_elses_checkpoints_is_left_alone(
+    finished: tuple[Path, Path, Config], tmp_path: Path, restart: bool
+) -> None:
+    shards, _, config = finished
+    for name in ("checkpoints/epoch=3/model.pt", "weights/precious.bin", "log.jsonl"):
+        (tmp_path / "theirs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "theirs" / name).write_text("years")
+    with pytest.raises(UserError, match="holds something else"):
+        train(config, [str(shards)], tmp_path / "theirs", device="cpu", restart=restart)
+    assert {path.read_text() for path in (tmp_path / "theirs").rglob("*") if path.is_file()} == {"years"}
+    assert len([path for path in (tmp_path / "theirs").rglob("*") if path.is_file()]) == 3
+
+
+def test_a_run_that_lost_its_config_is_refused_or_begun_anew(
+    finished: tuple[Path, Path, Config], tmp_path: Path
+) -> None:
+    shards, whole, config = finished
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "config.yaml").unlink()
+    with pytest.raises(UserError, match=r"no config\.yaml that says of what run.*--restart"):
+        train(config, [str(shards)], run, device="cpu")
+    assert not (run / "config.yaml").exists()
+    train(config, [str(shards)], run, device="cpu", restart=True, stop_after=20)
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["000000000020"]
+
+
+def test_a_config_that_is_none_of_ours_is_not_written_over(finished: tuple[Path, Path, Config], tmp_path: Path) -> None:
+    shards, _, config = finished
+    (tmp_path / "config.yaml").write_text("theirs: 1\n")
+    with pytest.raises(UserError, match=r"theirs: unknown key.*--restart"):
+        train(config, [str(shards)], tmp_path, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == "theirs: 1\n"

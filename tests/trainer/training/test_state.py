@@ -97,3 +97,9 @@ def assert_equal(ours: Any, theirs: Any) -> None:
 def test_what_has_no_place_in_a_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="/state/rng: a Generator has no place"):
         save_tree(tmp_path / "x", {"state": {"rng": torch.Generator()}})
+
+
+def test_parts_of_a_run_that_share_a_name_are_refused() -> None:
+    model = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="twice: model, model, optimizer"):
+        Learned(model, {"model": EMA(model, 20)}, {"optimizer": torch.optim.SGD(model.parameters())})
