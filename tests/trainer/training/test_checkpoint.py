@@ -195,9 +195,7 @@ def test_a_run_that_lost_its_config_is_refused_or_begun_anew(
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["000000000020"]
 
 
-def test_a_config_that_is_none_of_ours_is_not_written_over(
-    finished: tuple[Path, Path, Config], tmp_path: Path
-) -> None:
+def test_a_config_that_is_none_of_ours_is_not_written_over(finished: tuple[Path, Path, Config], tmp_path: Path) -> None:
     shards, _, config = finished
     (tmp_path / "config.yaml").write_text("theirs: 1\n")
     with pytest.raises(UserError, match=r"theirs: unknown key.*--restart"):
