@@ -61,22 +61,24 @@ def train(
     from trainer.config import AutoencoderRun
     from trainer.device import choose_device
     from trainer.errors import UserError
+    from trainer.schema import parse
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: fp32 or bf16")
-    settings = AutoencoderRun(
-        samples=samples,
-        channels=channels,
-        width=width,
-        encoder_blocks=encoder_blocks,
-        decoder_blocks=decoder_blocks,
-        edge_blocks=edge_blocks,
-        batch_pixels=batch * 192 * 192,
-        lapped_steps=lapped_steps,
-        lr=lr,
-        seed=seed,
-        precision=precision,  # type: ignore[arg-type]
-    )
+    options = {
+        "samples": samples,
+        "channels": channels,
+        "width": width,
+        "encoder_blocks": encoder_blocks,
+        "decoder_blocks": decoder_blocks,
+        "edge_blocks": edge_blocks,
+        "batch_pixels": batch * 192 * 192,
+        "lapped_steps": lapped_steps,
+        "lr": lr,
+        "seed": seed,
+        "precision": precision,
+    }
+    settings = parse(AutoencoderRun, options, "autoencoder train")
     where = choose_device(device)
     pictures = read_pictures(photos or (), pairs or (), shards or (), packed)
     typer.echo(f"{len(pictures)} pictures in {len(pictures.groups)} groups")

@@ -45,7 +45,6 @@ class Manifest(_Part):
 
     version: int
     objective: AnyObjective
-    base: str
     dit: _Hashed
     autoencoder: _Hashed
     latents: _Hashed
@@ -71,7 +70,6 @@ def save_weights(weights: Weights, folder: Path, config: Config) -> None:
     manifest = Manifest(
         version=VERSION,
         objective=objective.config,
-        base=fusion.NAME,
         dit=_Hashed(hash=_hash_of_network(model)),
         autoencoder=_Hashed(hash=autoencoder.hash),
         latents=_Hashed(hash=autoencoder.statistics_hash),

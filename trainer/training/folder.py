@@ -45,7 +45,7 @@ def check_folder(out: Path, config: Resumable | None) -> None:
     try:
         different = config.differences(parse(type(config), read_yaml(out / CONFIG), str(out / CONFIG)))
     except UserError as error:
-        raise OtherRun(f"{error}; {WAY_OUT}") from None
+        raise OtherRun(f"--out {out}: holds no run of this command ({error}); {WAY_OUT}") from None
     if different and begun:  # else nothing was done under that config
         raise OtherRun(f"--out {out}: holds a run of another config: {different}; {WAY_OUT}")
 

@@ -57,6 +57,7 @@ def test_train_and_eval_by_command(data: Path, tmp_path: Path, trainer_main: Com
         (("train", "--out", "{tmp}/x"), "give --photos, --pairs, --shards or --packed"),
         (("train", "--out", "{tmp}/x", "--photos", "{tmp}/none"), "no such folder"),
         (("train", "--out", "{tmp}/x", "--photos", "{tmp}", "--precision", "fp8"), "fp32 or bf16"),
+        (("train", "--out", "{tmp}/x", "--photos", "{tmp}", "--samples", f"{10**12}"), "samples: Input should be"),
         (("eval", "mmaif"), "nothing to measure on"),
         (("eval", "{tmp}/none", "--images", "{tmp}"), "no config.json"),
     ],

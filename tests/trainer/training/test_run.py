@@ -22,6 +22,12 @@ def resume(run: Run) -> None:
     run.resume(model, {"ema": EMA(model, 20)}, {"optimizer": torch.optim.SGD(model.parameters())})
 
 
+def through(run: Run, *, left_out: str) -> None:
+    for name, step in STEPS.items():
+        if name != left_out:
+            step(run)
+
+
 def loop(run: Run, steps: int) -> None:
     with run:
         for number, count in enumerate(run.each(repeat(4)), 1):
@@ -42,14 +48,8 @@ STEPS: dict[str, Callable[[Run], object]] = {
 @pytest.mark.parametrize("left_out", ["identify", "resume", "claim", "with"])
 def test_a_stage_that_is_left_out_is_told_before_anything_is_written(left_out: str, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", CONFIG)
-
-    def all_but_one() -> None:
-        for name, step in STEPS.items():
-            if name != left_out:
-                step(run)
-
     with pytest.raises(RuntimeError, match="out of its order, which is identify, resume, claim, with, finish"):
-        all_but_one()
+        through(run, left_out=left_out)
     assert left_out == "with" or not (tmp_path / "run").exists()
 
 
