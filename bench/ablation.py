@@ -6,8 +6,8 @@
 
 `encode` keeps latents, pixels and prompts of all samples in one file, so that a run is the network alone. A run
 has one thread and so many minutes of CPU time; its rate rises over a twentieth of that and falls to zero at its end. It
-starts from what `--config` names (release-cpu), seeded by `--seed`, and is skipped where its result is there. Results
-are one JSON each: PSNR to the target by set, task, kind of instruction and effect, of the averaged weights, with
+starts from what `--config` names (release-cpu), seeded by `--seed`, and is skipped where its result is there. It leaves
+OUT/NAME, a folder of weights, and OUT/NAME.json: PSNR to the target by set, task, kind of instruction and effect, of the averaged weights, with
 prompts as they are and shuffled, beside the base's.
 """
 
@@ -33,6 +33,7 @@ from trainer.evaluation.similarity import psnr
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import Prompts, TextEncoder
+from trainer.inference.fuser import Fuser
 from trainer.model.inputs import Inputs
 from trainer.objectives import Noise, make_objective
 from trainer.training.ema import EMA
@@ -132,6 +133,8 @@ def run(options: argparse.Namespace) -> None:
         "parameters": sum(p.numel() for p in model.parameters()),
         "sets": {path.stem: measure(path, average.model.eval(), objective, autoencoder) for path in sets(options.out)},
     }
+    text = TextEncoder(config.text.encoder, config.text.max_tokens)
+    Fuser(average.model, autoencoder, text, objective).save(options.out / options.name, config)
     result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     overall = {name: round(scores["psnr"]["all"], 2) for name, scores in found["sets"].items()}
     print(f"{options.name}: {seen} samples, {overall}", flush=True)
