@@ -7,8 +7,8 @@
 `encode` keeps latents, pixels and prompts of all samples in one file, so that a run is the network alone. A run
 has one thread and so many minutes of CPU time; its rate rises over a twentieth of that and falls to zero at its end. It
 starts from what `--config` names (release-cpu), seeded by `--seed`, and is skipped where its result is there. It leaves
-OUT/NAME, a folder of weights, and OUT/NAME.json: PSNR to the target by set, task, kind of instruction and effect, of the averaged weights, with
-prompts as they are and shuffled, beside the base's.
+OUT/NAME, a folder of the averaged weights, and OUT/NAME.json: their PSNR to the target by set, task, kind of sentence
+and effect, with prompts as they are and shuffled, beside the base's.
 """
 
 from __future__ import annotations
