@@ -17,10 +17,12 @@ import argparse
 import json
 import time
 from collections import defaultdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 import yaml
 from torch import Tensor, nn
@@ -61,31 +63,24 @@ def encode(shards: str, autoencoder: Autoencoder, text: TextEncoder, known: bool
         tokens.append(prompt.tokens[0].half())
         mask.append(prompt.mask[0])
         pooled.append(prompt.pooled[0])
-        facts.append({"key": sample.key, **(_facts(sample.key, shards) if known else {})})
+        facts.append(_rows(shards)[sample.key] if known else {"key": sample.key})
     reader.close()
     stacked = {"latents": latents, "pixels": pixels, "targets": targets, "tokens": tokens, "mask": mask}
     return {name: torch.stack(values) for name, values in (stacked | {"pooled": pooled}).items()} | {"facts": facts}
 
 
-def _facts(key: str, shards: str, _rows: dict[str, dict[str, Any]] = {}) -> dict[str, Any]:  # noqa: B006
-    """Task, scene, kind and effects of a sample, from the sidecars beside the tars."""
-    import pyarrow.parquet as pq
-
-    if (where := f"{shards}/{key}") not in _rows:
-        for side in Path(shards).glob("*.parquet"):
-            for row in pq.read_table(side, columns=["key", "task", "scene", "kind", "effects"]).to_pylist():
-                _rows[f"{shards}/{row['key']}"] = row
-    row = _rows[where]
-    return {name: row[name] for name in ("task", "scene", "kind", "effects")}
+@lru_cache(maxsize=1)
+def _rows(shards: str) -> dict[str, dict[str, Any]]:
+    """What each sample is, by its key, from the sidecars in a folder."""
+    columns = ["key", "task", "scene", "kind", "effects"]
+    rows = [row for side in Path(shards).glob("*.parquet") for row in pq.read_table(side, columns=columns).to_pylist()]
+    return {row["key"]: row for row in rows}
 
 
 def inputs_of(data: dict[str, Any], numbers: list[int], autoencoder: Autoencoder, prompts_of: list[int]) -> Inputs:
     """Samples as the network is given them, the prompts of `prompts_of`."""
-    prompts = Prompts(*(data[name][prompts_of].to(kind) for name, kind in PROMPTS))
+    prompts = Prompts(data["tokens"][prompts_of].float(), data["mask"][prompts_of], data["pooled"][prompts_of])
     return network_inputs(autoencoder, data["latents"][numbers][:, :3].float(), data["pixels"][numbers], prompts)
-
-
-PROMPTS = (("tokens", torch.float32), ("mask", torch.bool), ("pooled", torch.float32))
 
 
 def run(options: argparse.Namespace) -> None:
