@@ -147,18 +147,42 @@ def measure(path: Path, model: Any, objective: Any, autoencoder: Autoencoder) ->
     rows = []
     for number, facts in enumerate(data["facts"]):
         target = to_tensor([data["targets"][number].numpy()], autoencoder.device)
-        row = dict(facts)
-        for name, prompt in (("psnr", number), ("shuffled", shuffled[number])):
+
+        def shown(z: Tensor, size: tuple[int, ...] = tuple(target.shape[-2:])) -> Tensor:
+            return autoencoder.decode(autoencoder.denormalise(z), (size[0], size[1])).clamp(-1, 1)
+
+        def fused(prompt: int, number: int = number) -> tuple[Tensor, Inputs]:
             given = inputs_of(data, [number], autoencoder, [prompt])
-            z = objective.sample(model, given, Noise(0, [number]), None)
-            row[name] = _psnr(autoencoder, z, target)
-            row["base"] = _psnr(autoencoder, given.base, target)
+            return objective.sample(model, given, Noise(0, [number]), None), given
+
+        z, given = fused(number)
+        row = dict(facts) | in_parts(shown(z), target)
+        row["shuffled"] = capped(shown(fused(shuffled[number])[0]), target)
+        row["base"] = capped(shown(given.base), target)
+        row["round trip"] = capped(shown(autoencoder.normalise(data["latents"][number, 3:].float())), target)
         rows.append(row)
-    return {name: by_what(rows, name) for name in ("psnr", "shuffled", "base")} | {"rows": rows}
+    return {name: by_what(rows, name) for name in MEASURED} | {"rows": rows}
 
 
-def _psnr(autoencoder: Autoencoder, z: Tensor, target: Tensor) -> float:
-    picture = autoencoder.decode(autoencoder.denormalise(z), target.shape[-2:]).clamp(-1, 1)
+MEASURED = ("psnr", "signed", "best offset", "best gain", "shuffled", "base", "round trip")
+"""What is told of a set, each by what its samples are."""
+
+
+def in_parts(picture: Tensor, target: Tensor) -> dict[str, float]:
+    """The error of a picture, (1, 3, H, W) in [-1, 1]: PSNR as it is, its mean in grey levels, and PSNR after an oracle
+    has added one number to the whole, or has scaled it and added one."""
+    x, y = picture.flatten(), target.flatten()
+    gain = ((x - x.mean()) * (y - y.mean())).mean() / (x - x.mean()).square().mean().clamp_min(1e-9)
+    return {
+        "psnr": capped(x, y),
+        "signed": float((x - y).mean()) * 127.5,
+        "best offset": capped(x + (y - x).mean(), y),
+        "best gain": capped(gain * (x - x.mean()) + y.mean(), y),
+    }
+
+
+def capped(picture: Tensor, target: Tensor) -> float:
+    """PSNR in dB, at most 60."""
     return min(60.0, float(psnr(picture, target)))
 
 
