@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -29,7 +30,7 @@ class Pace(NamedTuple):
     checkpoint_minutes: float | None = None
 
 
-class Resumable(Section):
+class Resumable(Section, ABC):
     """A whole config: what a run is. One that goes on must have the same but for the keys that begin with MAY_CHANGE.
 
     RATE: the key, or the option, of the learning rate, for messages.
@@ -39,8 +40,9 @@ class Resumable(Section):
     RATE: ClassVar[str] = "lr"
 
     @property
+    @abstractmethod
     def pace(self) -> Pace:
-        raise NotImplementedError
+        """How long the run is, and what it does on the way."""
 
     def to_yaml(self) -> str:
         """The resolved configuration, every field written out."""
