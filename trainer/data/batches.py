@@ -15,7 +15,7 @@ from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import Prompts, TextEncoder
-from trainer.model.inputs import Inputs
+from trainer.model.inputs import Inputs, Whole
 
 
 class Crops(NamedTuple):
@@ -94,7 +94,10 @@ def network_inputs(autoencoder: Autoencoder, latents: Tensor, pixels: Tensor | N
     pixels: for a network that looks at them.
     """
     z_a, z_b, base = autoencoder.normalise(latents).unbind(1)
-    return Inputs(z_a, z_b, base, prompts, None if pixels is None else pixels.float() / 127.5 - 1)
+    if pixels is None:
+        return Inputs(z_a, z_b, base, prompts)
+    seen = pixels.float() / 127.5 - 1
+    return Inputs(z_a, z_b, base, prompts, seen, Whole.of(seen))
 
 
 class Batches:

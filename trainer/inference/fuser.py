@@ -57,7 +57,7 @@ class Fuser:
                 f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
             )
         pair = encode_pair(self.autoencoder, first, second)
-        pixels = pair.pixels[None] if self.model.network.patches else None
+        pixels = pair.pixels[None] if self.model.network.sees_pixels else None
         inputs = network_inputs(self.autoencoder, pair.latents[None], pixels, self.text([prompt]))
         z = self.objective.sample(InTiles(self.model), inputs, Noise(seed, [0], pair.latents.device), steps)
         return to_images(self.autoencoder.decode(self.autoencoder.denormalise(z), first.shape[:2]))[0]

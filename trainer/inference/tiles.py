@@ -36,14 +36,17 @@ class InTiles:
             factor = pixels.shape[-1] // width
             grids.append(F.pixel_unshuffle(pixels.flatten(1, 2), factor))  # (B, 9 f², h, w)
         channels = [grid.shape[1] for grid in grids]
+        rows, columns = ((torch.arange(count, device=inputs.base.device) + 0.5) / count for count in (height, width))
+        place = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(inputs.base), -1, -1, -1)
 
         def work(part: Tensor) -> Tensor:
-            cut = list(part.split(channels, dim=1))
+            *cut, at = part.split([*channels, 2], dim=1)
+            whole = inputs.whole and inputs.whole.seen_at(at)
             seen = None if pixels is None else F.pixel_shuffle(cut.pop(), factor).unflatten(1, (3, 3))
             state = cut.pop() if z_t is not None else None
             z_a, z_b, base = cut
-            return self.network(Inputs(z_a, z_b, base, inputs.prompts, seen), state, t).z
+            return self.network(Inputs(z_a, z_b, base, inputs.prompts, seen, whole), state, t).z
 
         down, right = height % EVEN, width % EVEN
-        x = F.pad(torch.cat(grids, dim=1), (0, right, 0, down), mode="replicate")
+        x = F.pad(torch.cat([*grids, place], dim=1), (0, right, 0, down), mode="replicate")
         return Estimate(tiled(work, x, self.side, self.overlap, EVEN, (1, 1))[..., :height, :width])

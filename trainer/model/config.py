@@ -31,6 +31,8 @@ class NetworkConfig(Section):
     """Width between the two thin matrices of each layer's modulation."""
     patches: bool = True
     """Whether the network sees the pixels of a, b and base beside their latents."""
+    tone: bool = False
+    """Whether a tone head looks at thumbnails of the whole pictures and corrects brightness."""
     naf: bool = True
     """Whether each layer begins with a NAF block."""
     absolute: bool = True
@@ -65,6 +67,11 @@ class NetworkConfig(Section):
         """The control without experts: one MLP of as many operations as all that a position is sent to."""
         ratio = self.mlp_ratio * (1 + self.active) if self.experts else self.mlp_ratio
         return self.model_copy(update={"experts": 0, "mlp_ratio": ratio})
+
+    @property
+    def sees_pixels(self) -> bool:
+        """Whether it is given pixels beside latents."""
+        return self.patches or self.tone
 
     @property
     def hidden(self) -> int:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from trainer.model.config import NetworkConfig
 
+TONE = (4, 2, 32)
+"""Tokens along a side of the tone head, its layers (tone.GRID, DEPTH), pixels along a thumbnail (inputs.THUMBNAIL)."""
 LEARNED = 16
 """Side of the grid of absolute positions (positions.LEARNED, which wants torch)."""
 
@@ -70,14 +72,16 @@ def parts(config: NetworkConfig, given: Given) -> Mapping[str, Cost]:
     """By part, in the order of the forward; what the config leaves out is not there."""
     d, D, C, f, T, L = config.fine_width, config.width, given.channels, given.factor, given.text_dim, given.words
     N, M = (down * across for down, across in (given.grid, layer_grid(config, given.grid)))
+    seen = L + 1 + config.tone * TONE[0] ** 2
     every = {
         "latents": linear(N, (4 if given.time else 3) * C, d),
         "pixels": config.patches * linear(N, 9 * f**2, d, bias=False),
         "words": linear(L, T, D) + Cost(D),
         "condition": linear(1, T, D) + (3 if given.time else 1) * linear(1, D, D),
+        **{f"tone: {name}": cost for name, cost in tone(config, C, L + 1).items()},
         "fine NAF blocks": 2 * config.fine * naf(N, d),
         "merge and split": bool(config.fine) * (linear(M, 4 * d, D) + linear(M, D, 4 * d)),
-        **{f"layers: {name}": config.depth * cost for name, cost in layer(config, M, L + 1).items()},
+        **{f"layers: {name}": config.depth * cost for name, cost in layer(config, M, seen).items()},
         "output": modulation(D, config.lora_rank, 2 * d) + linear(N, d, 4 * C),
     }
     return {name: cost for name, cost in every.items() if cost != Cost()}
@@ -98,6 +102,18 @@ def layer(config: NetworkConfig, M: int, L: int) -> Mapping[str, Cost]:
         "router": linear(M, D, E, bias=False),
         "shared expert": bool(E) * swiglu(M, D, H),
         "routed experts": Cost(E * swiglu(M, D, H).parameters, config.active * swiglu(M, D, H).flops * bool(E)),
+    }
+
+
+def tone(config: NetworkConfig, C: int, L: int) -> Mapping[str, Cost]:
+    """The tone head, which sees L words."""
+    side, depth, thumbnail = TONE
+    plain, D = config.dense().model_copy(update={"naf": False, "fine": 0}), config.width
+    heads = linear(1, D, D) + linear(1, D, 4 * C) + linear(side**2, D, 4 * C)
+    layers = sum((depth * cost for cost in layer(plain, side**2, L).values()), Cost())
+    return {"thumbnails": config.tone * linear(side**2, 9 * (thumbnail // side) ** 2, D)} | {
+        "layers": config.tone * layers,
+        "corrections": config.tone * heads,
     }
 
 

@@ -26,6 +26,7 @@ from trainer.model.grids import Flat, Hourglass
 from trainer.model.inputs import Context, Estimate, Inputs, Terms, added
 from trainer.model.modulation import Before, Modulation, modulate, time_features
 from trainer.model.positions import rotary_2d
+from trainer.model.tone import Blind, Glance, Tone
 
 
 class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name twice
@@ -55,6 +56,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         self.nothing_said = nn.Parameter(torch.randn(1, 1, width) / width**0.5)  # a word that is always there
         self.embed_pooled = nn.Sequential(nn.Linear(text_dim, width), nn.SiLU(), nn.Linear(width, width))
         self.embed_time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) if time else None
+        self.tone = Tone(config, latent_channels) if config.tone else Blind()
         self.grid = Hourglass(fine, width, config.fine) if config.fine else Flat()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.modulation = Modulation(width, fine, Before, config.lora_rank)
@@ -67,7 +69,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
 
         z_t: (B, C, h, w), and t: (B,) in [0, 1], for a network built with time, and no other.
         """
-        z_a, z_b, base, prompts, pixels = inputs
+        z_a, z_b, base, prompts, pixels, whole = inputs
         c = self.embed_pooled(prompts.pooled)  # (B, D)
         latents = [z_a, z_b, base]
         if (self.embed_time is None) != (z_t is None) or (z_t is None) != (t is None):
@@ -82,7 +84,8 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
             patches = F.pixel_unshuffle(pixels.flatten(1, 2), pixels.shape[-1] // base.shape[-1])  # (B, 9 f², h, w)
             x = x + self.embed_pixels(patches.flatten(2).mT)
 
-        words, mask = self._words(prompts)
+        nothing = base.new_zeros(())
+        c, words, mask, corrections = self.tone(Glance(c, *self._words(prompts), nothing), whole, base.shape[-2:])
         terms: list[Terms] = []
 
         def layers(x: Tensor, height: int) -> Tensor:
@@ -99,7 +102,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
 
         x = self.grid(x, base.shape[-2], layers)
         net = self.out(modulate(x, *self.modulation(c))).float().mT.unflatten(-1, base.shape[-2:])  # (B, 4C, h, w)
-        gain_a, gain_b, gain_base, shift = net.chunk(4, dim=1)
+        gain_a, gain_b, gain_base, shift = (net + corrections).chunk(4, dim=1)
         return Estimate(base + gain_a * z_a + gain_b * z_b + gain_base * base + shift, added(terms))
 
     def _words(self, prompts: Prompts) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,35 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.frozen.text import Prompts
+
+
+THUMBNAIL = 32
+"""Pixels along a side of the thumbnails by which the tone head sees a whole picture."""
+
+
+class Whole(NamedTuple):
+    """The whole picture at a glance, also where the network works on a part of it."""
+
+    thumbnails: Tensor
+    """(B, 9, THUMBNAIL, THUMBNAIL) in [-1, 1]: a, b and base, three channels each, means over what a pixel covers."""
+    window: Tensor
+    """(B, 4): where in it the network works: top, left, bottom and right in [0, 1]."""
+
+    @classmethod
+    def of(cls, pixels: Tensor) -> Whole:
+        """The glance of whole pictures, (B, 3, 3, H, W): a, b and base."""
+        thumbnails = F.adaptive_avg_pool2d(pixels.flatten(1, 2), THUMBNAIL)
+        return cls(thumbnails, pixels.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(pixels), 4))
+
+    def seen_at(self, places: Tensor) -> Whole:
+        """The same, of a part: places, (B, 2, h, w), are down and across in the whole of each position's centre."""
+        first, last = places[..., 0, 0], places[..., -1, -1]  # (B, 2)
+        half = (last - first) / (2 * first.new_tensor([max(side - 1, 1) for side in places.shape[-2:]]))
+        return self._replace(window=torch.cat([first - half, last + half], dim=1))
 
 
 class Inputs(NamedTuple):
@@ -20,6 +46,8 @@ class Inputs(NamedTuple):
     prompts: Prompts
     pixels: Tensor | None = None
     """(B, 3, 3, f h, f w) in [-1, 1]: a, b and base, f pixels a position, for a network that looks at them."""
+    whole: Whole | None = None
+    """For a network with a tone head."""
 
 
 class Context(NamedTuple):

@@ -63,7 +63,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         run.resume(model, {"ema": average}, {"optimizer": optimizer})
 
         cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
-        needs = Needs(pixels=config.model.patches, crops=objective.needs_pictures)
+        needs = Needs(pixels=config.model.sees_pixels, crops=objective.needs_pictures)
         batches = Batches(shards, autoencoder, text, cache_mb, needs)
         made = batches.run(run.seen, config.training.samples, config.training.batch_size)
         stack.enter_context(closing(made))

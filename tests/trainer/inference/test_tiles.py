@@ -10,14 +10,15 @@ from torch import Tensor
 from trainer.frozen.text import Prompts
 from trainer.inference.tiles import InTiles
 from trainer.model.dit import FusionDiT
-from trainer.model.inputs import Estimate, Inputs
+from trainer.model.inputs import Estimate, Inputs, Whole
 
 
 def inputs(height: int, width: int) -> Inputs:
     generator = torch.Generator().manual_seed(0)
     z_a, z_b, base = (torch.randn(1, 2, height, width, generator=generator) for _ in range(3))
     prompts = Prompts(torch.zeros(1, 3, 8), torch.ones(1, 3, dtype=torch.bool), torch.zeros(1, 8))
-    return Inputs(z_a, z_b, base, prompts, torch.rand(1, 3, 3, 4 * height, 4 * width, generator=generator))
+    pixels = torch.rand(1, 3, 3, 4 * height, 4 * width, generator=generator)
+    return Inputs(z_a, z_b, base, prompts, pixels, Whole.of(pixels))
 
 
 class Near:
@@ -55,6 +56,19 @@ def test_a_grid_that_fits_goes_through_whole() -> None:
     given, network = inputs(20, 28), Near()
     assert torch.equal(InTiles(network, side=24)(given).z, network(given).z)
     assert network.grids == [(20, 28)] * 2
+
+
+@pytest.mark.parametrize("size", [(40, 40), (32, 70)])
+def test_the_tone_head_corrects_tiles_as_it_corrects_the_whole(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    model = FusionDiT(2, 4, 8, {"width": 16, "depth": 1, "heads": 1, "lora_rank": 4, "tone": True}).eval()
+    with torch.no_grad():  # `out` is zero: what is corrected, the tone head corrects
+        torch.nn.init.normal_(model.tone.field.weight, std=0.5)
+        torch.nn.init.normal_(model.tone.all_over.weight, std=0.5)
+        given = inputs(*size)
+        in_tiles, whole = InTiles(model, side=24, overlap=12)(given).z, model(given).z
+    assert (whole - given.base).abs().mean() > 0.02
+    torch.testing.assert_close(in_tiles, whole, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("fine", [0, 1])

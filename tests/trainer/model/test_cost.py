@@ -11,8 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainer.model.test_dit import FORMS, LEFT_OUT, build, inputs
 from trainer.model.config import NetworkConfig
-from trainer.model.cost import LEARNED, Given, layer_grid, parts, table, total
+from trainer.model.cost import LEARNED, TONE, Given, layer_grid, parts, table, total
+from trainer.model.inputs import THUMBNAIL
 from trainer.model.positions import LEARNED as PLACES
+from trainer.model.tone import DEPTH, GRID
 
 torch.set_num_threads(1)
 SMALL = {"width": 32, "depth": 2, "heads": 2, "lora_rank": 8}
@@ -91,8 +93,8 @@ def test_the_grid_of_the_layers_covers_odd_sides() -> None:
     assert layer_grid(NetworkConfig.model_validate(SMALL), (7, 9)) == (7, 9)
 
 
-def test_learned_places_are_as_many_as_the_network_has() -> None:
-    assert LEARNED == PLACES
+def test_what_costs_are_reckoned_with_is_what_the_network_has() -> None:
+    assert (LEARNED, TONE) == (PLACES, (GRID, DEPTH, THUMBNAIL))
 
 
 def test_the_table_ends_with_the_dense_control_of_experts_alone() -> None:

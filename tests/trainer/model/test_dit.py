@@ -10,13 +10,15 @@ import torch
 
 from trainer.frozen.text import Prompts
 from trainer.model.dit import FusionDiT
-from trainer.model.inputs import Inputs, Term, added
+from trainer.model.inputs import Inputs, Term, Whole, added
 
 FORMS: dict[str, dict[str, Any]] = {
     "flat": {},
     "hourglass": {"fine": 1},
     "joint": {"text": "joint"},
     "experts": {"experts": 4},
+    "tone": {"tone": True, "fine": 1},
+    "tone of experts, joint": {"tone": True, "experts": 4, "text": "joint"},
     "bare": {
         **{"patches": False, "naf": False, "absolute": False, "rotary": False, "value_residual": False},
         "qk_norm": False,
@@ -47,7 +49,7 @@ def inputs(height: int = 6, width: int = 5, batch: int = 2) -> Inputs:
     mask = torch.arange(7) < torch.tensor([[3], [5]])[:batch]
     tokens, pooled = torch.randn(batch, 7, 16, generator=generator), torch.randn(batch, 16, generator=generator)
     pixels = torch.randn(batch, 3, 3, 2 * height, 2 * width, generator=generator)
-    return Inputs(*z, Prompts(tokens, mask, pooled), pixels)
+    return Inputs(*z, Prompts(tokens, mask, pooled), pixels, Whole.of(pixels))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -111,7 +113,8 @@ def test_samples_of_a_batch_do_not_see_each_other(form: str) -> None:
     model, given = build(**FORMS[form]), inputs()
     assert given.pixels is not None
     prompts = Prompts(*(part[:1] for part in given.prompts))
-    first = Inputs(given.z_a[:1], given.z_b[:1], given.base[:1], prompts, given.pixels[:1])
+    pixels = given.pixels[:1]
+    first = Inputs(given.z_a[:1], given.z_b[:1], given.base[:1], prompts, pixels, Whole.of(pixels))
     torch.testing.assert_close(model(given).z[:1], model(first).z, atol=1e-5, rtol=1e-4)
 
 
