@@ -1,0 +1,98 @@
+"""What each ingredient of the network is worth, at equal CPU time.
+
+    python -m bench.ablation encode --train SHARDS --val SHARDS --val SHARDS --foreign out/foreign
+    python -m bench.ablation run NAME --set model.naf=false --set objective.counts=square --minutes 12
+    python -m bench.ablation factorial --minutes 12
+    python -m bench.ablation table
+
+`encode` keeps latents, pixels and prompts of all samples of a set in one file. `run` trains one form, from what
+`--config` names and `--set` changes, on as many samples as fit into so many minutes of CPU time on one thread; its rate
+rises over a twentieth of them and falls to zero over the last two fifths. It leaves OUT/NAME, a folder of the averaged
+weights, and OUT/NAME.json: what they reach, by set, task, kind of sentence and effect. `factorial` does sixteen such
+runs, those that are missing, and prints what each of eight ingredients does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import yaml
+
+from bench.ablation import factorial, kept
+from bench.ablation.runs import Form, run, seconds
+from trainer.frozen.loading import load_autoencoder
+from trainer.frozen.text import TextEncoder
+
+GROUPS = ("all", "clean", "keep", "haze", "exposure")
+
+
+def table(out: Path) -> str:
+    """Every result in a row."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
+    results = [result for result in results if "sets" in result]
+    names = sorted({name for result in results for name in result["sets"]})
+    heads = [f"{name} {group}" for name in names for group in GROUPS]
+    lines = [f"| run | M | samples | {' | '.join(heads)} | prompts shuffled |", "|---" * (len(heads) + 4) + "|"]
+    for result in results:
+        of = result["sets"]
+        cells = [f"{of[name]['psnr'].get(group, float('nan')):.2f}" for name in names for group in GROUPS]
+        lost = " / ".join(f"{of[name]['shuffled']['all'] - of[name]['psnr']['all']:+.2f}" for name in names)
+        size = f"{result['parameters'] / 1e6:.1f} | {result['samples']}"
+        lines.append(f"| {result['name']} | {size} | {' | '.join(cells)} | {lost} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    first = commands.add_parser("encode")
+    first.add_argument("--train", help="shards")
+    first.add_argument("--val", action="append", default=[], help="shards in a folder; may come again")
+    first.add_argument("--foreign", type=Path, help="where `make foreign` has written")
+    second = commands.add_parser("run")
+    second.add_argument("name")
+    second.add_argument("--config", default="release-cpu")
+    second.add_argument("--set", action="append", default=[], help="KEY=VALUE of the config")
+    second.add_argument("--seed", type=int, default=0)
+    third = commands.add_parser("factorial")
+    third.add_argument("--part", default="0/1", help="I/N: every Nth run from I on, for N processes")
+    for command in (second, third):
+        command.add_argument("--minutes", type=float, default=12.0, help="of CPU time, one thread")
+    fourth = commands.add_parser("table")
+    for command in (first, second, third, fourth):
+        command.add_argument("--out", type=Path, default=Path("out/ablation"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    match options.command:
+        case "encode":
+            encode(options)
+        case "run":
+            changes = dict(change.split("=", 1) for change in options.set)
+            values = {key: yaml.safe_load(value) for key, value in changes.items()}
+            form = Form(options.name, values, options.config, options.seed)
+            step = seconds([form], options.out)[form.name]
+            run(form, form.config().training.batch_size * round(60 * options.minutes / step), options.out)
+        case "factorial":
+            which, of = (int(number) for number in options.part.split("/"))
+            factorial.go(options.out, options.minutes, (which, of))
+            if of == 1:
+                print(factorial.report(options.out))
+        case _:
+            print(table(options.out))
+
+
+def encode(options: argparse.Namespace) -> None:
+    autoencoder, text = load_autoencoder("mmaif", torch.device("cpu")), TextEncoder()
+    jobs = [("train", kept.of_shards(options.train))] if options.train else []
+    jobs += [(Path(path).name, kept.of_shards(path)) for path in options.val]
+    if options.foreign:
+        jobs.append((kept.FOREIGN, kept.of_foreign(options.foreign)))
+    for name, items in jobs:
+        torch.save(kept.encode(items, autoencoder, text), options.out / f"{name}.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A two-level fractional factorial: eight ingredients in sixteen runs, each main effect from all of them.
+
+Half of the runs have an ingredient and half do not, so its effect is the difference of two means of eight. Generators
+E = BCD, F = ACD, G = ABC, H = ABD (resolution IV: Box, Hunter, Hunter, "Statistics for experimenters", 2005, chapter
+6): no main effect is mixed with an effect of two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.ablation.runs import Form, run, seconds
+
+
+class Factor(NamedTuple):
+    """An ingredient."""
+
+    name: str
+    low: Mapping[str, Any]
+    high: Mapping[str, Any]
+
+
+FACTORS = (
+    Factor("NAF blocks in the layers", {"model.naf": False}, {"model.naf": True}),
+    Factor("value residual", {"model.value_residual": False}, {"model.value_residual": True}),
+    Factor("learned positions", {"model.absolute": False}, {"model.absolute": True}),
+    Factor("rotary positions", {"model.rotary": False}, {"model.rotary": True}),
+    Factor("experts", {}, {"model.experts": 4, "model.mlp_ratio": 0.667}),  # of as many operations
+    Factor("raw patches", {"model.patches": False}, {"model.patches": True}),
+    Factor("tone head", {"model.tone": False}, {"model.tone": True}),
+    Factor("logarithm, not root", {"objective.counts": "root"}, {"objective.counts": "log"}),
+)
+GENERATORS = ((1, 2, 3), (0, 2, 3), (0, 1, 2), (0, 1, 3))
+RUNS = 16
+DRAWN = 4000
+"""Times scenes are drawn anew for an interval."""
+
+
+def signs() -> np.ndarray:
+    """(RUNS, FACTORS): -1 without, 1 with."""
+    first = [list(row[::-1]) for row in product((-1, 1), repeat=4)]
+    return np.array([row + [prod(row[i] for i in generator) for generator in GENERATORS] for row in first])
+
+
+def forms() -> list[Form]:
+    """The runs, in the order of `signs`."""
+    found = []
+    for number, row in enumerate(signs()):
+        changes: dict[str, Any] = {}
+        for factor, sign in zip(FACTORS, row, strict=True):
+            changes |= factor.high if sign > 0 else factor.low
+        found.append(Form(f"factorial-{number:02d}", changes))
+    return found
+
+
+def timed(out: Path, minutes: float) -> dict[str, int]:
+    """How many samples each form sees in so many minutes; kept in OUT/factorial-steps.json."""
+    path, every = out / "factorial-steps.json", forms()
+    if not path.exists():
+        path.write_text(json.dumps(seconds(every, out), indent=1) + "\n", encoding="utf-8")
+    taken = json.loads(path.read_text(encoding="utf-8"))
+    size = {form.name: form.config().training.batch_size for form in every}
+    return {name: size[name] * round(60 * minutes / step) for name, step in taken.items()}
+
+
+def go(out: Path, minutes: float, part: tuple[int, int]) -> None:
+    """Those of part i of n that are missing."""
+    samples = timed(out, minutes)
+    for form in forms()[part[0] :: part[1]]:
+        run(form, samples[form.name], out)
+
+
+def report(out: Path) -> str:
+    """The effect of each ingredient on each set, in dB, with 95% of what it is where scenes are drawn anew."""
+    results = [json.loads((out / f"{form.name}.json").read_text(encoding="utf-8")) for form in forms()]
+    names = sorted(results[0]["sets"])
+    lines = ["| ingredient | step |" + "".join(f" {name} |" for name in names)]
+    lines.append("|---" * (len(names) + 2) + "|")
+    steps = json.loads((out / "factorial-steps.json").read_text(encoding="utf-8"))
+    time = np.log([steps[form.name] for form in forms()])
+    for factor, column in zip(FACTORS, signs().T, strict=True):
+        slower = float(np.exp(contrast(time, column)))
+        cells = [_cell(*effect(results, column, name)) for name in names]
+        lines.append(f"| {factor.name} | x {slower:.2f} | {' | '.join(cells)} |")
+    means = [float(np.mean([result["sets"][name]["psnr"]["all"] for result in results])) for name in names]
+    lines.append(f"| mean of all runs | | {' | '.join(f'{mean:.2f}' for mean in means)} |")
+    return "\n".join(lines)
+
+
+def effect(results: Sequence[Mapping[str, Any]], column: np.ndarray, name: str) -> tuple[float, float, float]:
+    """Of an ingredient on a set, in dB: the difference of means, and its 95% interval by scene."""
+    rows = [result["sets"][name]["rows"] for result in results]
+    each = contrast(np.array([[row["psnr"] for row in of_run] for of_run in rows]), column)  # (samples,)
+    scenes: dict[str, list[int]] = {}
+    for number, row in enumerate(rows[0]):
+        scenes.setdefault(f"{row['task']} {row['scene']}", []).append(number)
+    sums, sizes = (np.array(values) for values in zip(*((each[i].sum(), len(i)) for i in scenes.values()), strict=True))
+    drawn = np.random.default_rng(0).integers(len(sums), size=(DRAWN, len(sums)))
+    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), (2.5, 97.5))
+    return float(each.mean()), float(low), float(high)
+
+
+def contrast(values: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """The mean over runs with less that without; values: (RUNS, …)."""
+    return values[column > 0].mean(0) - values[column < 0].mean(0)
+
+
+def _cell(mean: float, low: float, high: float) -> str:
+    bold = "**" if low > 0 or high < 0 else ""
+    return f"{bold}{mean:+.2f}{bold} ({low:+.2f} to {high:+.2f})"

@@ -1,0 +1,135 @@
+"""One run: a form of the network, trained on what is kept, for as many samples as fit into some minutes of CPU time.
+
+How long a step takes is measured first, each form beside all others in rounds, so that what else the machine does falls
+on all of them alike; a run is then a number of samples, whatever happens while it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.ablation.kept import inputs_of, sets
+from bench.ablation.measure import measure
+from trainer.config import Config, load_config
+from trainer.data.batches import Batch
+from trainer.frozen.loading import load_autoencoder
+from trainer.frozen.text import TextEncoder
+from trainer.inference.fuser import Fuser
+from trainer.objectives import Noise, make_objective
+from trainer.training.ema import EMA
+from trainer.training.optimizers import build_optimizer
+from trainer.training.parts import build_model
+
+WARMUP = 0.05
+"""Share of the samples over which the rate rises."""
+DECAY = 0.4
+"""Share of the samples, at the end, over which it falls to zero."""
+AVERAGED = 0.05
+"""Half-life of the averaged weights, as a share of the samples seen."""
+ROUNDS, STEPS = 5, 6
+"""In which steps are timed, and how many of them a form has in a round; the first is not counted."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is run: a config, and what is changed in it by key."""
+
+    name: str
+    changes: Mapping[str, Any]
+    base: str = "release-cpu"
+    seed: int = 0
+
+    def config(self) -> Config:
+        return load_config(self.base, self.changes)
+
+
+class Trial:
+    """A form in training."""
+
+    def __init__(self, form: Form, out: Path) -> None:
+        self.form, self.config = form, form.config()
+        self.autoencoder = load_autoencoder(self.config.autoencoder.path, torch.device("cpu"))
+        self.data = torch.load(out / "train.pt", weights_only=False, mmap=True)
+        self.objective = make_objective(self.config.objective, self.autoencoder)
+        torch.manual_seed(form.seed)
+        self.model = build_model(self.config, self.autoencoder, self.data["pooled"].shape[1]).train()
+        self.optimizer = build_optimizer(self.model, self.config.training)
+        self.average = EMA(self.model, 10**12)
+        self._generator, self._order, self.seen = np.random.default_rng(form.seed), [0] * 0, 0
+
+    def step(self, share: float) -> None:
+        """One, at that share of the run."""
+        size = self.config.training.batch_size
+        if len(self._order) < size:
+            self._order += self._generator.permutation(len(self.data["latents"])).tolist()
+        numbers, self._order = self._order[:size], self._order[size:]
+        target = self.autoencoder.normalise(self.data["latents"][numbers][:, 3].float())
+        inputs = inputs_of(self.data, numbers, self.autoencoder, numbers)
+        batch = Batch(inputs, target, ("",) * size, range(self.seen, self.seen + size))
+        rate = self.config.training.lr * min(share / WARMUP, 1) * min(1.0, (1 - share) / DECAY)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = self.objective.loss(self.model, batch, Noise(self.form.seed, batch.positions))
+        losses.per_sample.mean().backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.seen += size
+        self.average.half_life = max(1, int(AVERAGED * self.seen))
+        self.average.update(self.model, self.seen, size)
+
+    def save(self, folder: Path) -> None:
+        """The averaged weights, as a folder for Fuser."""
+        text = TextEncoder(self.config.text.encoder, self.config.text.max_tokens)
+        Fuser(self.average.model, self.autoencoder, text, self.objective).save(folder, self.config)
+
+
+def seconds(forms: list[Form], out: Path) -> dict[str, float]:
+    """CPU seconds of a step of each form, by name: medians of rounds in which each has its turn."""
+    torch.set_num_threads(1)
+    trials = {form.name: Trial(form, out) for form in forms}
+    taken: dict[str, list[float]] = {name: [] for name in trials}
+    for _ in range(ROUNDS):
+        for name, trial in trials.items():
+            trial.step(0.01)
+            for _ in range(STEPS - 1):
+                begun = time.process_time()
+                trial.step(0.01)
+                taken[name].append(time.process_time() - begun)
+    return {name: float(np.median(values)) for name, values in taken.items()}
+
+
+def run(form: Form, samples: int, out: Path) -> dict[str, Any]:
+    """Train on so many samples and measure; OUT/NAME.json and OUT/NAME, the weights. What is there is not run again."""
+    result = out / f"{form.name}.json"
+    if result.exists():
+        return json.loads(result.read_text(encoding="utf-8"))
+    torch.set_num_threads(1)
+    begun, trial = time.process_time(), Trial(form, out)
+    while trial.seen < samples:
+        trial.step(trial.seen / samples)
+    minutes = (time.process_time() - begun) / 60
+    model = trial.average.model.eval()
+    found = {
+        "name": form.name,
+        "set": dict(form.changes),
+        "seed": form.seed,
+        "samples": trial.seen,
+        "minutes": minutes,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sets": {path.stem: measure(path, model, trial.objective, trial.autoencoder) for path in sets(out)},
+    }
+    trial.save(out / form.name)
+    result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    overall = {name: round(scores["psnr"]["all"], 2) for name, scores in found["sets"].items()}
+    print(f"{form.name}: {trial.seen} samples in {minutes:.1f} minutes, {overall}", flush=True)
+    return found
