@@ -27,6 +27,7 @@ class Factor(NamedTuple):
     high: Mapping[str, Any]
 
 
+REGRESSION = {"objective.kind": "regression"}
 FACTORS = (
     Factor("NAF blocks in the layers", {"model.naf": False}, {"model.naf": True}),
     Factor("value residual", {"model.value_residual": False}, {"model.value_residual": True}),
@@ -35,7 +36,7 @@ FACTORS = (
     Factor("experts", {}, {"model.experts": 4, "model.mlp_ratio": 0.667}),  # of as many operations
     Factor("raw patches", {"model.patches": False}, {"model.patches": True}),
     Factor("tone head", {"model.tone": False}, {"model.tone": True}),
-    Factor("logarithm, not root", {"objective.counts": "root"}, {"objective.counts": "log"}),
+    Factor("logarithm, not root", REGRESSION | {"objective.counts": "root"}, REGRESSION | {"objective.counts": "log"}),
 )
 GENERATORS = ((1, 2, 3), (0, 2, 3), (0, 1, 2), (0, 1, 3))
 RUNS = 16
