@@ -23,7 +23,7 @@ from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import Fuser
 from trainer.objectives import Noise, make_objective
-from trainer.training.optimizers import build_optimizer
+from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model
 
 
@@ -59,15 +59,13 @@ def main(url: str) -> None:
 
     text = TextEncoder(config.text.encoder, config.text.max_tokens)
     model = build_model(config, autoencoder, text.dim)
-    optimizer, objective = build_optimizer(model, config.training), make_objective(config.objective, autoencoder)
-    batch = Batches(shards, autoencoder, text, 0, Needs(pixels=config.model.patches)).batch(
-        0, config.training.batch_size
-    )
+    optimizers, objective = build_optimizers(model, config.training), make_objective(config.objective, autoencoder)
+    batches = Batches(shards, autoencoder, text, 0, Needs(pixels=config.model.sees_pixels))
+    batch = batches.batch(range(config.training.batch_size))
 
     def step() -> None:
         objective.loss(model, batch, Noise(config.seed, batch.positions)).per_sample.mean().backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizers.step(config.training.lr, config.training.grad_clip)
 
     print(f"train, tiny, cached      {config.training.batch_size / seconds(step):8.1f} samples/s of {size}")
     wide = [np.random.default_rng(i).integers(0, 256, (480, 640, 3), dtype=np.uint8) for i in range(2)]

@@ -80,10 +80,16 @@ class TrainingConfig(Section):
     """Samples seen in the whole run; the learning rate reaches zero there."""
     batch_size: int = Field(ge=1, le=2**20)
     """Samples in a step."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """muon: for the matrices inside, with AdamW for the rest."""
     lr: float = Field(gt=0)
-    """Peak learning rate of AdamW."""
+    """Peak learning rate, of either."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the samples over which the learning rate rises to its peak; a cosine to zero follows."""
+    """Share of the samples over which the learning rate rises to its peak."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What follows: half a cosine to zero; or the peak, and a linear fall to zero at the end."""
+    cooldown: float = Field(default=0.2, gt=0, le=1)
+    """Share of the samples over which a constant rate falls at the end."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled weight decay, on matrices and kernels alone."""
     grad_clip: float = Field(default=1.0, gt=0)
@@ -103,6 +109,8 @@ class RunConfig(Section):
     """Samples between checkpoints."""
     log_every: int = Field(ge=1, le=MOST)
     """Samples between lines of the log."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Most samples at once: a step of more adds up the gradients of several parts."""
     cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from bench.ablation.kept import inputs_of, sets
 from bench.ablation.measure import measure
@@ -26,7 +25,7 @@ from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import Fuser
 from trainer.objectives import Noise, make_objective
 from trainer.training.ema import EMA
-from trainer.training.optimizers import build_optimizer
+from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model
 
 WARMUP = 0.05
@@ -62,7 +61,7 @@ class Trial:
         self.objective = make_objective(self.config.objective, self.autoencoder)
         torch.manual_seed(form.seed)
         self.model = build_model(self.config, self.autoencoder, self.data["pooled"].shape[1]).train()
-        self.optimizer = build_optimizer(self.model, self.config.training)
+        self.optimizers = build_optimizers(self.model, self.config.training)
         self.average = EMA(self.model, 10**12)
         self._generator, self._order, self.seen = np.random.default_rng(form.seed), [0] * 0, 0
 
@@ -76,13 +75,9 @@ class Trial:
         inputs = inputs_of(self.data, numbers, self.autoencoder, numbers)
         batch = Batch(inputs, target, ("",) * size, range(self.seen, self.seen + size))
         rate = self.config.training.lr * min(share / WARMUP, 1) * min(1.0, (1 - share) / DECAY)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         losses = self.objective.loss(self.model, batch, Noise(self.form.seed, batch.positions))
         losses.per_sample.mean().backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.grad_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizers.step(rate, self.config.training.grad_clip)
         self.seen += size
         self.average.half_life = max(1, int(AVERAGED * self.seen))
         self.average.update(self.model, self.seen, size)

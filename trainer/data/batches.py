@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -114,19 +114,22 @@ class Batches:
         self._room = cache_mb << 20
         self._cache: dict[int, _Kept] = {}
 
-    def run(self, start: int, stop: int, size: int) -> Generator[Batch, None, None]:
-        """Batches for positions start … stop - 1, made one ahead in a thread of their own; the last may be smaller."""
+    def run(self, steps: Iterable[list[range]]) -> Generator[list[Batch], None, None]:
+        """Batches for the positions of each step's parts, made one step ahead in a thread of their own."""
         with ThreadPoolExecutor(1, "encoder") as pool:
-            ahead = pool.submit(self.batch, start, min(size, stop - start))
-            for position in range(start, stop, size):
-                batch, following = ahead.result(), position + size
-                if following < stop:
-                    ahead = pool.submit(self.batch, following, min(size, stop - following))
-                yield batch
+            ahead = None
+            for step in steps:
+                made, ahead = ahead, pool.submit(self._step, step)
+                if made:
+                    yield made.result()
+            if ahead:
+                yield ahead.result()
 
-    def batch(self, position: int, count: int) -> Batch:
-        """The samples at `count` positions. Raises UserError."""
-        positions = range(position, position + count)
+    def _step(self, step: list[range]) -> list[Batch]:
+        return [self.batch(positions) for positions in step]
+
+    def batch(self, positions: range) -> Batch:
+        """The samples at these positions. Raises UserError."""
         numbers = [self.shards.at(position) for position in positions]
         known = {number: self._cache[number] for number in numbers if number in self._cache}
         missing = sorted(set(numbers) - set(known))

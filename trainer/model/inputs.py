@@ -11,7 +11,6 @@ from torch import Tensor
 
 from trainer.frozen.text import Prompts
 
-
 THUMBNAIL = 32
 """Pixels along a side of the thumbnails by which the tone head sees a whole picture."""
 

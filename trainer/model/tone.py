@@ -82,9 +82,9 @@ class Blind(nn.Module):
 
 
 def within(field: Tensor, window: Tensor, size: tuple[int, int]) -> Tensor:
-    """A field over the whole picture, (B, K, GRID, GRID), at the centres of h x w positions of a window of it, bilinear.
+    """A field over the whole picture at the centres of h x w positions of a window of it, by bilinear interpolation.
 
-    window: (B, 4), top, left, bottom and right in [0, 1]. Returns (B, K, h, w).
+    field: (B, K, GRID, GRID). window: (B, 4), top, left, bottom and right in [0, 1]. Returns (B, K, h, w).
     """
     rows, columns = (
         (first[:, None] + (last - first)[:, None] * _centres(count, field)) * 2 - 1  # (B, count) in [-1, 1]

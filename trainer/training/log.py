@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, TypeAlias
 
 import torch
 from rich.console import Console
@@ -17,31 +17,36 @@ from torch import Tensor
 
 from trainer.files import atomically
 
+Sums: TypeAlias = Callable[[Mapping[str, float]], dict[str, float]]
+"""Values by name → their sums over all processes."""
+
 
 class RunLog:
     """The log of a run that stands at `seen` of `total` samples.
 
     Lines past that point (of a lost end) are dropped, and so are those that no run wrote; the latter are told of.
+    path: None for a process that only adds to the sums. over_all: sums over all processes, where there are several.
     """
 
-    def __init__(self, path: Path, seen: int, total: int) -> None:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
-        numbers = [_samples_of(line) for line in lines]
-        kept = [line for line, number in zip(lines, numbers, strict=True) if number is not None and number <= seen]
-        foreign = sum(number is None and bool(line) for line, number in zip(lines[:-1], numbers, strict=False))
-        if foreign:
-            say(f"{path}: {foreign} lines that are none of a log are left out")
-        atomically(path, lambda new: new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8"))
-        self._file = path.open("a", encoding="utf-8")
-        self._seen, self._time = seen, time.perf_counter()
+    def __init__(self, path: Path | None, seen: int, total: int, over_all: Sums = dict) -> None:
+        self._file, self._over_all = None if path is None else _opened(path, seen), over_all
+        self._seen, self._time, self._waited = seen, time.perf_counter(), 0.0
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         columns = (TextColumn("{task.completed}/{task.total} samples"), BarColumn(), TextColumn("{task.description}"))
-        self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+        quiet = self._file is None
+        self._progress = Progress(
+            *columns, TimeRemainingColumn(), console=Console(stderr=True, quiet=quiet), transient=True, disable=quiet
+        )
         self._task = self._progress.add_task("", total=total, completed=seen)
 
+    def waited(self, seconds: float) -> None:
+        """So long was waited for data."""
+        self._waited += seconds
+
     def add(self, count: int, means: Mapping[str, Tensor]) -> None:
-        """Values of `count` samples, (count,), or of all of them, (); the next line shows their means. No host sync."""
+        """Means over `count` samples, (), or a value of each, (count,); the next line shows the means of all. No host
+        sync."""
         for name, value in means.items():
             value = value.detach()
             value = value.sum() if value.ndim else value * count
@@ -51,12 +56,18 @@ class RunLog:
     def write(self, samples: int, now: Mapping[str, float | Tensor]) -> None:
         """A line: the means of what was added since the last one, the loss first, and what holds now."""
         clock = time.perf_counter()
-        speed = (samples - self._seen) / max(clock - self._time, 1e-9)
-        self._seen, self._time = samples, clock
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        taken = max(clock - self._time, 1e-9)
+        speed, waiting = (samples - self._seen) / taken, self._waited / taken
+        self._seen, self._time, self._waited = samples, clock, 0.0
+        sums = self._over_all({name: float(total) for name, total in self._sums.items()})
+        counts = self._over_all({name: float(count) for name, count in self._counts.items()})
+        means = {name: total / counts[name] for name, total in sums.items()}
         self._sums, self._counts = {}, {}
+        if self._file is None:
+            return
         line = {"samples": samples, **means, **{name: float(value) for name, value in now.items()}}
-        self._file.write(json.dumps(line | {"samples_per_s": round(speed, 2)}) + "\n")
+        line |= {"samples_per_s": round(speed, 2), "waiting": round(waiting, 4)}
+        self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         losses = (f"{name} {value:.5f}" for name, value in means.items() if name.startswith("loss"))
         text = "  ".join([*losses, f"{speed:.1f} samples/s"])
@@ -72,7 +83,20 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _opened(path: Path, seen: int) -> TextIO:
+    """The file of a log, to be written on after the lines up to `seen` samples."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
+    numbers = [_samples_of(line) for line in lines]
+    kept = [line for line, number in zip(lines, numbers, strict=True) if number is not None and number <= seen]
+    foreign = sum(number is None and bool(line) for line, number in zip(lines[:-1], numbers, strict=False))
+    if foreign:
+        say(f"{path}: {foreign} lines that are none of a log are left out")
+    atomically(path, lambda new: new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8"))
+    return path.open("a", encoding="utf-8")
 
 
 def _samples_of(line: str) -> int | None:

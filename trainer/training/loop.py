@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from trainer.config import Config
-from trainer.data.batches import Batches, Needs
+from trainer.data.batches import Batch, Batches, Needs
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.device import choose_device
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import Fuser
-from trainer.objectives import Noise, make_objective
+from trainer.objectives import Losses, Noise, make_objective
 from trainer.training.ema import EMA
-from trainer.training.optimizers import build_optimizer, learning_rate
+from trainer.training.guard import Guard
+from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model, prepare_autoencoder, reopen_autoencoder
+from trainer.training.ranks import joined
 from trainer.training.run import Run, or_anew
+from trainer.training.schedule import learning_rate, parts, steps
 
 
 def train(
@@ -39,8 +44,11 @@ def train(
 
     What is wrong with config, shards, frozen parts or folder shows before anything is written.
     """
-    where = choose_device(device)
-    return or_anew(out, restart, lambda anew: _train(config, urls, Run(out, config, stop_after, anew), where))
+    with joined(choose_device(device)) as (ranks, where):
+        ranks.check(config.training)
+        return or_anew(
+            out, restart, lambda anew: _train(config, urls, Run(out, config, stop_after, anew, ranks), where)
+        )
 
 
 def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Path | None:
@@ -59,27 +67,50 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         model = build_model(config, autoencoder, text.dim)
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         average = EMA(model, config.training.ema_half_life)
-        optimizer = build_optimizer(model, config.training)
-        run.resume(model, {"ema": average}, {"optimizer": optimizer})
+        optimizers = build_optimizers(model, config.training)
+        run.resume(model, {"ema": average}, optimizers.named)
 
         cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
         needs = Needs(pixels=config.model.sees_pixels, crops=objective.needs_pictures)
         batches = Batches(shards, autoencoder, text, cache_mb, needs)
-        made = batches.run(run.seen, config.training.samples, config.training.batch_size)
+        planned = steps(run.seen, config.training)
+        made = batches.run(parts(run.ranks.share(step), config.run.micro_batch) for step in planned)
         stack.enter_context(closing(made))
         stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here
         run.claim(autoencoder=autoencoder.save)
         bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
+        network, guard = run.ranks.together(model), Guard(run.out, config.RATE)
+
+        def loss(batch: Batch) -> Losses:
+            with torch.autocast(where.type, torch.bfloat16, enabled=bf16):
+                return objective.loss(network, batch, Noise(config.seed, batch.positions, where))
+
         with run:
-            for batch in run.each(stream):
-                lr = learning_rate(run.seen + len(batch.positions), config.training)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr
-                with torch.autocast(where.type, torch.bfloat16, enabled=bf16):
-                    losses = objective.loss(model, batch, Noise(config.seed, batch.positions, where))
-                losses.per_sample.mean().backward()
-                norm = nn.utils.clip_grad_norm_(model.parameters(), config.training.grad_clip)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                run.stepped(len(batch.positions), losses.shown(), {"lr": lr, "grad_norm": norm})
+            for step in run.each(stream):
+                count = run.ranks.count * sum(len(batch.positions) for batch in step)
+                rate = learning_rate(run.seen + count, config.training)
+                means = add_gradients(loss, step, run.ranks.apart(network))
+                norm = optimizers.step(rate, config.training.grad_clip)
+                guard.see(norm, step)
+                now = {"lr": rate, "skipped": guard.skipped}
+                run.stepped(count, *(({}, now) if norm is None else (means, now | {"grad_norm": norm})))
         return run.finish(lambda folder: Fuser(average.model, autoencoder, text, objective).save(folder, config))
+
+
+def add_gradients(
+    loss: Callable[[Batch], Losses], step: list[Batch], apart: AbstractContextManager[Any]
+) -> dict[str, Tensor]:
+    """Those of the mean loss of a step's samples, part by part; within `apart` ranks do not add theirs up yet.
+
+    Returns what the log shows of it: means over the step's samples, () each.
+    """
+    count = sum(len(batch.positions) for batch in step)
+    shown: dict[str, Tensor] = {}
+    for number, batch in enumerate(step):
+        with apart if number + 1 < len(step) else nullcontext():
+            losses = loss(batch)
+            (losses.per_sample.sum() / count).backward()
+        for name, value in losses.shown().items():
+            share = value.detach().sum() / count if value.ndim else value.detach() * len(batch.positions) / count
+            shown[name] = shown.get(name, torch.zeros_like(share)) + share
+    return shown

@@ -28,6 +28,7 @@ from trainer.training.ema import EMA
 from trainer.training.folder import WRITES, check_folder, claim_folder
 from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog, say
+from trainer.training.ranks import Ranks
 
 T = TypeVar("T")
 STAGES = ("identify", "resume", "claim", "with", "finish")
@@ -40,13 +41,21 @@ class Run:
     is kept where the `with` ends without an error; another order raises RuntimeError.
 
     stop_after: pause at the first step that reaches so many samples. anew: whatever run is there, it is replaced.
-    Raises UserError where the folder cannot be used, OtherRun where it holds a run of another config.
+    ranks: of several processes one writes; all must call the same. Raises UserError where the folder cannot be used,
+    OtherRun where it holds a run of another config.
     """
 
-    def __init__(self, out: Path, config: Resumable, stop_after: int | None = None, anew: bool = False) -> None:
+    def __init__(
+        self,
+        out: Path,
+        config: Resumable,
+        stop_after: int | None = None,
+        anew: bool = False,
+        ranks: Ranks | None = None,
+    ) -> None:
         check_folder(out, None if anew else config)
         self.out, self.config, self.pace = out, config, config.pace
-        self._anew, self._stage = anew, -1
+        self._anew, self._stage, self.ranks = anew, -1, ranks or Ranks()
         self._goal = min(self.pace.samples, stop_after or self.pace.samples)
         self._identity: dict[str, str] = {}
         self._interruption = Interruption()
@@ -77,11 +86,15 @@ class Run:
             self.seen = load_checkpoint(self.out, self._learned)
         self._saved = self.seen
         count, device = sum(p.numel() for p in model.parameters()), next(model.parameters()).device
-        say(f"{self.out}: {count / 1e6:.2f} M parameters on {device}, samples {self.seen} to {self.pace.samples}")
+        if self.ranks.leads:
+            say(f"{self.out}: {count / 1e6:.2f} M parameters on {device}, samples {self.seen} to {self.pace.samples}")
 
     def claim(self, **beside: Callable[[Path], Any]) -> None:
         """Makes the folder, writes config.yaml, and what lies beside it by name: called with a path to write."""
         self._reach("claim")
+        self.ranks.wait()  # until all have looked at the folder as it was
+        if not self.ranks.leads:
+            return
         claim_folder(self.out, self.config, (*WRITES, *beside) if self._anew else ())
         for name, write in beside.items():
             if self.fresh or not (self.out / name).is_dir():
@@ -90,7 +103,8 @@ class Run:
     def __enter__(self) -> Run:
         self._reach("with")
         self._stack = ExitStack()
-        self._log = self._stack.enter_context(RunLog(self.out / "log.jsonl", self.seen, self.pace.samples))
+        path = self.out / "log.jsonl" if self.ranks.leads else None
+        self._log = self._stack.enter_context(RunLog(path, self.seen, self.pace.samples, self.ranks.total))
         self._stack.enter_context(self._interruption)
         self._saved_at = time.monotonic()
         return self
@@ -107,23 +121,25 @@ class Run:
 
         What was learned is kept where the stream raises UserError.
         """
-        while self.seen < self._goal and not self._interruption.asked:
+        while self.seen < self._goal and not self.ranks.any(self._interruption.asked):
+            begun = time.perf_counter()
             try:
                 item = next(stream)
             except UserError:
                 self._save()
                 raise
+            self._log.waited(time.perf_counter() - begun)
             yield item
 
     def stepped(self, count: int, means: Mapping[str, Tensor], now: Mapping[str, float | Tensor]) -> None:
-        """After a step of the optimizer on `count` samples: averages, log, checkpoint.
+        """After a step of the optimizer on `count` samples, all ranks together: averages, log, checkpoint.
 
         means, now: for the log, the first averaged over samples (RunLog.add), the second as it is at a line.
         """
         before, self.seen = self.seen, self.seen + count
         for average in self._learned.averages.values():
             average.update(self._learned.model, self.seen, count)
-        self._log.add(count, means)
+        self._log.add(count // self.ranks.count, means)
         if crossed(before, self.seen, self.pace.log_every) or self.seen == self.pace.samples:
             self._log.write(self.seen, now)
         samples, minutes = self.pace.checkpoint_every, self.pace.checkpoint_minutes
@@ -139,7 +155,9 @@ class Run:
                 f"{self.out}: stands at {self.seen} of {self.pace.samples} samples; run the same command again to go on"
             )
             return None
-        atomically(self.out / "weights", write)
+        if self.ranks.leads:
+            atomically(self.out / "weights", write)
+        self.ranks.wait()
         return self.out / "weights"
 
     def _reach(self, stage: str) -> None:
@@ -158,7 +176,8 @@ class Run:
                         f"--out {self.out}: {name} is not finite after {self.seen} samples; "
                         f"lower {self.config.RATE}, {WAY_OUT}"
                     )
-            save_checkpoint(self.out, self.seen, self._learned, self._identity)
+            if self.ranks.leads:
+                save_checkpoint(self.out, self.seen, self._learned, self._identity)
         self._saved, self._saved_at = self.seen, time.monotonic()
 
 

@@ -18,6 +18,7 @@ from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
 
 CPU = torch.device("cpu")
+STEPS = [[range(start, start + 4)] for start in (3, 7, 11)]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_keys_positions_and_pictures_are_those_of_the_samples(dataset: Path, tex
     shards, autoencoder = open_shards([str(dataset)], 0), Autoencoder(KLTAutoencoder(16))
     for pictures, cache_mb in ((True, 1), (True, 0), (False, 1)):
         batches = Batches(shards, autoencoder, text, cache_mb, Needs(crops=pictures))
-        for batch in (*batches.run(3, 15, 4), *batches.run(3, 15, 4)):  # the second time from the cache
+        for (batch,) in (*batches.run(STEPS), *batches.run(STEPS)):  # the second time from the cache
             assert len(batch.keys) == len(batch.positions) == len(batch.target) == 4
             expected = [sample.key for sample in shards.load([shards.at(position) for position in batch.positions])]
             assert list(batch.keys) == expected
@@ -48,15 +49,15 @@ def test_keys_positions_and_pictures_are_those_of_the_samples(dataset: Path, tex
 def test_pixels_are_those_of_a_and_b_and_of_the_base_of_both(dataset: Path, text: TextEncoder, cache_mb: int) -> None:
     shards, autoencoder = open_shards([str(dataset)], 0), Autoencoder(KLTAutoencoder(16))
     batches = Batches(shards, autoencoder, text, cache_mb, Needs(pixels=True))
-    for batch in (batches.batch(0, 3), batches.batch(0, 3)):
+    for batch in (batches.batch(range(3)), batches.batch(range(3))):
         a, b = ([getattr(s, name) for s in shards.load([shards.at(p) for p in batch.positions])] for name in ("a", "b"))
         x, y = to_tensor(a, CPU), to_tensor(b, CPU)
         assert batch.inputs.pixels is not None
         torch.testing.assert_close(batch.inputs.pixels[:, 0], x, atol=1e-6, rtol=0)
         torch.testing.assert_close(batch.inputs.pixels[:, 1], y, atol=1e-6, rtol=0)
         torch.testing.assert_close(batch.inputs.pixels[:, 2], fuse_base(x, y), atol=1.01 / 255, rtol=0)
-    assert batches.batch(0, 3).crops is None
-    assert Batches(shards, autoencoder, text, cache_mb, Needs()).batch(0, 3).inputs.pixels is None
+    assert batches.batch(range(3)).crops is None
+    assert Batches(shards, autoencoder, text, cache_mb, Needs()).batch(range(3)).inputs.pixels is None
 
 
 def test_a_pair_of_odd_sides_is_filled_up_to_whole_positions_pixels_as_latents() -> None:
@@ -86,6 +87,6 @@ def test_pictures_of_two_sizes_with_latents_of_one_are_refused_where_they_are_as
         return samples
 
     shards.load = cut  # type: ignore[method-assign, assignment]
-    Batches(shards, Autoencoder(KLTAutoencoder(16)), text, 0, Needs()).batch(0, 4)
+    Batches(shards, Autoencoder(KLTAutoencoder(16)), text, 0, Needs()).batch(range(4))
     with pytest.raises(UserError, match="different sizes"):
-        Batches(shards, Autoencoder(KLTAutoencoder(16)), text, 0, Needs(crops=True)).batch(0, 4)
+        Batches(shards, Autoencoder(KLTAutoencoder(16)), text, 0, Needs(crops=True)).batch(range(4))

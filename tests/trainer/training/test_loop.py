@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import subprocess
@@ -9,16 +10,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.trainer.helpers import Command, assert_same_bits, log_of, write_shard
 from trainer.config import load_config
+from trainer.data.batches import Batch
 from trainer.errors import UserError
 from trainer.objectives import Losses
 from trainer.objectives.regression import Regression
 from trainer.training.loop import train
-from trainer.training.optimizers import learning_rate
+from trainer.training.schedule import learning_rate
 
 ConfigFile = Callable[..., str]
 
@@ -95,13 +98,57 @@ def test_samples_of_different_sizes_are_refused(tmp_path: Path, config_file: Con
 def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     dataset: Path, tmp_path: Path, config_file: ConfigFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = load_config(config_file())
-    train(config, [str(dataset)], tmp_path / "run", device="cpu", stop_after=40)
+    config, run = load_config(config_file(samples=200)), tmp_path / "run"
+    train(config, [str(dataset)], run, device="cpu", stop_after=40)
+    good = (run / "checkpoints" / "000000000040" / "model.safetensors").read_bytes()
     loss = Regression.loss
     monkeypatch.setattr(Regression, "loss", lambda *given: Losses(loss(*given).per_sample * math.nan))
-    with pytest.raises(UserError, match=r"not finite after 80 samples.*lower training\.lr"):
-        train(config, [str(dataset)], tmp_path / "run", device="cpu")
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["000000000040"]
+    with pytest.raises(UserError, match=r"not finite in 10 steps in a row.*lower training\.lr"):
+        train(config, [str(dataset)], run, device="cpu")
+    newest = max((run / "checkpoints").iterdir())
+    assert (newest.name, (newest / "model.safetensors").read_bytes()) == ("000000000120", good), "nothing moved"
+    keys = json.loads((run / "not-finite.json").read_text())
+    assert [len(step) for step in keys] == [10] * 10
+    assert [line.get("loss") for line in log_of(run)[2:]] == [None] * 4
+
+
+def test_a_step_that_is_not_finite_is_passed_over_and_counted(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = Regression.loss
+
+    def once(self: Any, model: Any, batch: Batch, noise: Any) -> Losses:
+        found = loss(self, model, batch, noise)
+        return found._replace(per_sample=found.per_sample * (math.inf if 30 in batch.positions else 1))
+
+    monkeypatch.setattr(Regression, "loss", once)
+    assert train(load_config(config_file()), [str(dataset)], tmp_path / "run", device="cpu") is not None
+    log = log_of(tmp_path / "run")
+    assert [line["skipped"] for line in log] == [0, 1, 1, 1, 1]
+    assert all(math.isfinite(line["loss"]) for line in log)
+
+
+def test_a_step_in_parts_has_the_gradient_of_the_whole(dataset: Path, tmp_path: Path, config_file: ConfigFile) -> None:
+    for micro in (None, 3):
+        config = load_config(config_file(samples=40), {"run.micro_batch": micro})
+        train(config, [str(dataset)], tmp_path / str(micro), device="cpu")
+    whole, in_parts = (log_of(tmp_path / name) for name in ("None", "3"))
+    for one, other in zip(whole, in_parts, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_either_optimizer_learns_and_resumes_bit_for_bit(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, optimizer: str
+) -> None:
+    config = load_config(config_file(optimizer=optimizer, schedule="constant"))
+    train(config, [str(dataset)], tmp_path / "whole", device="cpu")
+    train(config, [str(dataset)], tmp_path / "parts", device="cpu", stop_after=50)
+    train(config, [str(dataset)], tmp_path / "parts", device="cpu")
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 100)
+    losses = [line["loss"] for line in log_of(tmp_path / "whole")]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_a_poor_autoencoder_is_warned_of(

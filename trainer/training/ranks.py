@@ -1,0 +1,97 @@
+"""Several processes that train as one: `torchrun --nproc-per-node N -m trainer train …`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from trainer.config import TrainingConfig
+from trainer.errors import UserError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which process this is, 0 … count - 1, and how many train; alone where nothing was joined."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the one that writes and tells."""
+        return self.rank == 0
+
+    def share(self, step: range) -> range:
+        """This rank's positions of a step: every `count`th."""
+        return step[self.rank :: self.count]
+
+    def check(self, config: TrainingConfig) -> None:
+        """Raises UserError where the ranks would not have equally many samples in every step."""
+        last = config.samples % config.batch_size
+        if config.batch_size % self.count or last % self.count:
+            raise UserError(
+                f"training.batch_size {config.batch_size} of {config.samples} samples: {self.count} processes cannot "
+                f"share each step evenly; make both multiples of {self.count}"
+            )
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is true on any of them."""
+        return flag if self.count == 1 else bool(self._sum(torch.tensor(float(flag))) > 0)
+
+    def total(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The sums over all ranks, which have the same names."""
+        if self.count == 1:
+            return dict(values)
+        summed = self._sum(torch.tensor(list(values.values()), dtype=torch.float64))
+        return dict(zip(values, summed.tolist(), strict=True))
+
+    def together(self, model: nn.Module) -> nn.Module:
+        """The model as one that adds up the gradients of all; its parameters are the same tensors.
+
+        Buffers are each rank's own (Router). Not every loss reaches every parameter.
+        """
+        if self.count == 1:
+            return model
+        with warnings.catch_warnings():  # what torch 2.13 would have instead, 2.11 does not know
+            warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
+            return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+
+    def apart(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Within it gradients are not added up yet: for all parts of a step but its last."""
+        return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            dist.barrier()
+
+    def _sum(self, values: Tensor) -> Tensor:
+        on_gpu = dist.get_backend() == "nccl"
+        values = values.cuda() if on_gpu else values
+        dist.all_reduce(values)
+        return values.cpu()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
+    """The ranks that torchrun has started, and this one's device: of several GPUs its own."""
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1 or dist.is_initialized():
+        yield Ranks(), device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size()), device
+    finally:
+        dist.destroy_process_group()

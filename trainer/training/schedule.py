@@ -1,0 +1,39 @@
+"""When: the learning rate, and which samples a step has. Both are functions of the samples seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from trainer.config import TrainingConfig
+
+
+def learning_rate(seen: int, config: TrainingConfig) -> float:
+    """That of the step that ends at so many samples seen: a linear warm-up to `lr`, then by `schedule` to zero.
+
+    cosine: half a cosine. constant: `lr`, and a linear fall over the last `cooldown` of the samples (Hägele et al.,
+    "Scaling laws and compute-optimal training beyond fixed training durations", 2024).
+    """
+    warmup = config.warmup * config.samples
+    if seen < warmup:
+        return config.lr * seen / warmup
+    if config.schedule == "constant":
+        return config.lr * min(1.0, (config.samples - seen) / (config.cooldown * config.samples))
+    progress = (seen - warmup) / (config.samples - warmup)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def steps(seen: int, config: TrainingConfig) -> Iterator[range]:
+    """The positions of each step from `seen` on, until the run's samples are used up; the last may be smaller."""
+    while seen < config.samples:
+        stop = min(seen + config.batch_size, config.samples)
+        yield range(seen, stop)
+        seen = stop
+
+
+def parts(step: range, most: int | None) -> list[range]:
+    """A step's positions in pieces of at most `most`, as even as can be; in one without."""
+    count = 1 if most is None else -(-len(step) // most)
+    edges = [len(step) * number // count for number in range(count + 1)]
+    return [step[first:last] for first, last in pairwise(edges)]
