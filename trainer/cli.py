@@ -34,6 +34,9 @@ def train(
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to train on in all.")] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="End after this time instead, with weights: 90s, 8m, 1.5h.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and of the order of samples.")] = None,
     autoencoder: Annotated[
@@ -52,6 +55,7 @@ def train(
         {
             "seed": seed,
             "training.samples": samples,
+            "training.minutes": None if for_ is None else _minutes(for_),
             "training.batch_size": batch_size,
             "autoencoder.path": autoencoder,
         },
@@ -103,6 +107,14 @@ def model(
     from trainer.training.dry_run import describe_network
 
     typer.echo(describe_network(load_config(config), (int(match[2]), int(match[1]))))
+
+
+def _minutes(text: str) -> float:
+    """Of a time such as 90s, 8m or 1.5h. Raises UserError."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smh])", text, re.ASCII)
+    if match is None or not float(match[1]):
+        raise UserError(f"--for {text}: give a time above zero, such as 90s, 8m or 1.5h")
+    return float(match[1]) * {"s": 1 / 60, "m": 1, "h": 60}[match[2]]
 
 
 NAMED_WRONGLY = {

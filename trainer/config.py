@@ -28,6 +28,8 @@ class Pace(NamedTuple):
     log_every: int
     checkpoint_every: int | None = None
     checkpoint_minutes: float | None = None
+    minutes: float | None = None
+    """In which the whole run has to end, should it not have seen all samples by then."""
 
 
 class Resumable(Section, ABC):
@@ -78,6 +80,9 @@ class TextConfig(Section):
 class TrainingConfig(Section):
     samples: int = Field(ge=1, le=MOST)
     """Samples seen in the whole run; the learning rate reaches zero there."""
+    minutes: float | None = Field(default=None, gt=0, le=10**6)
+    """Wall-clock time in which the run ends, with weights, however many samples that are; `samples` is then the most.
+    The rate falls by the time that has passed. What resumes such a run has the rest of the time, not the same bits."""
     batch_size: int = Field(ge=1, le=2**20)
     """Samples in a step."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -107,6 +112,8 @@ class RunConfig(Section):
     """Threads that read and decode samples; 0 works in the training thread. The order is the same for any number."""
     checkpoint_every: int = Field(ge=1, le=MOST)
     """Samples between checkpoints."""
+    checkpoint_minutes: float | None = Field(default=None, gt=0)
+    """Minutes between checkpoints, besides those by samples."""
     log_every: int = Field(ge=1, le=MOST)
     """Samples between lines of the log."""
     micro_batch: int | None = Field(default=None, ge=1)
@@ -134,7 +141,8 @@ class Config(Resumable):
 
     @property
     def pace(self) -> Pace:
-        return Pace(self.training.samples, self.run.log_every, self.run.checkpoint_every)
+        training, run = self.training, self.run
+        return Pace(training.samples, run.log_every, run.checkpoint_every, run.checkpoint_minutes, training.minutes)
 
 
 class AutoencoderRun(Resumable):

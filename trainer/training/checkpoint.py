@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -72,7 +72,16 @@ def check_identity(out: Path, identity: Mapping[str, str]) -> None:
         return
 
 
-def save_checkpoint(out: Path, seen: int, learned: Learned, identity: Mapping[str, str]) -> None:
+class Stand(NamedTuple):
+    """Where a run stands."""
+
+    samples: int = 0
+    """Seen."""
+    seconds: float = 0.0
+    """Of wall-clock time that it took, in all processes that went on with it one after the other."""
+
+
+def save_checkpoint(out: Path, stand: Stand, learned: Learned, identity: Mapping[str, str]) -> None:
     """Writes OUT/checkpoints/<samples seen>/, then drops all but the newest two."""
 
     def write(folder: Path) -> None:
@@ -82,16 +91,16 @@ def save_checkpoint(out: Path, seen: int, learned: Learned, identity: Mapping[st
             save_file(tensors, folder / f"{name}.safetensors")
         for name, optimizer in learned.optimizers.items():
             save_tree(folder / f"{name}.safetensors", _of_optimizer(optimizer))
-        state = {"version": VERSION, "samples": seen, **identity}
+        state = {"version": VERSION, **stand._asdict(), **identity}
         (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
-    atomically(out / "checkpoints" / f"{seen:012d}", write)
+    atomically(out / "checkpoints" / f"{stand.samples:012d}", write)
     for old in _checkpoints(out)[:-KEEP]:
         remove(old)
 
 
-def load_checkpoint(out: Path, learned: Learned) -> int:
-    """Loads the newest checkpoint that is whole and returns the samples seen; 0 where there is none at all.
+def load_checkpoint(out: Path, learned: Learned) -> Stand:
+    """Loads the newest checkpoint that is whole and returns where it stands; at the start where there is none at all.
 
     Raises OtherRun where none of several is whole, or where they are of another version.
     """
@@ -115,8 +124,8 @@ def load_checkpoint(out: Path, learned: Learned) -> int:
             module.load_state_dict(weights[name])
         for damaged in checkpoints[checkpoints.index(folder) + 1 :]:
             damaged.rename(damaged.with_name(f"damaged-{damaged.name}"))
-        return int(state["samples"])
-    return 0
+        return Stand(int(state["samples"]), float(state.get("seconds", 0)))
+    return Stand()
 
 
 def _checkpoints(out: Path) -> list[Path]:

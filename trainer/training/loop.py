@@ -88,7 +88,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         with run:
             for step in run.each(stream):
                 count = run.ranks.count * sum(len(batch.positions) for batch in step)
-                rate = learning_rate(run.seen + count, config.training)
+                rate = learning_rate(run.share(count), config.training)
                 means = add_gradients(loss, step, run.ranks.apart(network))
                 norm = optimizers.step(rate, config.training.grad_clip)
                 guard.see(norm, step)

@@ -45,13 +45,21 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Whether it is true on any of them."""
-        return flag if self.count == 1 else bool(self._sum(torch.tensor(float(flag))) > 0)
+        return flag if self.count == 1 else self.largest(float(flag)) > 0
+
+    def largest(self, value: float) -> float:
+        """Of what they have."""
+        return (
+            value
+            if self.count == 1
+            else float(self._reduced(torch.tensor(value, dtype=torch.float64), dist.ReduceOp.MAX))
+        )
 
     def total(self, values: Mapping[str, float]) -> dict[str, float]:
         """The sums over all ranks, which have the same names."""
         if self.count == 1:
             return dict(values)
-        summed = self._sum(torch.tensor(list(values.values()), dtype=torch.float64))
+        summed = self._reduced(torch.tensor(list(values.values()), dtype=torch.float64), dist.ReduceOp.SUM)
         return dict(zip(values, summed.tolist(), strict=True))
 
     def together(self, model: nn.Module) -> nn.Module:
@@ -74,10 +82,9 @@ class Ranks:
         if self.count > 1:
             dist.barrier()
 
-    def _sum(self, values: Tensor) -> Tensor:
-        on_gpu = dist.get_backend() == "nccl"
-        values = values.cuda() if on_gpu else values
-        dist.all_reduce(values)
+    def _reduced(self, values: Tensor, how: Any) -> Tensor:
+        values = values.cuda() if dist.get_backend() == "nccl" else values
+        dist.all_reduce(values, how)
         return values.cpu()
 
 

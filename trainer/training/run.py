@@ -19,6 +19,7 @@ from trainer.training.checkpoint import (
     WAY_OUT,
     Learned,
     OtherRun,
+    Stand,
     check_identity,
     has_checkpoint,
     load_checkpoint,
@@ -31,6 +32,8 @@ from trainer.training.log import RunLog, say
 from trainer.training.ranks import Ranks
 
 T = TypeVar("T")
+ENDING = 0.01
+"""Share of a run by time that is kept for its end, at least."""
 STAGES = ("identify", "resume", "claim", "with", "finish")
 """Of a run; the first may come several times, none may be left out but the last."""
 
@@ -62,6 +65,8 @@ class Run:
         self.fresh = anew or not has_checkpoint(out)
         self.seen = 0
         """Samples behind it."""
+        self._begun = time.monotonic()  # less what the run took before
+        self._to_save = 0.0
 
     def identify(self, parts: Mapping[str, str]) -> None:
         """Names what the run is made of besides its config, such as {"shards": a hash}.
@@ -83,7 +88,8 @@ class Run:
         self._reach("resume")
         self._learned = Learned(model, averages, optimizers)
         if not self.fresh:
-            self.seen = load_checkpoint(self.out, self._learned)
+            stand = load_checkpoint(self.out, self._learned)
+            self.seen, self._begun = stand.samples, self._begun - stand.seconds
         self._saved = self.seen
         count, device = sum(p.numel() for p in model.parameters()), next(model.parameters()).device
         if self.ranks.leads:
@@ -121,7 +127,7 @@ class Run:
 
         What was learned is kept where the stream raises UserError.
         """
-        while self.seen < self._goal and not self.ranks.any(self._interruption.asked):
+        while self.seen < self._goal and self.share() < 1 and not self.ranks.any(self._interruption.asked):
             begun = time.perf_counter()
             try:
                 item = next(stream)
@@ -130,6 +136,19 @@ class Run:
                 raise
             self._log.waited(time.perf_counter() - begun)
             yield item
+
+    def share(self, more: int = 0) -> float:
+        """Which of the whole run lies behind it after `more` samples; 1 where the samples or the time are used up."""
+        of_samples = (self.seen + more) / self.pace.samples
+        if self.pace.minutes is None:
+            return of_samples
+        seconds = 60 * self.pace.minutes
+        of_time = (time.monotonic() - self._begun) / (seconds - self._end(seconds))
+        return min(1.0, max(of_samples, self.ranks.largest(of_time)))
+
+    def _end(self, seconds: float) -> float:
+        """So long before the time is up a run of `seconds` has to stop, to write what it learned."""
+        return min(seconds / 2, max(ENDING * seconds, 3 * self._to_save))
 
     def stepped(self, count: int, means: Mapping[str, Tensor], now: Mapping[str, float | Tensor]) -> None:
         """After a step of the optimizer on `count` samples, all ranks together: averages, log, checkpoint.
@@ -141,7 +160,7 @@ class Run:
             average.update(self._learned.model, self.seen, count)
         self._log.add(count // self.ranks.count, means)
         if crossed(before, self.seen, self.pace.log_every) or self.seen == self.pace.samples:
-            self._log.write(self.seen, now)
+            self._log.write(self.seen, {**now, "share": self.share()})
         samples, minutes = self.pace.checkpoint_every, self.pace.checkpoint_minutes
         due = samples is not None and crossed(before, self.seen, samples)
         if due or (minutes is not None and time.monotonic() - self._saved_at > 60 * minutes):
@@ -150,7 +169,7 @@ class Run:
     def finish(self, write: Callable[[Path], Any]) -> Path | None:
         """The weights' folder, which `write` makes, of a run that is complete; else None. Raises UserError."""
         self._reach("finish")
-        if self.seen < self.pace.samples:
+        if self.share() < 1:
             say(
                 f"{self.out}: stands at {self.seen} of {self.pace.samples} samples; run the same command again to go on"
             )
@@ -176,8 +195,10 @@ class Run:
                         f"--out {self.out}: {name} is not finite after {self.seen} samples; "
                         f"lower {self.config.RATE}, {WAY_OUT}"
                     )
+            begun = time.monotonic()
             if self.ranks.leads:
-                save_checkpoint(self.out, self.seen, self._learned, self._identity)
+                save_checkpoint(self.out, Stand(self.seen, begun - self._begun), self._learned, self._identity)
+            self._to_save = max(self._to_save, time.monotonic() - begun)
         self._saved, self._saved_at = self.seen, time.monotonic()
 
 

@@ -1,4 +1,4 @@
-"""When: the learning rate, and which samples a step has. Both are functions of the samples seen."""
+"""When: the learning rate, and which samples a step has."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from itertools import pairwise
 from trainer.config import TrainingConfig
 
 
-def learning_rate(seen: int, config: TrainingConfig) -> float:
-    """That of the step that ends at so many samples seen: a linear warm-up to `lr`, then by `schedule` to zero.
+def learning_rate(share: float, config: TrainingConfig) -> float:
+    """That of the step that ends at this share of the run: a linear warm-up to `lr`, then by `schedule` to zero.
 
     cosine: half a cosine. constant: `lr`, and a linear fall over the last `cooldown` of the samples (Hägele et al.,
     "Scaling laws and compute-optimal training beyond fixed training durations", 2024).
     """
-    warmup = config.warmup * config.samples
-    if seen < warmup:
-        return config.lr * seen / warmup
+    if share < config.warmup:
+        return config.lr * share / config.warmup
     if config.schedule == "constant":
-        return config.lr * min(1.0, (config.samples - seen) / (config.cooldown * config.samples))
-    progress = (seen - warmup) / (config.samples - warmup)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
+        return config.lr * min(1.0, (1 - share) / config.cooldown)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (share - config.warmup) / (1 - config.warmup)))
 
 
 def steps(seen: int, config: TrainingConfig) -> Iterator[range]:

@@ -138,6 +138,25 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(dataset: Path, tmp_path: 
         assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
 
 
+def test_a_run_by_time_ends_in_it_with_weights_and_its_rate_falls_to_nothing(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, trainer_main: Command
+) -> None:
+    config, run = config_file(samples=10**9, schedule="constant"), tmp_path / "run"
+    begun = time.monotonic()
+    arguments = ("train", "--shards", dataset, "--config", config, "--out", run, "--device", "cpu", "--for")
+    assert trainer_main(*arguments, "5s")[0] == 0
+    assert time.monotonic() - begun < 8, "the start is not counted, nor a slow machine's last step"
+    assert (run / "weights" / "fuser.json").is_file()
+    log = log_of(run)
+    assert len(log) > 3
+    assert log[-1]["lr"] < 0.3 * max(line["lr"] for line in log)
+    shares = [line["share"] for line in log]
+    assert shares == sorted(shares)
+    for wrong in ("5", "0s", "5 m", "-3m", "five"):
+        code, _, err = trainer_main(*arguments, wrong)
+        assert (code, "such as 90s, 8m or 1.5h" in err) == (2, True)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_either_optimizer_learns_and_resumes_bit_for_bit(
     dataset: Path, tmp_path: Path, config_file: ConfigFile, optimizer: str
@@ -195,7 +214,7 @@ def test_a_run_that_is_killed_and_resumed_equals_an_unbroken_one(
 
 def test_the_learning_rate_rises_and_falls_by_samples() -> None:
     config = load_config("tiny", {"training.samples": 1000, "training.warmup": 0.1, "training.lr": 1.0}).training
-    assert [learning_rate(seen, config) for seen in (50, 100, 550, 1000)] == pytest.approx([0.5, 1.0, 0.5, 0.0])
+    assert [learning_rate(share, config) for share in (0.05, 0.1, 0.55, 1.0)] == pytest.approx([0.5, 1.0, 0.5, 0.0])
 
 
 def test_what_is_wrong_from_the_start_leaves_nothing_behind(

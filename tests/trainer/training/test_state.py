@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.training.checkpoint import Learned, load_checkpoint, save_checkpoint
+from trainer.training.checkpoint import Learned, Stand, load_checkpoint, save_checkpoint
 from trainer.training.ema import EMA
 from trainer.training.tree import save_tree
 
@@ -65,8 +65,8 @@ def test_the_state_of_any_optimizer_comes_back_bit_for_bit(name: str, tmp_path: 
     whole, parts, again = begin(), begin(), begin()
     steps(whole, 0, 8)
     steps(parts, 0, 5)
-    save_checkpoint(tmp_path, 40, parts, {})
-    assert load_checkpoint(tmp_path, again) == 40
+    save_checkpoint(tmp_path, Stand(40, 1.5), parts, {})
+    assert load_checkpoint(tmp_path, again) == Stand(40, 1.5)
     for kind, optimizer in again.optimizers.items():
         assert_equal(optimizer.state_dict()["state"], parts.optimizers[kind].state_dict()["state"])
     steps(again, 5, 8)
