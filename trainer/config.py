@@ -118,6 +118,8 @@ class RunConfig(Section):
     """Samples between lines of the log."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Most samples at once: a step of more adds up the gradients of several parts."""
+    checkpointing: bool = False
+    """Activation checkpointing: half the memory of a step or less, for a third more time."""
     cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
 

@@ -11,9 +11,10 @@ from trainer.model.modulation import Around, Modulation, modulate, normalise
 from trainer.model.moe import MoE, SwiGLU
 from trainer.model.nafblock import NAFBlock
 from trainer.model.positions import AbsolutePosition
+from trainer.model.recompute import Recomputing
 
 
-class Block(nn.Module):
+class Block(Recomputing):
     """One layer of the paper, in its order; what the config leaves out is a part that changes nothing.
 
     Position → NAF block → scale and shift → value-residual attention → gate → words → scale and shift → gated MLP, or
@@ -36,15 +37,19 @@ class Block(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Passed:
         """x: (B, N, D) → the same shape."""
         by = self.modulation(context.c)
-        x = self.naf(self.position(x, context.height), context.height)
-        attended, values = self.attention(modulate(x, by.attention_scale, by.attention_shift), context, context.values)
-        x = x + (1 + by.attention_gate) * attended
-        x = x + self.words(normalise(x), context)
+        x, values = self.again(self._looked, x, context, by)
         mixed = self.mlp(modulate(x, by.mlp_scale, by.mlp_shift))
         return Passed(x + (1 + by.mlp_gate) * mixed.x, mixed.terms, values)
 
+    def _looked(self, x: Tensor, context: Context, by: Around) -> tuple[Tensor, Tensor]:
+        """All but the MLP: x, and the values of its attention."""
+        x = self.naf(self.position(x, context.height), context.height)
+        attended, values = self.attention(modulate(x, by.attention_scale, by.attention_shift), context, context.values)
+        x = x + (1 + by.attention_gate) * attended
+        return x + self.words(normalise(x), context), values
 
-class Dense(nn.Module):
+
+class Dense(Recomputing):
     """One gated MLP for all positions, which has nothing to tell."""
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -52,7 +57,7 @@ class Dense(nn.Module):
         self.glu = SwiGLU(width, hidden)
 
     def forward(self, x: Tensor) -> Passed:
-        return Passed(self.glu(x))
+        return Passed(self.again(self.glu, x))
 
 
 class Unchanged(nn.Module):

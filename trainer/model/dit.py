@@ -37,6 +37,8 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
     trained on.
     """
 
+    _supports_gradient_checkpointing = True
+
     @register_to_config
     def __init__(
         self,

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.model.nafblock import NAFBlock
+from trainer.model.recompute import Recomputing
 
 Layers: TypeAlias = Callable[[Tensor, int], Tensor]
 """(B, N, D) and the height of its grid → the same shape."""
@@ -21,7 +22,7 @@ class Flat(nn.Module):
         return layers(x, height)
 
 
-class Hourglass(nn.Module):
+class Hourglass(Recomputing):
     """NAF blocks at the latent grid, `depth` before and `depth` after, the layers at half its resolution between them.
 
     2x2 positions of `fine` channels become one of `width` by a linear map, and back; what was before is added.
@@ -37,7 +38,7 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor, height: int, layers: Layers) -> Tensor:
         """x: (B, N, fine), N = height · width, any sides → the same shape."""
         for block in self.before:
-            x = block(x, height)
+            x = self.again(block, x, height)
         grid = x.mT.unflatten(-1, (height, -1))  # (B, fine, h, w)
         down, right = height % 2, grid.shape[-1] % 2
         even = F.pad(grid, (0, right, 0, down), mode="replicate") if down or right else grid
@@ -46,5 +47,5 @@ class Hourglass(nn.Module):
         split = self.split(layers(merged, half)).mT.unflatten(-1, (half, -1))
         x = x + F.pixel_shuffle(split, 2)[..., :height, : grid.shape[-1]].flatten(2).mT
         for block in self.after:
-            x = block(x, height)
+            x = self.again(block, x, height)
         return x

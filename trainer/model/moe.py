@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.model.inputs import Passed, Term, Terms
+from trainer.model.recompute import Recomputing
 
 Balance: TypeAlias = Literal["bias", "loss"]
 RATE = 3e-3
@@ -46,7 +47,7 @@ class SwiGLU(nn.Module):
 
 
 class Routing(NamedTuple):
-    """Where tokens go. It is kept, not found again, where a layer checkpoints its experts."""
+    """Where tokens go."""
 
     choice: Tensor
     """(T, k) int64: the chosen experts, each another."""
@@ -134,13 +135,10 @@ class Experts(nn.Module):
         return mix(x_TD, rise, fall, routing).view_as(x)
 
 
-class MoE(nn.Module):
+class MoE(Recomputing):
     """The shared expert and the routed ones, all `hidden` wide: (1 + active) · hidden are at work for a token.
 
-    A layer that checkpoints calls the parts itself, so that the choice is kept and counted once:
-
-        routing = moe.router(x)
-        y, terms = checkpoint(moe.mixed, x, routing, use_reentrant=False), moe.terms(routing)
+    Under checkpointing the choice is kept, and counted once; what the experts do is done again.
     """
 
     def __init__(self, width: int, hidden: int, experts: int, active: int = 2, balance: Balance = "bias") -> None:
@@ -152,7 +150,7 @@ class MoE(nn.Module):
     def forward(self, x: Tensor) -> Passed:
         """x: (B, N, D) → the same shape, and the terms of its routing."""
         routing = self.router(x)
-        return Passed(self.mixed(x, routing), self.terms(routing))
+        return Passed(self.again(self.mixed, x, routing), self.terms(routing))
 
     def mixed(self, x: Tensor, routing: Routing) -> Tensor:
         """What all experts make of x, (B, N, D), as `routing` has it."""

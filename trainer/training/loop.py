@@ -66,6 +66,8 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         torch.manual_seed(config.seed)
         model = build_model(config, autoencoder, text.dim)
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
+        if config.run.checkpointing:
+            model.enable_gradient_checkpointing()
         average = EMA(model, config.training.ema_half_life)
         optimizers = build_optimizers(model, config.training)
         run.resume(model, {"ema": average}, optimizers.named)
