@@ -17,7 +17,19 @@ SYNTH = (
 )
 """The rooms of synth, in order: each may import those before it."""
 TRAINER = (
-    *("errors", "files", "schema", "pretrained", "device", "frozen", "model", "data", "objectives", "config"),
+    *(
+        "errors",
+        "files",
+        "schema",
+        "pretrained",
+        "device",
+        "similarity",
+        "frozen",
+        "model",
+        "data",
+        "objectives",
+        "config",
+    ),
     *("inference", "evaluation", "training", "autoencoder", "cli"),
 )
 """The same of trainer."""

@@ -16,10 +16,10 @@ from synth.images.pixels import in_colour
 from trainer.data.batches import encode_pair, network_inputs
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import open_shards
-from trainer.evaluation.similarity import psnr
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import Prompts, TextEncoder
 from trainer.model.inputs import Inputs
+from trainer.similarity import psnr
 
 FOREIGN = "foreign"
 """The set of pairs that other code has damaged: the half of bench/foreign.py for choices."""

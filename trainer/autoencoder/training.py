@@ -14,8 +14,8 @@ from trainer.autoencoder.pictures import Pictures, crop_size
 from trainer.autoencoder.weights import write_weights
 from trainer.config import AutoencoderRun
 from trainer.data.images import to_tensor
-from trainer.evaluation.similarity import decibels, ssim
 from trainer.frozen.klt import DIM, KLTAutoencoder
+from trainer.similarity import decibels, ssim
 from trainer.training.ema import EMA
 from trainer.training.log import say
 from trainer.training.run import Run, or_anew

@@ -38,6 +38,8 @@ class Batch(NamedTuple):
     """Of the samples in the run, by which what is drawn for them is keyed."""
     crops: Crops | None = None
     """Where the objective asks for them."""
+    share: float = 0.0
+    """Of the run that lies behind it, for what changes on the way."""
 
 
 class Needs(NamedTuple):

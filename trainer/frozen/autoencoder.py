@@ -82,6 +82,12 @@ class Autoencoder:
             x = self._decode(z)
         return x if size is None else x[..., : size[0], : size[1]]
 
+    def decode_for_loss(self, z: Tensor, size: tuple[int, int]) -> Tensor:
+        """`decode`, through which a gradient reaches z; never in tiles, in the precision of what surrounds it."""
+        decoded: Any = self.model.decode(z[:, :, None] if self._frames else z)
+        x = decoded if isinstance(decoded, Tensor) else decoded.sample
+        return (x[:, :, 0] if self._frames else x).float()[..., : size[0], : size[1]]
+
     def normalise(self, z: Tensor) -> Tensor:
         """Raw latents (…, C, h, w) as (z - μ) / σ."""
         return (z - self.latent_mean[:, None, None]) / self.latent_std[:, None, None]

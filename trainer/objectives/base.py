@@ -31,12 +31,15 @@ class Losses(NamedTuple):
     """What it is made of and what goes with it, by name, () or (B,); empty where it is one thing."""
 
     @classmethod
-    def of(cls, error: Tensor, terms: Terms) -> Losses:
-        """The error of each sample, (B,), and what the blocks of the network add to it by their weights."""
+    def of(cls, error: Tensor, terms: Terms, made_of: Mapping[str, Tensor] | None = None) -> Losses:
+        """The error of each sample, (B,), and what the blocks of the network add to it by their weights.
+
+        made_of: what the error is the sum of, for the log.
+        """
         if not terms:
-            return cls(error)
+            return cls(error, made_of or {})
         total = error + sum(term.weight * term.value for term in terms.values() if term.weight)
-        return cls(total, {"error": error, **{name: term.value for name, term in terms.items()}})
+        return cls(total, {"error": error, **(made_of or {}), **{name: term.value for name, term in terms.items()}})
 
     def shown(self) -> dict[str, Tensor]:
         """All of it, by the names that it has in the log: loss, loss/error, …"""
@@ -89,8 +92,6 @@ class Objective(ABC, Generic[Settings]):
     """The schema of its section."""
     needs_time: ClassVar[bool] = False
     """Whether its network takes a state z_t and a time t."""
-    needs_pictures: ClassVar[bool] = False
-    """Whether its loss looks at the pictures themselves: Batch.crops is there then."""
     known: ClassVar[dict[str, type[Objective]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -101,6 +102,11 @@ class Objective(ABC, Generic[Settings]):
 
     def __init__(self, config: Settings, autoencoder: Autoencoder) -> None:
         self.config, self.autoencoder = config, autoencoder
+
+    @property
+    def needs_pictures(self) -> bool:
+        """Whether its loss looks at the pictures themselves: Batch.crops is there then."""
+        return False
 
     def prompted(self, inputs: Inputs, noise: Noise) -> Inputs:
         """The inputs of a loss, from some of which the instruction is taken away."""

@@ -91,7 +91,8 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
             for step in run.each(stream):
                 count = run.ranks.count * sum(len(batch.positions) for batch in step)
                 rate = learning_rate(run.share(count), config.training)
-                means = add_gradients(loss, step, run.ranks.apart(network))
+                here = run.share()
+                means = add_gradients(loss, [b._replace(share=here) for b in step], run.ranks.apart(network))
                 norm = optimizers.step(rate, config.training.grad_clip)
                 guard.see(norm, step)
                 now = {"lr": rate, "skipped": guard.skipped}

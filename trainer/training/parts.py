@@ -10,12 +10,12 @@ from trainer.config import Config
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import Sample, Shards
 from trainer.errors import UserError
-from trainer.evaluation.similarity import psnr
 from trainer.frozen.autoencoder import STATISTICS, Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.loading import load_autoencoder
 from trainer.model.dit import FusionDiT
 from trainer.objectives import OBJECTIVES
+from trainer.similarity import psnr
 from trainer.training.checkpoint import WAY_OUT, OtherRun
 from trainer.training.log import say
 
