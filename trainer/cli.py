@@ -42,6 +42,14 @@ def train(
     autoencoder: Annotated[
         str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="A weights folder to begin from: of the same network, or of the regression that a flow with adapters "
+            "leaves as it is. To resume, the folder is not needed, and the option may be left out; other weights are "
+            "refused."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many samples of the run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,
@@ -58,6 +66,7 @@ def train(
             "training.minutes": None if for_ is None else _minutes(for_),
             "training.batch_size": batch_size,
             "autoencoder.path": autoencoder,
+            "init": init,
         },
     )
     if dry_run:

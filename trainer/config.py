@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainer.errors import UserError
 from trainer.files import read_yaml
@@ -127,7 +127,7 @@ class RunConfig(Section):
 class Config(Resumable):
     """`trainer train`."""
 
-    MAY_CHANGE = ("run.", "training.batch_size")
+    MAY_CHANGE = ("run.", "training.batch_size", "init")
     RATE = "training.lr"
 
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=100)
@@ -138,8 +138,20 @@ class Config(Resumable):
     text: TextConfig = TextConfig()
     model: NetworkConfig
     objective: AnyObjective = STANDARD
+    init: str | None = None
+    """A weights folder that the run begins from, with its autoencoder: of the same network, or of the regression that a
+    flow with adapters leaves as it is. One that goes on does not need it; other weights there are refused."""
     training: TrainingConfig
     run: RunConfig
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.objective.needs_regression != bool(self.model.adapters):
+            raise ValueError(
+                f"model.adapters {self.model.adapters} with this objective: a flow from a frozen regression needs both "
+                "a rank, such as model.adapters: 16, and objective: {kind: flow, start: regression}, and all else 0"
+            )
+        return self
 
     @property
     def pace(self) -> Pace:

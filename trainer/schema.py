@@ -61,6 +61,8 @@ def _explain(error: ValidationError, schema: type[Section]) -> str:
         message = f"a section, with {', '.join(known)}, is needed"
     elif fault["type"] == "model_attributes_type":  # one of several kinds
         message = f"a section with its kind, one of {', '.join(known)}, is needed"
+    if not keys:  # of the whole, whose message names the keys
+        return message
     return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {_short.repr(value)}"
 
 

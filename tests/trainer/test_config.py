@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from tests.conftest import ROOT
 from trainer.config import PRESETS, AutoencoderRun, Config, load_config
 from trainer.errors import UserError
 from trainer.model.config import NetworkConfig
@@ -138,3 +139,13 @@ def test_a_far_name_is_no_hint(tmp_path: Path) -> None:
         load_config(str(path))
     assert "did you mean" not in str(error.value)
     assert "known: name, seed, autoencoder" in str(error.value)
+
+
+def test_the_flow_that_the_readme_shows_begins_from_the_release(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "release-flow.yaml"
+    path.write_text(text.partition("### A flow from a regression")[2].partition("```yaml\n")[2].partition("```")[0])
+    flow, release = load_config(str(path)), load_config("release")
+    assert flow.model.model_copy(update={"adapters": 0}) == release.model
+    assert flow.autoencoder == release.autoencoder
+    assert flow.model.adapters

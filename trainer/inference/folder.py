@@ -114,6 +114,11 @@ def load_weights(folder: Path, where: torch.device) -> Weights:
     return Weights(model.to(where), autoencoder, text, make_objective(manifest.objective, autoencoder))
 
 
+def network_hash(folder: Path) -> str:
+    """What names the network of a weights folder. Raises UserError."""
+    return _read_manifest(folder).dit.hash
+
+
 def _hash_of_network(model: FusionDiT) -> str:
     """sha256 over the weights and the config: another number of heads, say, leaves every weight its shape."""
     config = {name: value for name, value in model.config.items() if not name.startswith("_")}

@@ -46,6 +46,10 @@ class NetworkConfig(Section):
     text: Literal["cross", "joint"] = "cross"
     """How positions see the words of the instruction: by attention of their own, or beside the positions in one."""
 
+    adapters: int = Field(default=0, ge=0, le=2**12)
+    """Rank of the thin matrices beside each linear map of the layers, by which a flow is trained from a regression that
+    stays as it is (objective: {kind: flow, start: regression}); 0: none."""
+
     @model_validator(mode="after")
     def _fits(self) -> NetworkConfig:
         unit = 4 * self.heads

@@ -45,12 +45,19 @@ class Cost:
     parameters: int = 0
     flops: int = 0
     """Of a forward on one sample."""
+    thin: tuple[int, int] = (0, 0)
+    """Parameters and operations of adapters of rank 1 beside its linear maps."""
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.parameters + other.parameters, self.flops + other.flops)
+        thin = (self.thin[0] + other.thin[0], self.thin[1] + other.thin[1])
+        return Cost(self.parameters + other.parameters, self.flops + other.flops, thin)
 
     def __rmul__(self, times: int) -> Cost:
-        return Cost(times * self.parameters, times * self.flops)
+        return Cost(times * self.parameters, times * self.flops, (times * self.thin[0], times * self.thin[1]))
+
+    def adapters(self, rank: int) -> Cost:
+        """Those of that rank beside its linear maps, alone."""
+        return Cost(rank * self.thin[0], rank * self.thin[1])
 
     @property
     def step(self) -> int:
@@ -63,6 +70,12 @@ def total(config: NetworkConfig, given: Given) -> Cost:
     return sum(parts(config, given).values(), Cost())
 
 
+def learned(config: NetworkConfig, given: Given) -> int:
+    """Parameters that training moves: beside a frozen regression what the flow adds to it."""
+    beneath = config.model_copy(update={"adapters": 0}), given._replace(time=False)
+    return total(config, given).parameters - bool(config.adapters) * total(*beneath).parameters
+
+
 def layer_grid(config: NetworkConfig, grid: tuple[int, int]) -> tuple[int, int]:
     """On which the layers work: M is the product."""
     return ((grid[0] + 1) // 2, (grid[1] + 1) // 2) if config.fine else grid
@@ -73,18 +86,24 @@ def parts(config: NetworkConfig, given: Given) -> Mapping[str, Cost]:
     d, D, C, f, T, L = config.fine_width, config.width, given.channels, given.factor, given.text_dim, given.words
     N, M = (down * across for down, across in (given.grid, layer_grid(config, given.grid)))
     seen = L + 1 + config.tone * TONE[0] ** 2
+    inside = {
+        "fine NAF blocks": 2 * config.fine * naf(N, d),
+        "merge and split": bool(config.fine) * (linear(M, 4 * d, D) + linear(M, D, 4 * d)),
+        **{f"layers: {name}": config.depth * cost for name, cost in layer(config, M, seen).items()},
+        "last modulation": modulation(D, config.lora_rank, 2 * d),
+    }
     every = {
         "latents": linear(N, (4 if given.time else 3) * C, d),
         "pixels": config.patches * linear(N, 9 * f**2, d, bias=False),
         "words": linear(L, T, D) + Cost(D),
         "condition": linear(1, T, D) + (3 if given.time else 1) * linear(1, D, D),
         **{f"tone: {name}": cost for name, cost in tone(config, C, L + 1).items()},
-        "fine NAF blocks": 2 * config.fine * naf(N, d),
-        "merge and split": bool(config.fine) * (linear(M, 4 * d, D) + linear(M, D, 4 * d)),
-        **{f"layers: {name}": config.depth * cost for name, cost in layer(config, M, seen).items()},
-        "output": modulation(D, config.lora_rank, 2 * d) + linear(N, d, 4 * C),
+        **inside,
+        "output": linear(N, d, 4 * C),
+        "adapters": sum(inside.values(), Cost()).adapters(config.adapters),
+        "own output": bool(config.adapters) * linear(N, d, 5 * C),
     }
-    return {name: cost for name, cost in every.items() if cost != Cost()}
+    return {name: cost for name, cost in every.items() if cost.parameters or cost.flops}
 
 
 def layer(config: NetworkConfig, M: int, L: int) -> Mapping[str, Cost]:
@@ -99,7 +118,7 @@ def layer(config: NetworkConfig, M: int, L: int) -> Mapping[str, Cost]:
         "attention products": products(M, M + joint * L, D),
         "words": linear(L, D, 2 * D) + (not joint) * (linear(M, D, D) + products(M, L, D) + linear(M, D, D) + norms),
         "MLP": (not E) * swiglu(M, D, H),
-        "router": linear(M, D, E, bias=False),
+        "router": Cost(D * E, 2 * M * D * E),
         "shared expert": bool(E) * swiglu(M, D, H),
         "routed experts": Cost(E * swiglu(M, D, H).parameters, config.active * swiglu(M, D, H).flops * bool(E)),
     }
@@ -119,7 +138,8 @@ def tone(config: NetworkConfig, C: int, L: int) -> Mapping[str, Cost]:
 
 def linear(rows: int, inside: int, outside: int, bias: bool = True) -> Cost:
     """(rows, inside) → (rows, outside)."""
-    return Cost(inside * outside + bias * outside, 2 * rows * inside * outside)
+    sides = inside + outside
+    return Cost(inside * outside + bias * outside, 2 * rows * inside * outside, (sides, 2 * rows * sides))
 
 
 def products(queries: int, keys: int, D: int) -> Cost:

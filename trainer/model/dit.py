@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from trainer.frozen import fusion
 from trainer.frozen.text import Prompts
+from trainer.model.adapters import OwnHead, State, adapt, without_adapters
 from trainer.model.block import Block
 from trainer.model.config import NetworkConfig
 from trainer.model.grids import Flat, Hourglass
 from trainer.model.inputs import Context, Estimate, Inputs, Terms, added
-from trainer.model.modulation import Before, Modulation, modulate, time_features
+from trainer.model.modulation import Before, Modulation, modulate
 from trainer.model.positions import rotary_2d
 from trainer.model.tone import Blind, Glance, Tone
 
@@ -34,7 +35,8 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
 
     latent_channels: C. factor: pixels along a latent position's side. text_dim: width of the token embeddings. network:
     the fields of NetworkConfig. time: whether it takes a state z_t at a time t. base: the fixed fusion that it was
-    trained on.
+    trained on. With adapters it is a flow beside a frozen regression: `forward` without z_t and t is that regression.
+    Raises ValueError where it has adapters and no time.
     """
 
     _supports_gradient_checkpointing = True
@@ -52,12 +54,11 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         super().__init__()
         self.network = config = NetworkConfig.model_validate(network)
         width, fine = config.width, config.fine_width
-        self.embed = nn.Linear((4 if time else 3) * latent_channels, fine)
+        self.embed = nn.Linear(3 * latent_channels, fine)
         self.embed_pixels = nn.Linear(9 * factor**2, fine, bias=False) if config.patches else None
         self.embed_words = nn.Linear(text_dim, width)
         self.nothing_said = nn.Parameter(torch.randn(1, 1, width) / width**0.5)  # a word that is always there
         self.embed_pooled = nn.Sequential(nn.Linear(text_dim, width), nn.SiLU(), nn.Linear(width, width))
-        self.embed_time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) if time else None
         self.tone = Tone(config, latent_channels) if config.tone else Blind()
         self.grid = Hourglass(fine, width, config.fine) if config.fine else Flat()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
@@ -65,21 +66,38 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         self.out = nn.Linear(fine, 4 * latent_channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        if config.adapters:
+            if not time:
+                raise ValueError("adapters make a flow of a regression: they need time=True")
+            self.requires_grad_(False)
+            for part in (self.grid, self.blocks, self.modulation):
+                adapt(part, config.adapters)
+        self.state = State(latent_channels, fine, width, silent=bool(config.adapters)) if time else None
+        self.head = OwnHead(fine, latent_channels) if config.adapters else None
+
+    @property
+    def regression(self) -> FusionDiT:
+        """The frozen network of one with adapters, of the same tensors."""
+        shell = without_adapters(self)
+        shell._modules |= {"state": None, "head": None}
+        return shell
 
     def forward(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
         """The estimate ẑ of the target's latent, with what the blocks hand up to the loss.
 
-        z_t: (B, C, h, w), and t: (B,) in [0, 1], for a network built with time, and no other.
+        z_t: (B, C, h, w), and t: (B,) in [0, 1], for a network built with time, and no other; one with adapters may do
+        without them, and is the regression then.
         """
+        if self.head is not None and z_t is None and t is None:
+            return self.regression(inputs)
         z_a, z_b, base, prompts, pixels, whole = inputs
         c = self.embed_pooled(prompts.pooled)  # (B, D)
-        latents = [z_a, z_b, base]
-        if (self.embed_time is None) != (z_t is None) or (z_t is None) != (t is None):
+        x = self.embed(torch.cat([z_a, z_b, base], dim=1).flatten(2).mT)  # (B, N, D')
+        if (self.state is None) != (z_t is None) or (z_t is None) != (t is None):
             raise ValueError("z_t and t go together, with a network that was built with time=True, and with no other")
-        if self.embed_time is not None and z_t is not None and t is not None:
-            latents.append(z_t)
-            c = c + self.embed_time(time_features(t, c.shape[-1]))
-        x = self.embed(torch.cat(latents, dim=1).flatten(2).mT)  # (B, N, D')
+        if self.state is not None and z_t is not None and t is not None:
+            at, now = self.state(z_t, t)
+            x, c = x + at, c + now
         if self.embed_pixels is not None:
             if pixels is None:
                 raise ValueError("the network was built with patches: it needs pixels")
@@ -103,12 +121,22 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
             return x
 
         x = self.grid(x, base.shape[-2], layers)
-        net = self.out(modulate(x, *self.modulation(c))).float().mT.unflatten(-1, base.shape[-2:])  # (B, 4C, h, w)
-        gain_a, gain_b, gain_base, shift = (net + corrections).chunk(4, dim=1)
-        return Estimate(base + gain_a * z_a + gain_b * z_b + gain_base * base + shift, added(terms))
+        x = modulate(x, *self.modulation(c))
+        net = self.out(x).float().mT.unflatten(-1, base.shape[-2:]) + corrections  # (B, 4C, h, w)
+        if self.head is None or z_t is None:
+            return Estimate(_picture(net, inputs), added(terms))
+        changes, lean = self.head(x, base.shape[-2:])
+        z = _picture(net + changes, inputs)
+        return Estimate(z + lean * (z_t - z), added(terms))
 
     def _words(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
         """The instruction's words (B, L + 1, D) and which of them are there; the last always is."""
         words, silence = self.embed_words(prompts.tokens), self.nothing_said.expand(len(prompts.tokens), -1, -1)
         there = prompts.mask.new_ones(len(prompts.mask), 1)
         return torch.cat([words, silence.to(words.dtype)], dim=1), torch.cat([prompts.mask, there], dim=1)
+
+
+def _picture(net: Tensor, inputs: Inputs) -> Tensor:
+    """ẑ of (α, β, γ, δ), (B, 4C, h, w)."""
+    gain_a, gain_b, gain_base, shift = net.chunk(4, dim=1)
+    return inputs.base + gain_a * inputs.z_a + gain_b * inputs.z_b + gain_base * inputs.base + shift

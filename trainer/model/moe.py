@@ -91,18 +91,18 @@ class Router(nn.Module):
         gate = (score[:, None] * chosen).sum(-1)  # a gather whose gradient has one order
         gate = gate / gate.sum(-1, keepdim=True).clamp_min(1e-20)
         load = chosen.sum((0, 1))
-        if self.training:
+        if self._learns:
             self.load += load
         return Routing(choice, gate, score, load)
 
     @torch.no_grad()
     def rebalance(self) -> None:
-        """To be called after each step of the optimizer, on all ranks; without effect in evaluation.
+        """To be called after each step of the optimizer, on all ranks; without effect in evaluation, and where frozen.
 
         b_e ← b_e + rate · sign(mean load − load_e), then centred, and counts begin at 0 again: Wang et al.,
         "Auxiliary-loss-free load balancing strategy for mixture-of-experts", 2024, algorithm 1.
         """
-        if not self.training:
+        if not self._learns:
             return
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(self.load)
@@ -111,6 +111,10 @@ class Router(nn.Module):
             self.bias += RATE * (load.mean() - load).sign()
             self.bias -= self.bias.mean()
         self.load.zero_()
+
+    @property
+    def _learns(self) -> bool:
+        return self.training and self.linear.weight.requires_grad
 
 
 class Experts(nn.Module):

@@ -81,6 +81,11 @@ class ObjectiveConfig(Section):
     prompt_dropout: float = Field(default=0.05, ge=0, le=1)
     """Share of the samples that are trained without their instruction, so that none is an instruction too."""
 
+    @property
+    def needs_regression(self) -> bool:
+        """Whether it begins where a frozen regression ends: the network has adapters then, and gives either."""
+        return False
+
 
 Settings = TypeVar("Settings", bound=ObjectiveConfig)
 

@@ -55,8 +55,12 @@ def has_checkpoint(out: Path) -> bool:
     return bool(_checkpoints(out))
 
 
-def check_identity(out: Path, identity: Mapping[str, str]) -> None:
-    """Raises OtherRun where the run was made of other shards, say, or other frozen parts than `identity` names."""
+def check_identity(out: Path, identity: Mapping[str, str | None]) -> dict[str, str]:
+    """The identity of the run that is there, of the same names; None stands for whatever it has, or for nothing.
+
+    Raises OtherRun where the run was made of other shards, say, or other frozen parts than `identity` names.
+    """
+    filled = dict(identity)
     for folder in reversed(_checkpoints(out)):
         try:
             state = _read_state(folder)
@@ -65,11 +69,13 @@ def check_identity(out: Path, identity: Mapping[str, str]) -> None:
         except UserError:
             continue  # load_checkpoint says so
         for name, value in identity.items():
-            if state.get(name) != value:
+            filled[name] = state.get(name)
+            if value not in (None, filled[name]):
                 raise OtherRun(
                     f"--out {out}: its run has other {name} than this command; take the same {name}, {WAY_OUT}"
                 )
-        return
+        break
+    return {name: value for name, value in filled.items() if value is not None}
 
 
 class Stand(NamedTuple):

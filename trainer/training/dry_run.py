@@ -12,9 +12,9 @@ from trainer.config import Config
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import Prompts
-from trainer.model.cost import Given, layer_grid, table, total
-from trainer.model.inputs import Inputs
-from trainer.objectives import OBJECTIVES, Noise, make_objective
+from trainer.model.cost import Given, layer_grid, learned, table, total
+from trainer.model.inputs import Inputs, Whole
+from trainer.objectives import OBJECTIVES
 from trainer.training.parts import build_model, unfitted_autoencoder
 
 TEXT_DIM = 384
@@ -43,14 +43,16 @@ def describe(config: Config, urls: list[str]) -> str:
     cost, activations = total(config.model, given), activations_of(config, autoencoder, given)
     batch = config.training.batch_size
     steps = -(-config.training.samples // batch)
-    weights, flops = 20 * cost.parameters, batch * cost.step  # gradient, two moments and the average too, fp32 each
+    learning = learned(config.model, given)  # gradient, two moments and the average besides the weights, fp32 each
+    weights, flops = 4 * cost.parameters + 16 * learning, batch * cost.step
     memory = f"{weights / 1e6:.0f} weights and optimizer, {activations / 1e6:.0f} activations (fp32)"
     latents = 4 * 4 * channels * grid[0] * grid[1]
     lines = [
         f"data         {data}",
         f"latents      {channels} x {grid[0]} x {grid[1]}, {latents / 1e3:.0f} kB a sample; "
         f"cache {config.run.cache_mb} MB",
-        f"network      {cost.parameters / 1e6:.2f} M parameters, {grid[0] * grid[1]} positions",
+        f"network      {cost.parameters / 1e6:.2f} M parameters, {learning / 1e6:.2f} M of them learn, "
+        f"{grid[0] * grid[1]} positions",
         f"run          {config.training.samples} samples{cycles}, {steps} steps of {batch}",
         f"a step       {flops / 1e9:.1f} GFLOP, forward and backward; {flops * steps / 1e12:.2f} TFLOP in all",
         f"memory       about {(weights + activations) / 1e6:.0f} MB for the network: {memory}, "
@@ -99,9 +101,9 @@ def activations_of(config: Config, autoencoder: Autoencoder, given: Given) -> in
             torch.empty(batch, given.words, dtype=torch.bool),
             torch.empty(batch, given.text_dim),
         )
-        objective, noise = make_objective(config.objective, autoencoder), Noise(config.seed, range(batch))
+        state = (z, torch.empty(batch)) if given.time else ()
         with saved_tensors_hooks(keep, lambda tensor: tensor):
-            objective.sample(model, Inputs(z, z, z, text, pixels), noise, 1)
+            model(Inputs(z, z, z, text, pixels, Whole.of(pixels)), *state)
     for weight in model.parameters():
         kept.pop(weight.untyped_storage()._cdata, None)
     slots = bool(network.experts) * batch * network.active * prod(layer_grid(network, given.grid))

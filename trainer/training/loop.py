@@ -20,6 +20,7 @@ from trainer.inference.fuser import Fuser
 from trainer.objectives import Losses, Noise, make_objective
 from trainer.training.ema import EMA
 from trainer.training.guard import Guard
+from trainer.training.initial import read_initial
 from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model, prepare_autoencoder, reopen_autoencoder
 from trainer.training.ranks import joined
@@ -57,14 +58,17 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         shards = stack.enter_context(closing(open_shards(urls, config.seed, config.run.workers)))
         run.identify({"shards": shards.fingerprint})
         text = TextEncoder(config.text.encoder, config.text.max_tokens, where)
+        initial = read_initial(config, text, run.fresh, where)
         kept = run.out / "autoencoder"
         begun = not run.fresh and kept.is_dir()
-        autoencoder = reopen_autoencoder(kept, where) if begun else prepare_autoencoder(config, shards, where)
-        run.identify({"autoencoder": autoencoder.hash, "text encoder": text.hash})
+        autoencoder = initial.autoencoder if not begun else reopen_autoencoder(kept, where)
+        autoencoder = autoencoder or prepare_autoencoder(config, shards, where)
+        run.identify({"autoencoder": autoencoder.hash, "text encoder": text.hash, "init": initial.hash})
         objective = make_objective(config.objective, autoencoder)
 
         torch.manual_seed(config.seed)
         model = build_model(config, autoencoder, text.dim)
+        initial.into(model)
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         if config.run.checkpointing:
             model.enable_gradient_checkpointing()

@@ -68,15 +68,16 @@ class Run:
         self._begun = time.monotonic()  # less what the run took before
         self._to_save = 0.0
 
-    def identify(self, parts: Mapping[str, str]) -> None:
-        """Names what the run is made of besides its config, such as {"shards": a hash}.
+    def identify(self, parts: Mapping[str, str | None]) -> None:
+        """Names what the run is made of besides its config, such as {"shards": a hash}; None is nothing, or, of one
+        that goes on, whatever it has.
 
         Raises OtherRun where the run that is there was made of something else.
         """
         self._reach("identify")
-        self._identity |= parts
+        self._identity |= {name: value for name, value in parts.items() if value is not None}
         if not self.fresh:
-            check_identity(self.out, self._identity)
+            self._identity |= check_identity(self.out, parts)
 
     def resume(
         self, model: nn.Module, averages: Mapping[str, EMA[Any]], optimizers: Mapping[str, torch.optim.Optimizer]

@@ -34,20 +34,21 @@ def batch() -> Batch:
 
 
 class Knowing:
-    """A network that knows the end of every line, missed by a distance."""
+    """A network that knows the end of every line, missed by a distance; without a state it is a regression that is far
+    off."""
 
     def __init__(self, target: Tensor, by: float = 0.0) -> None:
         self.target, self.by = target, by
         self.seen: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
-        assert z_t is not None
-        assert t is not None
+        if z_t is None or t is None:
+            return Estimate(-inputs.base)
         self.seen.append((z_t, t))
         return Estimate(self.target + self.by)
 
 
-@pytest.mark.parametrize("start", ["noise", "base"])
+@pytest.mark.parametrize("start", ["noise", "base", "regression"])
 @pytest.mark.parametrize("solver", ["euler", "heun"])
 @pytest.mark.parametrize("steps", [1, 2, 50])
 def test_one_that_knows_the_end_reaches_it_in_any_number_of_steps(start: str, solver: str, steps: int) -> None:
@@ -58,12 +59,13 @@ def test_one_that_knows_the_end_reaches_it_in_any_number_of_steps(start: str, so
     torch.testing.assert_close(z, given.target, atol=1e-5, rtol=1e-5)
 
 
-def test_the_states_that_it_learns_from_lie_on_the_line_from_start_to_target() -> None:
+@pytest.mark.parametrize(("start", "sign"), [("base", 1), ("regression", -1)])
+def test_the_states_that_it_learns_from_lie_on_the_line_from_start_to_target(start: str, sign: int) -> None:
     given, network = batch(), Knowing(batch().target)
-    flow(start="base", sigma=0.0).loss(network, given, Noise(0, given.positions))
+    flow(start=start, sigma=0.0).loss(network, given, Noise(0, given.positions))
     ((z_t, t),) = network.seen
     at = t[:, None, None, None]
-    torch.testing.assert_close(z_t, (1 - at) * given.inputs.base + at * given.target)
+    torch.testing.assert_close(z_t, (1 - at) * sign * given.inputs.base + at * given.target)
     assert t.min() >= 0
     assert t.max() < 1
     assert t.std() > 0.2
@@ -94,13 +96,46 @@ def test_an_untrained_network_points_at_the_base() -> None:
     torch.testing.assert_close(reached, given.inputs.base, atol=1e-5, rtol=1e-5)
 
 
+def times(grid: tuple[int, int] = (4, 4), **settings: Any) -> Tensor:
+    return flow(**settings)._times(Noise(0, range(4000)), torch.empty(grid))
+
+
 def test_times_dwell_where_they_are_asked_to() -> None:
-    noise = Noise(0, range(4000))
-    even, middle = flow()._times(noise), flow(times="logit-normal")._times(noise)
-    shifted = flow(shift=3.0)._times(Noise(0, range(4000)))
+    even, middle, shifted, early = times(), times(times="logit-normal"), times(shift=3.0), times(times="early")
     assert ((middle - 0.5).abs() < 0.25).float().mean() > 0.7 > ((even - 0.5).abs() < 0.25).float().mean() + 0.1
     assert shifted.mean() < 0.4 < 0.48 < even.mean() < 0.52
-    assert torch.equal(shifted.sort().values, shifted.sort().values.clamp(0, 1))
+    assert (early < 0.25).float().mean() == pytest.approx(0.5, abs=0.02)
+    for drawn in (even, middle, shifted, early):
+        assert drawn.min() >= 0
+        assert drawn.max() < 1
+
+
+def test_the_shift_grows_with_the_root_of_the_positions() -> None:
+    """A level of t on m positions is as uncertain as t / (t + √(n / m) (1 - t)) on n."""
+    torch.testing.assert_close(times((8, 8), shift=1.5, shift_at=16), times((4, 4), shift=3.0))
+    assert torch.equal(times((4, 4), shift=1.5, shift_at=16), times((9, 9), shift=1.5))
+    given, network = batch(), Knowing(batch().target)
+    flow(shift_at=4).sample(network, given.inputs, Noise(0, given.positions), 2)
+    assert [float(t[0]) for _, t in network.seen] == pytest.approx([0, 0.5 / (0.5 + 2 * 0.5)])
+
+
+def test_the_regression_is_told_what_the_flow_is_told_and_learns_nothing() -> None:
+    class Both(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.masks = torch.nn.Parameter(torch.ones(())), torch.nn.Parameter(torch.ones(())), []
+
+        def forward(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
+            self.masks.append(inputs.prompts.mask)
+            return Estimate(inputs.base * (self.one if z_t is None else self.two))
+
+    network, given = Both(), batch()
+    objective = make_objective(FlowConfig(start="regression", prompt_dropout=0.5), Autoencoder(KLTAutoencoder(2)))
+    objective.loss(network, given, Noise(0, given.positions)).per_sample.mean().backward()
+    assert network.one.grad is None
+    assert network.two.grad is not None
+    assert torch.equal(*network.masks)
+    assert 0.2 < network.masks[0].float().mean() < 0.8
 
 
 def test_what_is_drawn_is_a_function_of_seed_and_position() -> None:

@@ -188,9 +188,9 @@ def test_bf16_on_a_cpu_learns_about_as_fp32_does(dataset: Path, tmp_path: Path, 
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
-def start(dataset: Path, run: Path, config: str) -> subprocess.Popen[bytes]:
+def start(dataset: Path, run: Path, config: str, *more: str) -> subprocess.Popen[bytes]:
     code = "from trainer.cli import main; main()"
-    options = ("--shards", str(dataset), "--out", str(run), "--config", config, "--device", "cpu")
+    options = ("--shards", str(dataset), "--out", str(run), "--config", config, "--device", "cpu", *more)
     return subprocess.Popen([sys.executable, "-c", code, "train", *options], stderr=subprocess.PIPE)
 
 
