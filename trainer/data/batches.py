@@ -9,13 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainer.data.images import Image, to_tensor
+from trainer.data.images import Image, to_bytes, to_tensor
 from trainer.data.shards import Sample, Shards
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import Prompts, TextEncoder
-from trainer.model.inputs import Inputs, Whole
+from trainer.model.inputs import Inputs, Whole, in_range
 
 
 class Crops(NamedTuple):
@@ -83,11 +83,14 @@ class _Kept(NamedTuple):
 
 
 def encode_pair(autoencoder: Autoencoder, a: Image, b: Image) -> Pair:
-    """Two images (H, W, 3) of one size, encoded with their closed-form fusion."""
-    inputs = to_tensor([a, b], autoencoder.device)
-    pictures = autoencoder.filled(torch.cat([inputs, fuse_base(inputs[:1], inputs[1:])]))
-    pixels = ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return Pair(autoencoder.encode(pictures), pixels)
+    """Two images (H, W, 3) of one size, encoded with their closed-form fusion, one after the other."""
+    inputs = [to_tensor([image], autoencoder.device) for image in (a, b)]
+    latents, pixels = [], []
+    for picture in (*inputs, fuse_base(*inputs)):
+        filled = autoencoder.filled(picture)
+        latents.append(autoencoder.encode(filled))
+        pixels.append(to_bytes(filled))
+    return Pair(torch.cat(latents), torch.cat(pixels))
 
 
 def network_inputs(autoencoder: Autoencoder, latents: Tensor, pixels: Tensor | None, prompts: Prompts) -> Inputs:
@@ -98,7 +101,7 @@ def network_inputs(autoencoder: Autoencoder, latents: Tensor, pixels: Tensor | N
     z_a, z_b, base = autoencoder.normalise(latents).unbind(1)
     if pixels is None:
         return Inputs(z_a, z_b, base, prompts)
-    seen = pixels.float() / 127.5 - 1
+    seen = in_range(pixels)
     return Inputs(z_a, z_b, base, prompts, seen, Whole.of(seen))
 
 

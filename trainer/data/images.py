@@ -87,14 +87,18 @@ def as_rgb(image: np.ndarray, name: str) -> Image:
 
 def to_tensor(images: list[Image], device: torch.device) -> torch.Tensor:
     """B images of one size as (B, 3, H, W) float32 in [-1, 1]."""
-    stacked = torch.from_numpy(np.stack(images)).to(device)
-    return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1
+    stacked = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
+    return stacked.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
+
+
+def to_bytes(x: torch.Tensor) -> torch.Tensor:
+    """Any shape in [-1, 1] as uint8, rounded and clipped."""
+    return (x.float() + 1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def to_images(x: torch.Tensor) -> list[Image]:
     """(B, 3, H, W) in [-1, 1] as B images, rounded and clipped: the inverse of `to_tensor`."""
-    pixels = ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
+    return list(to_bytes(x).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def _decode(data: bytes) -> Image:

@@ -61,7 +61,7 @@ class Autoencoder:
         if not self._in_tiles(*x.shape[-2:]):
             return self._encode(x)
         tile, overlap = (side * self.factor for side in self._tiles())
-        return tiled(self._encode, x, tile, overlap, self.factor, (1, self.factor))
+        return tiled(self._encode, (x,), tile, overlap, self.factor, (1, self.factor))
 
     def filled(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) continued to the right and below up to whole latent positions."""
@@ -77,7 +77,7 @@ class Autoencoder:
     def decode(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """(B, C, h, w) → (B, 3, H, W), not clipped; `size` (H, W) crops what `encode` padded."""
         if self._in_tiles(*(side * self.factor for side in z.shape[-2:])):
-            x = tiled(self._decode, z, *self._tiles(), 1, (self.factor, 1))
+            x = tiled(self._decode, (z,), *self._tiles(), 1, (self.factor, 1))
         else:
             x = self._decode(z)
         return x if size is None else x[..., : size[0], : size[1]]

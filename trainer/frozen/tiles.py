@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,22 +12,26 @@ DEAD = 0.25
 
 
 def tiled(
-    work: Callable[[Tensor], Tensor], x: Tensor, tile: int, overlap: int, grid: int, scale: tuple[int, int]
+    work: Callable[..., Tensor], given: Sequence[Tensor], tile: int, overlap: int, grid: int, scale: tuple[int, int]
 ) -> Tensor:
-    """`work` on tiles of x (B, C, H, W), put together by weights that sum to one at every place.
+    """`work` on tiles of what is given, put together by weights that sum to one at every place.
 
-    tile, overlap: sides in units of x, multiples of `grid`, on which tiles begin. scale: (p, q) where `work` brings a
-    side of n to n p / q, such as (1, 8) of an encoder and (8, 1) of a decoder. The result lies on the CPU or the
-    device where x does, and is the largest thing held beside one tile.
+    given: (…, H, W) each; all but the first may be so many times as fine, such as the pixels of latent positions, and
+    their tiles are too. tile, overlap: sides in units of the first; tiles begin on multiples of `grid`, as tile is.
+    scale: (p, q) where `work` brings a side of n to ⌈n p / q⌉, such as (1, 8) of an encoder and (8, 1) of a decoder.
+    The result lies on the CPU or the device where work's does, and is the largest thing held beside one tile.
     """
-    rows = list(_spans(x.shape[-2], tile, overlap, grid))
-    columns = list(_spans(x.shape[-1], tile, overlap, grid))
+    first = given[0]
+    rows = list(_spans(first.shape[-2], tile, overlap, grid))
+    columns = list(_spans(first.shape[-1], tile, overlap, grid))
+    finer = [x.shape[-1] // first.shape[-1] for x in given]
     out: Tensor | None = None
     for (top, bottom), down in zip(rows, _weights(rows, scale), strict=True):
         for (left, right), across in zip(columns, _weights(columns, scale), strict=True):
-            part = work(x[..., top:bottom, left:right])
+            cut = (x[..., top * n : bottom * n, left * n : right * n] for x, n in zip(given, finer, strict=True))
+            part = work(*cut)
             if out is None:
-                height, width = (side * scale[0] // scale[1] for side in x.shape[-2:])
+                height, width = (-(-side * scale[0] // scale[1]) for side in first.shape[-2:])
                 out = part.new_zeros((*part.shape[:2], height, width))
             y, z = top * scale[0] // scale[1], left * scale[0] // scale[1]
             weight = down.to(part)[:, None] * across.to(part)
@@ -40,8 +44,11 @@ def _spans(side: int, tile: int, overlap: int, grid: int) -> list[tuple[int, int
     """Where tiles begin and end along a side: as few as cover it, of one length of at most `tile`, spread evenly."""
     if side <= tile:
         return [(0, side)]
+    tile -= (tile - side) % grid  # so that the last one begins on the grid too
+    overlap += (side - overlap) % grid
     count = -(-(side - overlap) // (tile - overlap))
-    length = -(-(side + (count - 1) * overlap) // (count * grid)) * grid  # a multiple of grid, as side is
+    length = -(-(side + (count - 1) * overlap) // count)
+    length += (side - length) % grid  # at most the tile
     last = side - length
     starts = [i * last // (count - 1) // grid * grid for i in range(count)]
     return [(start, start + length) for start in starts]
@@ -52,7 +59,7 @@ def _weights(spans: list[tuple[int, int]], scale: tuple[int, int]) -> list[Tenso
     p, q = scale
     weights = []
     for i, (start, end) in enumerate(spans):
-        place = torch.arange(start * p // q, end * p // q, dtype=torch.float64) + 0.5
+        place = torch.arange(start * p // q, -(-end * p // q), dtype=torch.float64) + 0.5
         weight = torch.ones_like(place)
         if i:
             weight *= _ramp(place, start * p / q, spans[i - 1][1] * p / q)

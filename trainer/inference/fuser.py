@@ -17,6 +17,7 @@ from trainer.frozen.text import TextEncoder
 from trainer.inference.folder import Weights, load_weights, save_weights
 from trainer.inference.tiles import InTiles
 from trainer.model.dit import FusionDiT
+from trainer.model.inputs import Whole
 from trainer.objectives import Noise, Objective
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class Fuser:
                 f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
             )
         pair = encode_pair(self.autoencoder, first, second)
-        pixels = pair.pixels[None] if self.model.network.sees_pixels else None
-        inputs = network_inputs(self.autoencoder, pair.latents[None], pixels, self.text([prompt]))
+        inputs = network_inputs(self.autoencoder, pair.latents[None], None, self.text([prompt]))
+        if self.model.network.sees_pixels:  # as bytes, a quarter of what numbers take: InTiles knows both
+            inputs = inputs._replace(pixels=pair.pixels[None], whole=Whole.of(pair.pixels[None]))
         z = self.objective.sample(InTiles(self.model), inputs, Noise(seed, [0], pair.latents.device), steps)
         return to_images(self.autoencoder.decode(self.autoencoder.denormalise(z), first.shape[:2]))[0]
 

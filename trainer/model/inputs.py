@@ -15,6 +15,11 @@ THUMBNAIL = 32
 """Pixels along a side of the thumbnails by which the tone head sees a whole picture."""
 
 
+def in_range(pixels: Tensor) -> Tensor:
+    """uint8 as float32 in [-1, 1]; what is that already, as it is."""
+    return pixels.float().div_(127.5).sub_(1) if pixels.dtype == torch.uint8 else pixels
+
+
 class Whole(NamedTuple):
     """The whole picture at a glance, also where the network works on a part of it."""
 
@@ -25,9 +30,10 @@ class Whole(NamedTuple):
 
     @classmethod
     def of(cls, pixels: Tensor) -> Whole:
-        """The glance of whole pictures, (B, 3, 3, H, W): a, b and base."""
-        thumbnails = F.adaptive_avg_pool2d(pixels.flatten(1, 2), THUMBNAIL)
-        return cls(thumbnails, pixels.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(pixels), 4))
+        """The glance of whole pictures, (B, 3, 3, H, W), in [-1, 1] or uint8: a, b and base."""
+        small = [F.adaptive_avg_pool2d(in_range(picture), THUMBNAIL) for picture in pixels.unbind(1)]
+        thumbnails = torch.cat(small, dim=1)
+        return cls(thumbnails, thumbnails.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(pixels), 4))
 
     def seen_at(self, places: Tensor) -> Whole:
         """The same, of a part: places, (B, 2, h, w), are down and across in the whole of each position's centre."""

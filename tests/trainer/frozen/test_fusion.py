@@ -10,6 +10,7 @@ from scipy.fft import dctn
 
 from tests.trainer.helpers import picture
 from trainer.data.images import to_images, to_tensor
+from trainer.frozen import fusion
 from trainer.frozen.fusion import LAMBDA, _dct, blur, exposure_fusion, fuse_base, gradients, screened_poisson
 
 CPU = torch.device("cpu")
@@ -75,3 +76,22 @@ def test_focus_is_taken_from_the_sharp_side_and_colour_from_the_coloured_input()
     chroma, expected = fused - (fused @ luma)[..., None], coloured - (coloured @ luma)[..., None]
     inside = (fused > 2).all(2) & (fused < 253).all(2)
     assert np.abs(chroma - expected)[inside].mean() < 3
+
+
+@pytest.mark.parametrize("size", [(300, 411), (512, 97)])
+def test_large_pictures_in_tiles_are_those_solved_at_once(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skimage import data
+
+    large = cv2.resize(data.astronaut(), (1024, 1024), interpolation=cv2.INTER_CUBIC)  # as soft as large pictures are
+    picture = large[100 : 100 + size[0], 200 : 200 + size[1]]
+    a, b = (to_tensor([(picture * gain).clip(0, 255).astype(np.uint8)], CPU) for gain in (0.4, 1.8))
+    whole = fuse_base(a, b)
+    monkeypatch.setattr(fusion, "TILE", 192)
+    tiles = fuse_base(a, b)
+    assert (tiles - whole).abs().max() < 1e-3, "an eighth of a grey level"
+    monkeypatch.setattr(fusion, "WHOLE", 1)
+    without_finest = fuse_base(a, b)
+    assert (without_finest - whole).abs().max() > 1e-3
+    assert (without_finest - whole).square().mean() < 4 * 10**-4, "40 dB"

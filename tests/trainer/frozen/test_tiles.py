@@ -10,7 +10,7 @@ import torch
 from trainer.frozen.tiles import _spans, _weights, tiled
 
 
-@pytest.mark.parametrize("side", [8, 64, 72, 100 * 8, 1000, 4096])
+@pytest.mark.parametrize("side", [8, 64, 72, 100 * 8, 1000, 1003, 4096, 4097])
 def test_tiles_cover_a_side_and_overlap_as_asked(side: int) -> None:
     spans = _spans(side, 64, 24, 8)
     assert spans[0][0] == 0
@@ -36,7 +36,7 @@ def test_work_that_looks_no_further_than_the_overlap_is_exact() -> None:
     def blur(part: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.conv2d(part, kernel, padding=4)
 
-    torch.testing.assert_close(tiled(blur, x, 64, 32, 8, (1, 1)), blur(x))
+    torch.testing.assert_close(tiled(blur, (x,), 64, 32, 8, (1, 1)), blur(x))
 
 
 def test_no_tile_is_larger_than_asked() -> None:
@@ -47,7 +47,7 @@ def test_no_tile_is_larger_than_asked() -> None:
         return part
 
     x = torch.rand(1, 1, 96, 296)
-    torch.testing.assert_close(tiled(work, x, 64, 16, 4, (1, 1)), x)
+    torch.testing.assert_close(tiled(work, (x,), 64, 16, 4, (1, 1)), x)
     assert max(max(size) for size in seen) == 64
 
 
