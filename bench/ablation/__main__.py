@@ -3,13 +3,16 @@
     python -m bench.ablation encode --train SHARDS --val SHARDS --val SHARDS --foreign out/foreign
     python -m bench.ablation run NAME --set model.naf=false --set objective.counts=square --minutes 12
     python -m bench.ablation factorial --minutes 12
+    python -m bench.ablation effects
     python -m bench.ablation table
+    python -m bench.ablation unpack
 
 `encode` keeps latents, pixels and prompts of all samples of a set in one file. `run` trains one form, from what
 `--config` names and `--set` changes, on as many samples as fit into so many minutes of CPU time on one thread; its rate
 rises over a twentieth of them and falls to zero over the last two fifths. It leaves OUT/NAME, a folder of the averaged
 weights, and OUT/NAME.json: what they reach, by set, task, kind of sentence and effect. `factorial` does sixteen such
-runs, those that are missing, and prints what each of eight ingredients does.
+runs, those that are missing; `effects` prints what each of eight ingredients does. `pack` keeps all results in one
+small file, and `unpack` lays them out again, without weights, so that `factorial` goes on with what is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from bench.ablation import factorial, kept
+from bench.ablation import factorial, kept, results
 from bench.ablation.runs import Form, run, seconds
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
@@ -31,12 +34,12 @@ GROUPS = ("all", "clean", "keep", "haze", "exposure")
 
 def table(out: Path) -> str:
     """Every result in a row."""
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
-    results = [result for result in results if "sets" in result]
-    names = sorted({name for result in results for name in result["sets"]})
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
+    found = [result for result in found if "sets" in result]
+    names = sorted({name for result in found for name in result["sets"]})
     heads = [f"{name} {group}" for name in names for group in GROUPS]
     lines = [f"| run | M | samples | {' | '.join(heads)} | prompts shuffled |", "|---" * (len(heads) + 4) + "|"]
-    for result in results:
+    for result in found:
         of = result["sets"]
         cells = [f"{of[name]['psnr'].get(group, float('nan')):.2f}" for name in names for group in GROUPS]
         lost = " / ".join(f"{of[name]['shuffled']['all'] - of[name]['psnr']['all']:+.2f}" for name in names)
@@ -61,8 +64,10 @@ def main() -> None:
     third.add_argument("--part", default="0/1", help="I/N: every Nth run from I on, for N processes")
     for command in (second, third):
         command.add_argument("--minutes", type=float, default=12.0, help="of CPU time, one thread")
-    fourth = commands.add_parser("table")
-    for command in (first, second, third, fourth):
+    others = [commands.add_parser(name) for name in ("table", "effects", "pack", "unpack")]
+    for command in others[2:]:
+        command.add_argument("--file", type=Path, default=Path("docs/ablation.parquet"))
+    for command in (first, second, third, *others):
         command.add_argument("--out", type=Path, default=Path("out/ablation"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -78,8 +83,12 @@ def main() -> None:
         case "factorial":
             which, of = (int(number) for number in options.part.split("/"))
             factorial.go(options.out, options.minutes, (which, of))
-            if of == 1:
-                print(factorial.report(options.out))
+        case "effects":
+            print(factorial.report(options.out))
+        case "pack":
+            print(f"{results.pack(options.out, options.file)} results in {options.file}")
+        case "unpack":
+            print(f"{results.unpack(options.file, options.out)} results in {options.out}")
         case _:
             print(table(options.out))
 

@@ -79,26 +79,32 @@ def go(out: Path, minutes: float, part: tuple[int, int]) -> None:
 
 
 def report(out: Path) -> str:
-    """The effect of each ingredient on each set, in dB, with 95% of what it is where scenes are drawn anew."""
-    results = [json.loads((out / f"{form.name}.json").read_text(encoding="utf-8")) for form in forms()]
+    """The effect of each ingredient on each set, in dB, with 95% of what it is where scenes are drawn anew.
+
+    Of the runs that are there; effects are mixed a little until all are.
+    """
+    paths = {number: out / f"{form.name}.json" for number, form in enumerate(forms())}
+    paths = {number: path for number, path in paths.items() if path.exists()}
+    results, table = [json.loads(path.read_text(encoding="utf-8")) for path in paths.values()], signs()[list(paths)]
     names = sorted(results[0]["sets"])
     lines = ["| ingredient | step |" + "".join(f" {name} |" for name in names)]
     lines.append("|---" * (len(names) + 2) + "|")
     steps = json.loads((out / "factorial-steps.json").read_text(encoding="utf-8"))
-    time = np.log([steps[form.name] for form in forms()])
-    for factor, column in zip(FACTORS, signs().T, strict=True):
-        slower = float(np.exp(contrast(time, column)))
-        cells = [_cell(*effect(results, column, name)) for name in names]
-        lines.append(f"| {factor.name} | x {slower:.2f} | {' | '.join(cells)} |")
+    slower = np.exp(contrasts(np.log([steps[form.name] for form in forms()]), signs()))
+    for number, factor in enumerate(FACTORS):
+        cells = [_cell(*effect(results, table, number, name)) for name in names]
+        lines.append(f"| {factor.name} | x {slower[number]:.2f} | {' | '.join(cells)} |")
     means = [float(np.mean([result["sets"][name]["psnr"]["all"] for result in results])) for name in names]
-    lines.append(f"| mean of all runs | | {' | '.join(f'{mean:.2f}' for mean in means)} |")
+    lines.append(f"| mean of {len(results)} runs | | {' | '.join(f'{mean:.2f}' for mean in means)} |")
     return "\n".join(lines)
 
 
-def effect(results: Sequence[Mapping[str, Any]], column: np.ndarray, name: str) -> tuple[float, float, float]:
-    """Of an ingredient on a set, in dB: the difference of means, and its 95% interval by scene."""
+def effect(
+    results: Sequence[Mapping[str, Any]], table: np.ndarray, factor: int, name: str
+) -> tuple[float, float, float]:
+    """Of an ingredient on a set, in dB, and its 95% interval by scene; table: the rows of `signs` that results have."""
     rows = [result["sets"][name]["rows"] for result in results]
-    each = contrast(np.array([[row["psnr"] for row in of_run] for of_run in rows]), column)  # (samples,)
+    each = contrasts(np.array([[row["psnr"] for row in of_run] for of_run in rows]), table)[factor]  # (samples,)
     scenes: dict[str, list[int]] = {}
     for number, row in enumerate(rows[0]):
         scenes.setdefault(f"{row['task']} {row['scene']}", []).append(number)
@@ -108,9 +114,13 @@ def effect(results: Sequence[Mapping[str, Any]], column: np.ndarray, name: str) 
     return float(each.mean()), float(low), float(high)
 
 
-def contrast(values: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """The mean over runs with less that without; values: (RUNS, …)."""
-    return values[column > 0].mean(0) - values[column < 0].mean(0)
+def contrasts(values: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """What each ingredient adds to values (runs, …), by least squares: (FACTORS, …).
+
+    Where all runs are there it is the mean of those with less that of those without.
+    """
+    design = np.column_stack([np.ones(len(table)), table])
+    return 2 * np.linalg.lstsq(design, values, rcond=None)[0][1:]
 
 
 def _cell(mean: float, low: float, high: float) -> str:
