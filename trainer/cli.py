@@ -56,14 +56,14 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print counts, sizes and costs, and stop.")] = False,
 ) -> None:
     """Train on shards. To resume, run the same command again."""
-    from trainer.config import load_config
+    from trainer.config import load_config, minutes_of
 
     resolved = load_config(
         config,
         {
             "seed": seed,
             "training.samples": samples,
-            "training.minutes": None if for_ is None else _minutes(for_),
+            "training.minutes": None if for_ is None else minutes_of(for_),
             "training.batch_size": batch_size,
             "autoencoder.path": autoencoder,
             "init": init,
@@ -116,14 +116,6 @@ def model(
     from trainer.training.dry_run import describe_network
 
     typer.echo(describe_network(load_config(config), (int(match[2]), int(match[1]))))
-
-
-def _minutes(text: str) -> float:
-    """Of a time such as 90s, 8m or 1.5h. Raises UserError."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smh])", text, re.ASCII)
-    if match is None or not float(match[1]):
-        raise UserError(f"--for {text}: give a time above zero, such as 90s, 8m or 1.5h")
-    return float(match[1]) * {"s": 1 / 60, "m": 1, "h": 60}[match[2]]
 
 
 NAMED_WRONGLY = {

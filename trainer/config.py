@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,12 +163,14 @@ class Config(Resumable):
 class AutoencoderRun(Resumable):
     """`trainer autoencoder train`; its fields are the command's options and what is not worth one."""
 
-    MAY_CHANGE = ("samples", "lr", "batch_pixels")
+    MAY_CHANGE = ("samples", "minutes", "lr", "batch_pixels", "workers")
     """The schedule is then that of the new ones."""
     RATE = "--lr"
 
     samples: int = Field(ge=1, le=MOST)
     """Crops seen in the whole run; the learning rate reaches zero there."""
+    minutes: float | None = Field(default=None, gt=0, le=10**6)
+    """Wall-clock time in which the run ends, as in `TrainingConfig`."""
     channels: int = Field(default=32, ge=1, le=192)
     """Of the latents."""
     width: int = Field(default=160, ge=8, le=4096)
@@ -178,6 +181,8 @@ class AutoencoderRun(Resumable):
     """At 1/8 resolution, after the latents."""
     edge_blocks: int = Field(default=3, ge=0, le=100)
     """At half resolution."""
+    edge_width: int = Field(default=20, ge=1, le=1024)
+    """Channels there, beside those of the picture."""
     crops: tuple[int, int] = (128, 256)
     """Smallest and largest side of the crops in pixels, multiples of 32; each step draws one."""
     batch_pixels: int = Field(default=192 * 192, ge=1)
@@ -202,10 +207,14 @@ class AutoencoderRun(Resumable):
     """Of the matrix products; weights and loss are fp32."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Of weights, crops and noise."""
+    workers: int = Field(default=0, ge=0, le=1024)
+    """Processes that cut crops; 0 works in the training process. The crops are the same for any number."""
+    log_every: int = Field(default=400, ge=1, le=MOST)
+    """Crops between lines of the log."""
 
     @property
     def pace(self) -> Pace:
-        return Pace(self.samples, log_every=400, checkpoint_minutes=3.0)
+        return Pace(self.samples, self.log_every, checkpoint_minutes=3.0, minutes=self.minutes)
 
 
 def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -220,6 +229,14 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
         if value is not None:
             _set(values, key, value)
     return parse(Config, values, str(path))
+
+
+def minutes_of(text: str) -> float:
+    """Of a time such as 90s, 8m or 1.5h. Raises UserError."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smh])", text, re.ASCII)
+    if match is None or not float(match[1]):
+        raise UserError(f"--for {text}: give a time above zero, such as 90s, 8m or 1.5h")
+    return float(match[1]) * {"s": 1 / 60, "m": 1, "h": 60}[match[2]]
 
 
 def _find(name: str) -> Path:

@@ -42,6 +42,7 @@ def train(
     encoder_blocks: Annotated[int, typer.Option(min=0, max=100)] = 4,
     decoder_blocks: Annotated[int, typer.Option(min=0, max=100)] = 3,
     edge_blocks: Annotated[int, typer.Option(min=0, max=100, help="At half resolution.")] = 3,
+    edge_width: Annotated[int, typer.Option(min=1, max=1024, help="Channels there.")] = 20,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Crops of 192 px in a step, about.")] = 1,
     lapped_steps: Annotated[
         int, typer.Option(min=0, max=10**6, help="Steps by which the linear path is fitted before all else.")
@@ -51,6 +52,11 @@ def train(
     precision: Annotated[
         str, typer.Option(help="fp32 or bf16; bf16 is twice as fast where a CPU has avx512_bf16.")
     ] = "fp32",
+    for_: Annotated[
+        str | None, typer.Option("--for", help="End after this time instead, with weights: 90s, 8m, 1.5h.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, max=1024, help="Processes that cut crops.")] = 0,
+    log_every: Annotated[int, typer.Option(min=1, help="Crops between lines of the log.")] = 400,
     device: Device = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many crops of the run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,
@@ -58,7 +64,7 @@ def train(
     """Train on photographs, pairs and degraded pictures. To resume, run the same command again."""
     from trainer.autoencoder.pictures import read_pictures
     from trainer.autoencoder.training import train as run
-    from trainer.config import AutoencoderRun
+    from trainer.config import AutoencoderRun, minutes_of
     from trainer.device import choose_device
     from trainer.errors import UserError
     from trainer.schema import parse
@@ -72,11 +78,15 @@ def train(
         "encoder_blocks": encoder_blocks,
         "decoder_blocks": decoder_blocks,
         "edge_blocks": edge_blocks,
+        "edge_width": edge_width,
         "batch_pixels": batch * 192 * 192,
         "lapped_steps": lapped_steps,
         "lr": lr,
         "seed": seed,
         "precision": precision,
+        "minutes": None if for_ is None else minutes_of(for_),
+        "workers": workers,
+        "log_every": log_every,
     }
     settings = parse(AutoencoderRun, options, "autoencoder train")
     where = choose_device(device)

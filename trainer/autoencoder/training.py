@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.pictures import Pictures, crop_size
 from trainer.autoencoder.weights import write_weights
 from trainer.config import AutoencoderRun
-from trainer.data.images import to_tensor
+from trainer.data.images import from_bytes, to_tensor
 from trainer.frozen.klt import DIM, KLTAutoencoder
 from trainer.similarity import decibels, ssim
 from trainer.training.ema import EMA
@@ -56,13 +57,15 @@ def train(
 def _train(pictures: Pictures, settings: AutoencoderRun, run: Run, device: torch.device) -> Path | None:
     run.identify({"pictures": pictures.fingerprint()})
     model = start(pictures, settings, device, untrained=run.fresh)
+    if device.type == "cuda" and settings.minutes:  # such a run does not promise the same bits
+        torch.backends.cudnn.benchmark = True
     average = EMA(model, settings.ema_half_life)
     optimizer = build_optimizer(model, settings.lr)
     run.resume(model, {"ema": average}, {"optimizer": optimizer})
     run.claim()
     with run:
         for x in run.each(batches(pictures, settings, run, device)):
-            lr = learning_rate(settings, run.seen)
+            lr = learning_rate(settings, run.seen, run.share())
             for group in optimizer.param_groups:
                 group["lr"] = lr * group["share"]
             torch.manual_seed(settings.seed + run.seen)  # of the noise: a function of the samples seen
@@ -75,12 +78,53 @@ def _train(pictures: Pictures, settings: AutoencoderRun, run: Run, device: torch
     return run.finish(lambda folder: write_weights(average.model, pictures, settings.crops[1], folder, device))
 
 
+class Drawn(NamedTuple):
+    """Crops to cut: number `first` and on, of a seed."""
+
+    seed: int
+    first: int
+    count: int
+    size: int
+
+
+class Crops(Dataset[Tensor]):
+    """Pictures as torch's DataLoader takes them."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures = pictures
+
+    def __getitem__(self, drawn: Drawn) -> Tensor:
+        """(count, size, size, 3) uint8."""
+        return torch.from_numpy(self.pictures.crops(*drawn))
+
+
 def batches(pictures: Pictures, settings: AutoencoderRun, run: Run, device: torch.device) -> Iterator[Tensor]:
-    """Crops for the step at which the run stands, (B, 3, size, size) in [-1, 1], of a size drawn for the step."""
-    while True:
-        size = crop_size(settings.seed, run.seen, settings.crops)
-        count = min(max(1, round(settings.batch_pixels / size**2)), settings.samples - run.seen)
-        yield to_tensor(list(pictures.crops(settings.seed, run.seen, count, size)), device)
+    """Crops from the step at which the run stands on, (B, 3, size, size) in [-1, 1], of a size drawn for each step."""
+
+    def steps() -> Iterator[Drawn]:
+        seen = run.seen
+        while seen < settings.samples:
+            size = crop_size(settings.seed, seen, settings.crops)
+            count = min(max(1, round(settings.batch_pixels / size**2)), settings.samples - seen)
+            yield Drawn(settings.seed, seen, count, size)
+            seen += count
+
+    return cut(pictures, steps(), settings, device)
+
+
+def cut(pictures: Pictures, steps: Iterable[Drawn], settings: AutoencoderRun, device: torch.device) -> Iterator[Tensor]:
+    """The crops of each step, (B, 3, size, size) in [-1, 1], in their order, cut ahead by `settings.workers`."""
+    workers: dict[str, Any] = {"multiprocessing_context": "fork", "prefetch_factor": 8} if settings.workers else {}
+    loader = DataLoader(
+        Crops(pictures),
+        batch_size=None,
+        sampler=steps,
+        num_workers=settings.workers,
+        pin_memory=device.type == "cuda",
+        **workers,
+    )
+    for crops in loader:
+        yield from_bytes(crops.to(device, non_blocking=True))
 
 
 def start(
@@ -96,6 +140,7 @@ def start(
         width=settings.width,
         encoder_blocks=settings.encoder_blocks,
         decoder_blocks=settings.decoder_blocks,
+        edge_width=settings.edge_width,
         edge_blocks=settings.edge_blocks,
     )
     if untrained:
@@ -113,11 +158,14 @@ def fit_lapped(
     """Fits the linear path alone, which costs a small part of the whole."""
     linear = [p for name, p in model.named_parameters() if name.split(".")[0] in LAPPED]
     optimizer = torch.optim.Adam(linear, lr=LAPPED_LR, betas=(0.9, 0.99))
-    for step in range(settings.lapped_steps):
-        crops = pictures.crops(FIT_SEED, FIT + step * LAPPED_BATCH, LAPPED_BATCH, settings.crops[0])
+    steps = [
+        Drawn(FIT_SEED, FIT + step * LAPPED_BATCH, LAPPED_BATCH, settings.crops[0])
+        for step in range(settings.lapped_steps)
+    ]
+    for step, crops in enumerate(cut(pictures, steps, settings, device)):
         for group in optimizer.param_groups:
             group["lr"] = LAPPED_LR * min(1.0, 2 * (1 - step / settings.lapped_steps))
-        error = model.lapped_error(to_tensor(list(crops), device))
+        error = model.lapped_error(crops)
         optimizer.zero_grad(set_to_none=True)
         error.backward()
         optimizer.step()
@@ -125,10 +173,10 @@ def fit_lapped(
             say(f"linear path: step {step + 1}, {decibels(float(error.detach())):.2f} dB")
 
 
-def learning_rate(settings: AutoencoderRun, seen: int) -> float:
-    """That of the step that begins after `seen` samples: warm-up, constant, linear to zero."""
+def learning_rate(settings: AutoencoderRun, seen: int, share: float) -> float:
+    """That of the step that begins after `seen` samples and a share of the run: warm-up, constant, linear to zero."""
     rise = min(1.0, (seen + 1) / settings.warmup)
-    fall = min(1.0, (settings.samples - seen) / (settings.decay * settings.samples))
+    fall = min(1.0, (1 - share) / settings.decay)
     return settings.lr * rise * fall
 
 

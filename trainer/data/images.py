@@ -87,8 +87,13 @@ def as_rgb(image: np.ndarray, name: str) -> Image:
 
 def to_tensor(images: list[Image], device: torch.device) -> torch.Tensor:
     """B images of one size as (B, 3, H, W) float32 in [-1, 1]."""
-    stacked = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
-    return stacked.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
+    return from_bytes(torch.from_numpy(np.stack(images)).to(device))
+
+
+def from_bytes(images: torch.Tensor) -> torch.Tensor:
+    """(B, H, W, 3) uint8 as (B, 3, H, W) float32 in [-1, 1]."""
+    first = images.permute(0, 3, 1, 2)
+    return first.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
 
 
 def to_bytes(x: torch.Tensor) -> torch.Tensor:
