@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import yaml
 from pydantic import Field, model_validator
 
+from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
 from trainer.files import read_yaml
 from trainer.model.config import NetworkConfig
@@ -123,6 +124,10 @@ class RunConfig(Section):
     """Activation checkpointing: half the memory of a step or less, for a third more time."""
     cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
+    compile: bool = False
+    """Whether torch.compile makes code of the network's blocks: faster steps after a minute or so."""
+    half_weights: bool = False
+    """Whether the weights folder is written in fp16, in files of at most 15 MB, as for a repository."""
 
 
 class Config(Resumable):
@@ -142,6 +147,9 @@ class Config(Resumable):
     init: str | None = None
     """A weights folder that the run begins from, with its autoencoder: of the same network, or of the regression that a
     flow with adapters leaves as it is. One that goes on does not need it; other weights there are refused."""
+    pool: PoolConfig | None = None
+    """A pool of samples on the device, from shards that may still be in the making, in place of each sample once a
+    cycle. Such a run does not repeat bit for bit; the size of its steps is that of the pool's stages."""
     training: TrainingConfig
     run: RunConfig
 

@@ -10,6 +10,7 @@ from trainer.files import one_line
 
 def choose_device(name: str | None) -> torch.device:
     """The named device, or a GPU where there is one. Raises UserError."""
+    torch.backends.cudnn.allow_tf32 = False  # what is not under autocast is fp32 in convolutions too
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

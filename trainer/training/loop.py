@@ -12,20 +12,21 @@ import torch
 from torch import Tensor
 
 from trainer.config import Config
-from trainer.data.batches import Batch, Batches, Needs
-from trainer.data.shards import IndexedShards, open_shards
+from trainer.data.batches import Batch, Needs
 from trainer.device import choose_device
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import Fuser
+from trainer.model.compiled import compile_blocks
 from trainer.objectives import Losses, Noise, make_objective
 from trainer.training.ema import EMA
+from trainer.training.feed import open_feed
 from trainer.training.guard import Guard
 from trainer.training.initial import read_initial
 from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model, prepare_autoencoder, reopen_autoencoder
 from trainer.training.ranks import joined
 from trainer.training.run import Run, or_anew
-from trainer.training.schedule import learning_rate, parts, steps
+from trainer.training.schedule import learning_rate
 
 
 def train(
@@ -55,14 +56,14 @@ def train(
 def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Path | None:
     """`train` on a device. Nothing is written, nor removed, until the first batch is there."""
     with ExitStack() as stack:
-        shards = stack.enter_context(closing(open_shards(urls, config.seed, config.run.workers)))
-        run.identify({"shards": shards.fingerprint})
+        feed = stack.enter_context(closing(open_feed(config, urls)))
+        run.identify({"shards": feed.fingerprint})
         text = TextEncoder(config.text.encoder, config.text.max_tokens, where)
         initial = read_initial(config, text, run.fresh, where)
         kept = run.out / "autoencoder"
         begun = not run.fresh and kept.is_dir()
         autoencoder = initial.autoencoder if not begun else reopen_autoencoder(kept, where)
-        autoencoder = autoencoder or prepare_autoencoder(config, shards, where)
+        autoencoder = autoencoder or prepare_autoencoder(config, feed.shards, where)
         run.identify({"autoencoder": autoencoder.hash, "text encoder": text.hash, "init": initial.hash})
         objective = make_objective(config.objective, autoencoder)
 
@@ -75,13 +76,13 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         average = EMA(model, config.training.ema_half_life)
         optimizers = build_optimizers(model, config.training)
         run.resume(model, {"ema": average}, optimizers.named)
+        if config.run.compile:
+            compile_blocks(model)
+        if where.type == "cuda" and config.training.minutes:  # such a run does not promise the same bits
+            torch.backends.cudnn.benchmark = True
 
-        cache_mb = config.run.cache_mb if isinstance(shards, IndexedShards) else 0  # a stream does not know its repeats
         needs = Needs(pixels=config.model.sees_pixels, crops=objective.needs_pictures)
-        batches = Batches(shards, autoencoder, text, cache_mb, needs)
-        planned = steps(run.seen, config.training)
-        made = batches.run(parts(run.ranks.share(step), config.run.micro_batch) for step in planned)
-        stack.enter_context(closing(made))
+        made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
         stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here
         run.claim(autoencoder=autoencoder.save)
         bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
@@ -99,7 +100,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
                 means = add_gradients(loss, [b._replace(share=here) for b in step], run.ranks.apart(network))
                 norm = optimizers.step(rate, config.training.grad_clip)
                 guard.see(norm, step)
-                now = {"lr": rate, "skipped": guard.skipped}
+                now = {"lr": rate, "skipped": guard.skipped, **feed.shown()}
                 run.stepped(count, *(({}, now) if norm is None else (means, now | {"grad_norm": norm})))
         return run.finish(lambda folder: Fuser(average.model, autoencoder, text, objective).save(folder, config))
 

@@ -12,6 +12,7 @@ import torch
 
 from trainer.errors import UserError
 from trainer.frozen import text
+from trainer.frozen.cut_text import cut_text_encoder
 from trainer.frozen.text import PACKAGED_SHA256, TextEncoder
 
 
@@ -71,3 +72,26 @@ def test_a_folder_serves_as_encoder_and_one_without_weights_is_refused(encoder: 
     (tmp_path / "config.json").write_text(json.dumps({}))
     with pytest.raises(UserError, match=r"no \.safetensors"):
         TextEncoder(str(tmp_path))
+
+
+def test_a_cut_encoder_says_the_same_of_sentences_whose_words_it_knows(tmp_path: Path) -> None:
+    known = ["remove the thick haze and fuse both pictures.", "Derain, please!", "sharpen (the) infrared"]
+    count = cut_text_encoder(known, tmp_path / "cut")
+    whole, cut = TextEncoder(), TextEncoder(str(tmp_path / "cut"))
+    assert count < 60
+    assert (cut.hash, cut.dim) == (whole.hash, whole.dim)
+    ours, theirs = whole(known[:2]), cut(known[:2])
+    assert torch.equal(ours.mask, theirs.mask)
+    scale = float(ours.tokens.abs().max())
+    torch.testing.assert_close(theirs.tokens, ours.tokens, atol=1e-3 * scale, rtol=0)
+    torch.testing.assert_close(theirs.pooled, ours.pooled, atol=1e-3, rtol=0)
+    assert sum(file.stat().st_size for file in (tmp_path / "cut").rglob("*")) < 23e6
+
+
+def test_sentences_at_once_are_those_one_by_one(tmp_path: Path) -> None:
+    encoder, prompts = (
+        TextEncoder(max_tokens=12),
+        ["fuse", "remove the rain, the snow, the haze and all the noise there is"],
+    )
+    for one, many in zip(encoder(prompts), encoder.at_once(prompts), strict=True):
+        torch.testing.assert_close(one, many, atol=1e-5, rtol=0)

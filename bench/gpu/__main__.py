@@ -1,0 +1,41 @@
+"""`python -m bench.gpu pack` here; `unpack`, `autoencoder` and `train` on the machine with the GPU."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+PACK = Path(".gpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    pack = commands.add_parser("pack", help="write what has to travel into .gpu/")
+    pack.add_argument("--data", type=Path, required=True, help="with pairs/train and photos/train")
+    pack.add_argument("--pairs-mib", type=float, default=26.0)
+    pack.add_argument("--photos-mib", type=float, default=0.0, help="for the autoencoder; none where it is not trained")
+    for name in ("autoencoder", "train"):
+        work = commands.add_parser(name)
+        work.add_argument("--minutes", type=float, required=True, help="of the training itself")
+        work.add_argument("--work", type=Path, default=Path("/tmp/gpu"), help="a folder for what is large")
+        work.add_argument("--out", type=Path, required=True, help="what is to come back")
+        work.add_argument("--render", type=int, default=120_000, help="samples")
+        work.add_argument("--workers", type=int, default=12, help="processes that render")
+        work.add_argument("--autoencoder", default="mmaif", help="of the network; its folder, where one was trained")
+        work.add_argument("--init", default=None, help="averaged weights to begin from")
+        work.add_argument("--probe", type=int, default=0, help="seconds of the network beside the autoencoder")
+        work.add_argument("--config", default="gpu")
+    given = parser.parse_args()
+    if given.command == "pack":
+        from bench.gpu.pack import pack as write
+
+        sys.exit(write(PACK, given.data, given.pairs_mib, given.photos_mib))
+    from bench.gpu import work
+
+    sys.exit(getattr(work, given.command)(PACK, given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""`python -m bench.gpu.fuse_time WEIGHTS`: seconds a fusion, after one that is not counted, and memory of the GPU."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import torch
+
+from trainer.inference.fuser import Fuser
+
+SIZES = ((480, 640), (2160, 3840))
+TIMES = 5
+
+
+def main() -> None:
+    fuser = Fuser.from_pretrained(sys.argv[1])
+    rng = np.random.default_rng(0)
+    for height, width in SIZES:
+        a, b = (rng.integers(256, size=(height, width, 3), dtype=np.uint8) for _ in "ab")
+        fuser(a, b, "remove the rain")
+        begun = time.perf_counter()
+        for _ in range(TIMES):
+            fuser(a, b, "remove the rain")
+        taken = (time.perf_counter() - begun) / TIMES
+        peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else float("nan")
+        print(f"fuse {width}x{height}: {taken:.3f} s, peak {peak:.2f} GiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""What runs on the machine with the GPU: it renders and trains at the same time, and leaves small files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PIECE = 15 * 2**20
+"""Bytes of a file that comes back, at most."""
+SHARE = 0.6
+"""Of the GPU's memory, for the pool."""
+SNAPSHOT = 90.0
+"""Seconds between copies of the averaged weights into the folder that comes back, should the end not be reached."""
+RECIPE = "recipes/all_in_one.yaml"
+NAMED = [
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+    "opencv-python",
+    "pillow",
+    "scikit-image",
+    "pyarrow",
+    "pydantic",
+    "diffusers",
+    "transformers",
+]
+
+
+def autoencoder(pack: Path, given: argparse.Namespace) -> int:
+    """Trains the autoencoder; samples for the network are rendered meanwhile, and go on to be when this is over."""
+    begun = prepare(pack, given)
+    render(given)
+    probe = _probe(given) if given.probe else None
+    command = ["autoencoder", "train", "--photos", given.work / "photos", "--pairs", given.work / "pairs"]
+    form = "--width 192 --encoder-blocks 4 --decoder-blocks 4 --edge-width 28 --edge-blocks 3 --lapped-steps 300"
+    pace = "--batch 24 --lr 3e-3 --precision bf16 --workers 4 --log-every 8000 --samples 4000000"
+    out = given.work / "autoencoder"
+    code = _run("trainer", *command, *form.split(), *pace.split(), "--for", f"{given.minutes}m", "--out", out)
+    _pieces(given.out, "autoencoder", [out / "weights", out / "log.jsonl"])
+    if probe is not None:
+        print(f"probe: {'still at work' if probe.poll() is None else probe.returncode}", flush=True)
+        print((given.work / "probe.txt").read_text()[-3000:], flush=True)
+        probe.kill()
+    print(f"{_shards(given)} shards rendered; {time.monotonic() - begun:.0f} s in all", flush=True)
+    return code
+
+
+def train(pack: Path, given: argparse.Namespace) -> int:
+    """Trains the network on samples that are being rendered; stops the rendering at the end."""
+    begun = prepare(pack, given)
+    renderer = render(given)
+    trained = given.work / "autoencoder" / "weights"
+    path = str(trained if given.autoencoder == "mmaif" and trained.is_dir() else given.autoencoder)
+    out, config = given.work / "run", given.work / "gpu.yaml"
+    config.write_text(yaml.safe_dump(_config(given.config)))
+    ended = threading.Event()
+    threading.Thread(target=_snapshots, args=(out, given.out, ended), daemon=True).start()
+    options = ["--config", config, "--shards", given.work / "shards", "--autoencoder", path, "--out", out]
+    options += ["--init", given.init] if given.init else []
+    code = _run("trainer", "train", *options, "--for", f"{given.minutes}m")
+    ended.set()
+    for piece in given.out.glob("average.*"):
+        piece.unlink()
+    _pieces(given.out, "weights", [out / "weights", out / "log.jsonl"])
+    if renderer is not None:
+        renderer.terminate()
+    print(f"{_shards(given)} shards rendered; {time.monotonic() - begun:.0f} s in all", flush=True)
+    return code or _run("bench.gpu.fuse_time", out / "weights")
+
+
+def prepare(pack: Path, given: argparse.Namespace) -> float:
+    """Says what is there, stops where something is missing, and unpacks the pictures. Returns when it began."""
+    begun = time.monotonic()
+    for name in NAMED:
+        try:
+            print(f"{name} {version(name)}", end="  ")
+        except PackageNotFoundError:
+            print(f"{name} -", end="  ")
+    print(f"python {sys.version.split()[0]}  {os.cpu_count()} cores", flush=True)
+    for name in ("synth.cli", "trainer.training.loop", "trainer.autoencoder.training"):
+        import_module(name)
+    from PIL import features
+
+    if not features.check("avif"):
+        raise SystemExit("Pillow here reads no AVIF; carry a newer one")
+    given.out.mkdir(parents=True, exist_ok=True)
+    for kind in ("pairs", "photos"):
+        if (pack / kind).is_dir() and not (given.work / kind).is_dir():
+            files = sorted((pack / kind).rglob("*.avif"))
+            made = [given.work / kind / file.relative_to(pack / kind).with_suffix(".png") for file in files]
+            for folder in {path.parent for path in made}:
+                folder.mkdir(parents=True)
+            with ProcessPoolExecutor(given.workers) as pool:
+                list(pool.map(_to_png, files, made, chunksize=8))
+            print(f"{len(files)} {kind} unpacked, {time.monotonic() - begun:.1f} s", flush=True)
+    return begun
+
+
+def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
+    """Starts `synth` in a session of its own, so that it outlives this command; not where it has been at work."""
+    shards = given.work / "shards"
+    if shards.is_dir():
+        return None
+    command = [sys.executable, "-m", "synth", "generate", "--recipe", RECIPE, "--data", str(given.work / "pairs")]
+    command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
+    with (given.work / "render.txt").open("w") as log:
+        return subprocess.Popen([*command, "--out", str(shards)], stdout=log, stderr=log, start_new_session=True)
+
+
+def _probe(given: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """Trains the network for a while too: what is wrong with it shows, and its blocks are compiled for later."""
+    values = _config(given.config)
+    values["pool"] |= {"gib": 2.0, "at_least": 256, "workers": 1}
+    values["objective"]["pictures"]["start"] = 0.9
+    for stage, until in zip(values["pool"]["stages"], (0.5, 1.0), strict=True):
+        stage["until"] = until
+    values["run"]["log_every"] = 1024
+    config = given.work / "probe.yaml"
+    config.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-m", "trainer", "train", "--config", str(config), "--for", f"{given.probe}s"]
+    command += ["--shards", str(given.work / "shards"), "--out", str(given.work / "probe")]
+    with (given.work / "probe.txt").open("w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"TORCHDYNAMO_SUPPRESS_ERRORS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _to_png(source: Path, to: Path) -> None:
+    from PIL import Image
+
+    with Image.open(source) as image:
+        image.save(to, compress_level=1)
+
+
+def _config(name: str) -> dict[str, Any]:
+    """The preset, or the file, with a pool that fits the GPU that is here."""
+    import torch
+
+    from trainer.config import PRESETS
+
+    path = PRESETS / f"{name}.yaml" if (PRESETS / f"{name}.yaml").is_file() else Path(name)
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if torch.cuda.is_available():
+        values["pool"]["gib"] = round(SHARE * torch.cuda.get_device_properties(0).total_memory / 2**30, 1)
+    return values | {"name": "gpu"}
+
+
+def _run(module: str, *arguments: object) -> int:
+    """A Python module with its arguments, its output passed on."""
+    return subprocess.run([sys.executable, "-m", module, *map(str, arguments)], env=_environment()).returncode
+
+
+def _shards(given: argparse.Namespace) -> int:
+    return len(list((given.work / "shards").glob("*.parquet")))
+
+
+def _snapshots(run: Path, out: Path, ended: threading.Event) -> None:
+    """Now and then the averaged weights of the newest checkpoint, in fp16."""
+    from safetensors.torch import load_file, save
+
+    last = None
+    while not ended.wait(SNAPSHOT):
+        found = sorted(path for path in run.glob("checkpoints/*") if path.name.isdigit())
+        if not found or found[-1] == last:
+            continue
+        last = found[-1]
+        try:
+            tensors = load_file(last / "ema.safetensors")
+        except OSError:  # a newer one has replaced it
+            continue
+        data = save({name: t.half() if t.is_floating_point() else t for name, t in tensors.items()})
+        _split(out, "average.safetensors", data)
+
+
+def _pieces(out: Path, name: str, paths: list[Path]) -> None:
+    """A tar of what is there of these, in pieces: `cat NAME.tar.* | tar x`."""
+    whole = out.parent / f"{out.name}-{name}.tar"
+    with tarfile.open(whole, "w") as tar:
+        for path in paths:
+            if path.exists():
+                tar.add(path, arcname=path.name)
+    _split(out, f"{name}.tar", whole.read_bytes())
+    whole.unlink()
+
+
+def _split(out: Path, name: str, data: bytes) -> None:
+    for number, start in enumerate(range(0, len(data), PIECE)):
+        (out / f"{name}.{number}").write_bytes(data[start : start + PIECE])

@@ -1,0 +1,291 @@
+"""A pool of ready samples on the device, from shards that are still being made: each is seen many times, never twice
+the same: a window of it, and one of eight symmetries, drawn at each visit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from trainer.data.batches import Batch, Crops, Needs, network_inputs
+from trainer.data.format import sidecar_of
+from trainer.data.images import from_bytes, to_bytes
+from trainer.data.places import is_remote
+from trainer.data.shards import IndexedShards, open_shards
+from trainer.errors import UserError
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
+from trainer.frozen.text import Prompts, TextEncoder
+from trainer.model.inputs import in_range
+from trainer.schema import Section
+
+POLL = 0.2
+"""Seconds between looks for new shards."""
+CHANNELS = 9
+"""Of a sample in the pool: red, green and blue of a, b and target."""
+
+
+class Kept(NamedTuple):
+    """All samples of a shard, decoded."""
+
+    images: Tensor
+    """(n, H, W, CHANNELS) uint8."""
+    instructions: list[str]
+    keys: list[str]
+
+
+class Growing:
+    """The folder of a dataset in the making, or of a finished one. Raises UserError where it is none."""
+
+    def __init__(self, urls: list[str]) -> None:
+        if len(urls) != 1 or is_remote(urls[0]) or urls[0].endswith(".tar"):
+            raise UserError(f"--shards {' '.join(urls)}: a pool is filled from one folder of this machine; name that")
+        self.folder = Path(urls[0])
+        self._known: set[str] = set()
+
+    def new(self) -> list[str]:
+        """The shards that were finished since the last call, in the order of their names."""
+        tars = sorted(str(tar) for tar in self.folder.glob("*.tar") if Path(sidecar_of(str(tar))).is_file())
+        found = [tar for tar in tars if tar not in self._known]
+        self._known.update(found)
+        return found
+
+    def first(self, seed: int, patience: float) -> IndexedShards:
+        """The shards that are there once there is one. Raises UserError after so many seconds without."""
+        begun = time.monotonic()
+        while not (tars := Growing([str(self.folder)]).new()):
+            if time.monotonic() - begun > patience:
+                raise UserError(
+                    f"--shards {self.folder}: no finished shard after {patience:.0f} s; is `synth` at work?"
+                )
+            time.sleep(POLL)
+        shards = open_shards(tars, seed)
+        assert isinstance(shards, IndexedShards)
+        return shards
+
+
+class WholeShards(Dataset[Kept | None]):
+    """Shards by the path of their tar, for a DataLoader."""
+
+    def __getitem__(self, tar: str) -> Kept | None:
+        """None, after a while, for the empty name: there was no new shard."""
+        if not tar:
+            time.sleep(POLL)
+            return None
+        shards = open_shards([tar], 0)
+        assert isinstance(shards, IndexedShards)
+        samples = shards.load(range(len(shards)))
+        if len({sample.a.shape for sample in samples}) > 1:
+            raise UserError(f"--shards {tar}: samples of different sizes; a pool takes shards of one size of crop")
+        images = np.stack([np.concatenate([s.a, s.b, s.target], axis=2) for s in samples])
+        return Kept(torch.from_numpy(images), [s.instruction for s in samples], [s.key for s in samples])
+
+
+class Stage(Section):
+    """A part of a run by pool."""
+
+    until: float = Field(gt=0, le=1)
+    """Share of the run at which it ends."""
+    window: int | None = Field(default=None, ge=16)
+    """Side in pixels of the window that is drawn from a sample; none: the whole sample."""
+    batch_size: int = Field(ge=1, le=2**20)
+    """Samples in a step."""
+
+
+class PoolConfig(Section):
+    """The `pool:` of a config."""
+
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    """From small windows to whole samples, say; the last ends at 1."""
+    gib: float = Field(default=2.0, gt=0)
+    """Of the device's memory that it may take; the newest samples then replace the oldest."""
+    at_least: int = Field(default=1024, ge=1)
+    """Samples that are there before training begins."""
+    symmetries: bool = True
+    """Whether a visit turns and mirrors the pictures."""
+    workers: int = Field(default=1, ge=0, le=1024)
+    """Processes that read and decode shards."""
+    patience: float = Field(default=120.0, gt=0)
+    """Seconds to wait for the first shard, and for `at_least`."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> PoolConfig:
+        ends = [stage.until for stage in self.stages]
+        if ends != sorted(set(ends)) or ends[-1] != 1:
+            raise ValueError(f"stages end at {ends}: each later than the one before, and the last at 1")
+        return self
+
+    def stage(self, share: float) -> Stage:
+        """That of a run of which such a share is behind it."""
+        return next((stage for stage in self.stages if share < stage.until), self.stages[-1])
+
+
+class Pool:
+    """Samples on the autoencoder's device, filled by a thread as shards are finished, until close().
+
+    What a batch holds depends on what was there when it was drawn: such a run does not repeat bit for bit.
+    """
+
+    images: Tensor
+    """(N, H, W, CHANNELS) uint8."""
+    prompts: Prompts
+    """Of N sentences."""
+
+    def __init__(
+        self,
+        growing: Growing,
+        autoencoder: Autoencoder,
+        text: TextEncoder,
+        config: PoolConfig,
+        seed: int,
+        needs: Needs,
+    ) -> None:
+        self.growing, self.autoencoder, self.text = growing, autoencoder, text
+        self.config, self.seed, self.needs = config, seed, needs
+        self.loaded = 0
+        """Samples that came in."""
+        self.room = 0
+        """Samples that the pool holds at most; known with the first shard."""
+        self.visits = 0
+        self.keys: list[str] = []
+        self._lock, self._stop = Lock(), Event()
+        self._error: Exception | None = None
+        on_gpu = autoencoder.device.type == "cuda"
+        self._read = torch.cuda.Event() if on_gpu else None
+        self._written = torch.cuda.Event() if on_gpu else None
+        processes = {"multiprocessing_context": "fork", "prefetch_factor": 1} if config.workers else {}
+        loader = DataLoader(
+            WholeShards(),
+            batch_size=None,
+            sampler=self._appearing(),
+            num_workers=config.workers,
+            collate_fn=_as_it_is,
+            **processes,  # type: ignore[arg-type]
+        )
+        self._loaded = iter(loader)  # here, since processes are forked from the main thread alone
+        self._thread = Thread(target=self._fill, name="pool", daemon=True)
+        self._thread.start()
+
+    @property
+    def filled(self) -> int:
+        """Samples that are there."""
+        return min(self.loaded, self.room)
+
+    def shown(self) -> dict[str, float]:
+        """For the log: samples that came in, and how often each was seen on average."""
+        return {"pool": self.loaded, "visits": self.visits / max(1, self.loaded)}
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def run(self, steps: Iterator[tuple[list[range], int | None]]) -> Generator[list[Batch], None, None]:
+        """A step's batches, for the positions of its parts, and the side of its windows in pixels (None: all)."""
+        begun = time.monotonic()
+        for parts, window in steps:
+            while self.filled < min(self.config.at_least, self.room or self.config.at_least):
+                self._check()
+                if time.monotonic() - begun > self.config.patience:
+                    raise UserError(
+                        f"--shards {self.growing.folder}: {self.loaded} samples after {self.config.patience:.0f} s, "
+                        f"and pool.at_least is {self.config.at_least}; is `synth` at work?"
+                    )
+                time.sleep(POLL)
+            self._check()
+            yield [self.batch(positions, window) for positions in parts]
+
+    @torch.no_grad()
+    def batch(self, positions: range, window: int | None) -> Batch:
+        """Samples drawn for these positions, with replacement."""
+        device, count = self.autoencoder.device, len(positions)
+        generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, positions.start], dtype=np.uint64)))
+
+        def draw(high: int) -> Tensor:
+            return torch.from_numpy(generator.integers(high, size=count))
+
+        with self._lock:
+            if self._written is not None:
+                self._written.wait()
+            chosen = draw(self.filled)
+            height, width = self.images.shape[1:3]
+            side = min(height, width) if window is None else min(window, height, width)
+            down = draw(height - side + 1)[:, None] + torch.arange(side)
+            across = draw(width - side + 1)[:, None] + torch.arange(side)
+            turns = draw(8 if self.config.symmetries else 1)[:, None]
+            down = torch.where(turns % 2 == 1, down.flip(1), down).to(device)
+            across = torch.where(turns // 2 % 2 == 1, across.flip(1), across).to(device)
+            keys = tuple(self.keys[number] for number in chosen.tolist())
+            chosen, turns = chosen.to(device), turns.to(device)
+            images = self.images[chosen[:, None, None], down[:, :, None], across[:, None, :]]  # (B, side, side, 9)
+            prompts = Prompts(*(part[chosen] for part in self.prompts))
+            if self._read is not None:
+                self._read.record()
+        images = torch.where(turns[..., None, None] // 4 == 1, images.transpose(1, 2), images)
+        self.visits += count
+        a, b, target = (from_bytes(part) for part in images.split(3, dim=3))
+        base = in_range(to_bytes(fuse_base(a, b)))  # as the network is given it where it fuses
+        latents = torch.stack([self.autoencoder.encode(picture) for picture in (a, b, base, target)], dim=1)
+        pixels = torch.stack([a, b, base], dim=1) if self.needs.pixels else None
+        inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
+        crops = Crops(a, b, target) if self.needs.crops else None
+        return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _fill(self) -> None:
+        side = torch.cuda.Stream(self.autoencoder.device) if self._read is not None else None
+        try:
+            with nullcontext() if side is None else torch.cuda.stream(side):
+                for kept in self._loaded:
+                    if kept is not None and not self._stop.is_set():
+                        self._put(kept)
+        except Exception as error:  # to be raised where the training waits
+            self._error = error
+
+    def _appearing(self) -> Iterator[str]:
+        """Shards as they are finished, and between them empty names, until the pool is closed."""
+        while not self._stop.is_set():
+            yield from self.growing.new() or [""]
+
+    @torch.no_grad()
+    def _put(self, kept: Kept) -> None:
+        """Takes a shard's samples in, in place of the oldest where there is no room."""
+        device = self.autoencoder.device
+        images, prompts = kept.images.to(device), self.text.at_once(kept.instructions)
+        if not self.room:
+            each = images[0].nbytes + sum(part[0].nbytes for part in prompts)
+            self.room = max(1, int(self.config.gib * 2**30 / each))
+            self.images = images.new_empty(self.room, *images.shape[1:])
+            self.prompts = Prompts(*(part.new_empty(self.room, *part.shape[1:]) for part in prompts))
+            self.keys = [""] * self.room
+        if images.shape[1:] != self.images.shape[1:]:
+            raise UserError(f"--shards {self.growing.folder}: shards of different sizes of crop; a pool takes one")
+        places = (torch.arange(len(images)) + self.loaded) % self.room
+        there = places.to(device)
+        with self._lock:
+            if self._read is not None:
+                self._read.wait()
+            self.images[there] = images
+            for ours, theirs in zip(self.prompts, prompts, strict=True):
+                ours[there] = theirs
+            for place, key in zip(places.tolist(), kept.keys, strict=True):
+                self.keys[place] = key
+            if self._written is not None:
+                self._written.record()
+            self.loaded += len(images)
+
+
+def _as_it_is(kept: Any) -> Any:
+    return kept

@@ -1,0 +1,88 @@
+"""Where a run's batches come from: each sample of its shards once a cycle, or a pool of samples on the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+
+from trainer.config import Config
+from trainer.data.batches import Batch, Batches, Needs
+from trainer.data.pool import Growing, Pool, PoolConfig
+from trainer.data.shards import IndexedShards, Shards, open_shards
+from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.text import TextEncoder
+from trainer.training.run import Run
+from trainer.training.schedule import parts, steps
+
+
+class Feed(ABC):
+    """shards: those by which frozen parts are fitted or measured. fingerprint: names what a run must find again."""
+
+    shards: Shards
+    fingerprint: str | None = None
+
+    @abstractmethod
+    def batches(
+        self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
+    ) -> Generator[list[Batch], None, None]:
+        """Each step's batches of this rank, from where the run stands."""
+
+    def shown(self) -> dict[str, float]:
+        """For the log."""
+        return {}
+
+    def close(self) -> None:
+        self.shards.close()
+
+
+def open_feed(config: Config, urls: list[str]) -> Feed:
+    """What a config asks for. Raises UserError."""
+    return Cycles(config, urls) if config.pool is None else Pooled(config, config.pool, urls)
+
+
+class Cycles(Feed):
+    """Each sample once a cycle, in an order that (seed, position) alone decides."""
+
+    def __init__(self, config: Config, urls: list[str]) -> None:
+        self.config = config
+        self.shards = open_shards(urls, config.seed, config.run.workers)
+        self.fingerprint = self.shards.fingerprint
+
+    def batches(
+        self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
+    ) -> Generator[list[Batch], None, None]:
+        indexed = isinstance(self.shards, IndexedShards)  # a stream does not know its repeats
+        batches = Batches(self.shards, autoencoder, text, self.config.run.cache_mb if indexed else 0, needs)
+        planned = steps(run.seen, self.config.training)
+        return batches.run(parts(run.ranks.share(step), self.config.run.micro_batch) for step in planned)
+
+
+class Pooled(Feed):
+    """Windows of samples in a pool, which may still be filling."""
+
+    pool: Pool | None = None
+
+    def __init__(self, config: Config, settings: PoolConfig, urls: list[str]) -> None:
+        self.config, self.settings, self.growing = config, settings, Growing(urls)
+        self.shards = self.growing.first(config.seed, settings.patience)
+
+    def batches(
+        self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
+    ) -> Generator[list[Batch], None, None]:
+        self.pool = Pool(self.growing, autoencoder, text, self.settings, self.config.seed, needs)
+        return self.pool.run(self._steps(run))
+
+    def _steps(self, run: Run) -> Iterator[tuple[list[range], int | None]]:
+        """By the stage at which the run is when the step begins."""
+        while run.seen < self.config.training.samples:
+            stage = self.settings.stage(run.share())
+            step = range(run.seen, min(run.seen + stage.batch_size, self.config.training.samples))
+            yield parts(run.ranks.share(step), self.config.run.micro_batch), stage.window
+
+    def shown(self) -> dict[str, float]:
+        return {} if self.pool is None else self.pool.shown()
+
+    def close(self) -> None:
+        super().close()
+        if self.pool is not None:
+            self.pool.close()
