@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,7 +24,7 @@ SHARE = 0.6
 """Of the GPU's memory, for the pool."""
 SNAPSHOT = 90.0
 """Seconds between copies of the averaged weights into the folder that comes back, should the end not be reached."""
-RECIPE = "recipes/all_in_one.yaml"
+RECIPE = "recipes/release.yaml"
 NAMED = [
     "torch",
     "numpy",
@@ -88,7 +89,8 @@ def prepare(pack: Path, given: argparse.Namespace) -> float:
             print(f"{name} {version(name)}", end="  ")
         except PackageNotFoundError:
             print(f"{name} -", end="  ")
-    print(f"python {sys.version.split()[0]}  {os.cpu_count()} cores", flush=True)
+    shared = shutil.disk_usage("/dev/shm").free / 2**30 if Path("/dev/shm").is_dir() else 0
+    print(f"python {sys.version.split()[0]}  {os.cpu_count()} cores  {shared:.1f} GiB of shared memory", flush=True)
     for name in ("synth.cli", "trainer.training.loop", "trainer.autoencoder.training"):
         import_module(name)
     from PIL import features
