@@ -25,6 +25,8 @@ SHARE = 0.6
 SNAPSHOT = 90.0
 """Seconds between copies of the averaged weights into the folder that comes back, should the end not be reached."""
 RECIPE = "recipes/release.yaml"
+COMPARED, BETTER = 40, "better"
+"""Photographs by which two autoencoders are compared, and the file that marks the new one."""
 NAMED = [
     "torch",
     "numpy",
@@ -50,6 +52,8 @@ def autoencoder(pack: Path, given: argparse.Namespace) -> int:
     out = given.work / "autoencoder"
     code = _run("trainer", *command, *form.split(), *pace.split(), "--for", f"{given.minutes}m", "--out", out)
     _pieces(given.out, "autoencoder", [out / "weights", out / "log.jsonl"])
+    if code == 0:
+        _compare(given, out / "weights")
     if probe is not None:
         print(f"probe: {'still at work' if probe.poll() is None else probe.returncode}", flush=True)
         print((given.work / "probe.txt").read_text()[-3000:], flush=True)
@@ -63,7 +67,8 @@ def train(pack: Path, given: argparse.Namespace) -> int:
     begun = prepare(pack, given)
     renderer = render(given)
     trained = given.work / "autoencoder" / "weights"
-    path = str(trained if given.autoencoder == "mmaif" and trained.is_dir() else given.autoencoder)
+    better = given.autoencoder == "mmaif" and (trained / BETTER).is_file()
+    path = str(trained if better else given.autoencoder)
     out, config = given.work / "run", given.work / "gpu.yaml"
     config.write_text(yaml.safe_dump(_config(given.config)))
     ended = threading.Event()
@@ -119,6 +124,22 @@ def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
     command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
     with (given.work / "render.txt").open("w") as log:
         return subprocess.Popen([*command, "--out", str(shards)], stdout=log, stderr=log, start_new_session=True)
+
+
+def _compare(given: argparse.Namespace, weights: Path) -> None:
+    """Round trips of some photographs by the shipped autoencoder and by the new one, which is marked if it is better."""
+    import torch
+
+    from trainer.data.images import read_image
+    from trainer.frozen.loading import load_autoencoder
+    from trainer.training.parts import round_trip_psnr
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = [read_image(path) for path in sorted((given.work / "photos").iterdir())[:COMPARED]]
+    old, new = (round_trip_psnr(load_autoencoder(path, device), images) for path in ("mmaif", weights))
+    print(f"{len(images)} photographs: {old:.2f} dB shipped, {new:.2f} dB new", flush=True)
+    if new > old:
+        (weights / BETTER).touch()
 
 
 def _probe(given: argparse.Namespace) -> subprocess.Popen[bytes]:

@@ -137,8 +137,9 @@ def test_samples_of_several_sizes_are_refused(tmp_path: Path) -> None:
     folder.mkdir()
     write_shard(folder / "000000.tar", range(2))
     write_shard(folder / "000001.tar", range(2), size=64)
+    steps = iter([([range(4)], None)] * 1000)
     with pool_of(folder, at_least=4) as pool, pytest.raises(UserError, match="different sizes of crop"):
-        for _ in pool.run(iter([([range(4)], None)] * 1000)):
+        for _ in pool.run(steps):
             time.sleep(0.01)
 
 

@@ -88,7 +88,7 @@ def test_a_cut_encoder_says_the_same_of_sentences_whose_words_it_knows(tmp_path:
     assert sum(file.stat().st_size for file in (tmp_path / "cut").rglob("*")) < 23e6
 
 
-def test_sentences_at_once_are_those_one_by_one(tmp_path: Path) -> None:
+def test_sentences_at_once_are_those_one_by_one() -> None:
     encoder, prompts = (
         TextEncoder(max_tokens=12),
         ["fuse", "remove the rain, the snow, the haze and all the noise there is"],
