@@ -14,31 +14,17 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 PIECE = 15 * 2**20
 """Bytes of a file that comes back, at most."""
-SHARE = 0.6
-"""Of the GPU's memory, for the pool."""
 SNAPSHOT = 90.0
 """Seconds between copies of the averaged weights into the folder that comes back, should the end not be reached."""
 RECIPE = "recipes/release.yaml"
 COMPARED, BETTER = 40, "better"
 """Photographs by which two autoencoders are compared, and the file that marks the new one."""
-NAMED = [
-    "torch",
-    "numpy",
-    "opencv-python-headless",
-    "opencv-python",
-    "pillow",
-    "scikit-image",
-    "pyarrow",
-    "pydantic",
-    "diffusers",
-    "transformers",
-]
+NAMED = ("torch", "numpy", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "pyarrow", "pydantic")
 
 
 def autoencoder(pack: Path, given: argparse.Namespace) -> int:
@@ -64,18 +50,20 @@ def autoencoder(pack: Path, given: argparse.Namespace) -> int:
 
 def train(pack: Path, given: argparse.Namespace) -> int:
     """Trains the network on samples that are being rendered; stops the rendering at the end."""
-    begun = prepare(pack, given)
-    renderer = render(given)
+    begun = time.monotonic()
+    given.work.mkdir(parents=True, exist_ok=True)
     trained = given.work / "autoencoder" / "weights"
     better = given.autoencoder == "mmaif" and (trained / BETTER).is_file()
-    path = str(trained if better else given.autoencoder)
-    out, config = given.work / "run", given.work / "gpu.yaml"
-    config.write_text(yaml.safe_dump(_config(given.config)))
+    out = given.work / "run"
+    options = ["--config", given.config, "--shards", given.work / "shards", "--out", out]
+    options += ["--autoencoder", trained if better else given.autoencoder, "--for", f"{given.minutes}m"]
+    options += ["--init", given.init] if given.init else []
+    trainer = subprocess.Popen(_command("trainer", "train", *options), env=_environment())  # waits for samples
+    prepare(pack, given)
+    renderer = render(given)
     ended = threading.Event()
     threading.Thread(target=_snapshots, args=(out, given.out, ended), daemon=True).start()
-    options = ["--config", config, "--shards", given.work / "shards", "--autoencoder", path, "--out", out]
-    options += ["--init", given.init] if given.init else []
-    code = _run("trainer", "train", *options, "--for", f"{given.minutes}m")
+    code = trainer.wait()
     ended.set()
     for piece in given.out.glob("average.*"):
         piece.unlink()
@@ -96,9 +84,9 @@ def prepare(pack: Path, given: argparse.Namespace) -> float:
             print(f"{name} -", end="  ")
     shared = shutil.disk_usage("/dev/shm").free / 2**30 if Path("/dev/shm").is_dir() else 0
     print(f"python {sys.version.split()[0]}  {os.cpu_count()} cores  {shared:.1f} GiB of shared memory", flush=True)
-    for name in ("synth.cli", "trainer.training.loop", "trainer.autoencoder.training"):
-        import_module(name)
     from PIL import features
+
+    import_module("synth.cli")
 
     if not features.check("avif"):
         raise SystemExit("Pillow here reads no AVIF; carry a newer one")
@@ -120,14 +108,14 @@ def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
     shards = given.work / "shards"
     if shards.is_dir():
         return None
-    command = [sys.executable, "-m", "synth", "generate", "--recipe", RECIPE, "--data", str(given.work / "pairs")]
+    command = ["nice", "-n", "15", *_command("synth", "generate", "--recipe", RECIPE, "--data", given.work / "pairs")]
     command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
     with (given.work / "render.txt").open("w") as log:
         return subprocess.Popen([*command, "--out", str(shards)], stdout=log, stderr=log, start_new_session=True)
 
 
 def _compare(given: argparse.Namespace, weights: Path) -> None:
-    """Round trips of some photographs by the shipped autoencoder and by the new one, which is marked if it is better."""
+    """Round trips of some photographs by the shipped autoencoder and by the new one, marked where it is better."""
     import torch
 
     from trainer.data.images import read_image
@@ -144,7 +132,9 @@ def _compare(given: argparse.Namespace, weights: Path) -> None:
 
 def _probe(given: argparse.Namespace) -> subprocess.Popen[bytes]:
     """Trains the network for a while too: what is wrong with it shows, and its blocks are compiled for later."""
-    values = _config(given.config)
+    values = yaml.safe_load(Path(f"trainer/configs/{given.config}.yaml").read_text(encoding="utf-8")) | {
+        "name": "probe"
+    }
     values["pool"] |= {"gib": 2.0, "at_least": 256, "workers": 1}
     values["objective"]["pictures"]["start"] = 0.9
     for stage, until in zip(values["pool"]["stages"], (0.5, 1.0), strict=True):
@@ -163,28 +153,20 @@ def _environment() -> dict[str, str]:
 
 
 def _to_png(source: Path, to: Path) -> None:
-    from PIL import Image
+    from PIL import AvifImagePlugin, Image
 
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many processes as cores
     with Image.open(source) as image:
         image.save(to, compress_level=1)
 
 
-def _config(name: str) -> dict[str, Any]:
-    """The preset, or the file, with a pool that fits the GPU that is here."""
-    import torch
-
-    from trainer.config import PRESETS
-
-    path = PRESETS / f"{name}.yaml" if (PRESETS / f"{name}.yaml").is_file() else Path(name)
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if torch.cuda.is_available():
-        values["pool"]["gib"] = round(SHARE * torch.cuda.get_device_properties(0).total_memory / 2**30, 1)
-    return values | {"name": "gpu"}
-
-
 def _run(module: str, *arguments: object) -> int:
     """A Python module with its arguments, its output passed on."""
-    return subprocess.run([sys.executable, "-m", module, *map(str, arguments)], env=_environment()).returncode
+    return subprocess.run(_command(module, *arguments), env=_environment()).returncode
+
+
+def _command(module: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", module, *map(str, arguments)]
 
 
 def _shards(given: argparse.Namespace) -> int:

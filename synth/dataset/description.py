@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 from synth.dataset.shards import SidecarFacts, read_facts, rows_in
@@ -18,6 +18,8 @@ from synth.sample.record import FORMAT_VERSION
 from synth.storage import Storage
 
 LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg", "pillow", "deflate")  # those that decide pixels or bytes
+OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+"""Packages of the same library; a machine has one of them."""
 DATASET = "dataset.json"
 CHUNK = 1 << 22  # bytes that are hashed at once
 AT_ONCE = {True: 2, False: 32}  # requests under way together, to a disk and to a server
@@ -63,8 +65,18 @@ def metadata(plan: Plan) -> dict[str, str]:
         "recipe": plan.recipe.hash(),
         "source": plan.fingerprint,
         "effects": json.dumps({name: effect.version for name, effect in effects().items()}, sort_keys=True),
-        "libraries": json.dumps({name: version(name) for name in LIBRARIES}, sort_keys=True),
+        "libraries": json.dumps({name: version_of(name) for name in LIBRARIES}, sort_keys=True),
     }
+
+
+def version_of(name: str) -> str:
+    """Of an installed package; of OpenCV that of whichever of its packages is there."""
+    for package in OPENCV if name in OPENCV else ():
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return version(name)
 
 
 def survey(storage: Storage, shards: Iterable[Shard]) -> Standing:

@@ -31,6 +31,8 @@ from trainer.schema import Section
 
 POLL = 0.2
 """Seconds between looks for new shards."""
+GPU_SHARE = 0.6
+"""Of a GPU's memory, for a pool without a size."""
 CHANNELS = 9
 """Of a sample in the pool: red, green and blue of a, b and target."""
 
@@ -107,8 +109,9 @@ class PoolConfig(Section):
 
     stages: tuple[Stage, ...] = Field(min_length=1)
     """From small windows to whole samples, say; the last ends at 1."""
-    gib: float = Field(default=2.0, gt=0)
-    """Of the device's memory that it may take; the newest samples then replace the oldest."""
+    gib: float | None = Field(default=None, gt=0)
+    """Of the device's memory that it may take, the newest samples then replace the oldest; none: 0.6 of a GPU's, 2 of
+    other memory."""
     at_least: int = Field(default=1024, ge=1)
     """Samples that are there before training begins."""
     symmetries: bool = True
@@ -226,10 +229,12 @@ class Pool:
             across = torch.where(turns // 2 % 2 == 1, across.flip(1), across).to(device)
             keys = tuple(self.keys[number] for number in chosen.tolist())
             chosen, turns = chosen.to(device), turns.to(device)
-            images = self.images[chosen[:, None, None], down[:, :, None], across[:, None, :]]  # (B, side, side, 9)
-            prompts = Prompts(*(part[chosen] for part in self.prompts))
+            images = self.images.index_select(0, chosen)
+            prompts = Prompts(*(part.index_select(0, chosen) for part in self.prompts))
             if self._read is not None:
                 self._read.record()
+        each = torch.arange(count, device=device)[:, None, None]
+        images = images[each, down[:, :, None], across[:, None, :]]  # (B, side, side, 9)
         images = torch.where(turns[..., None, None] // 4 == 1, images.transpose(1, 2), images)
         self.visits += count
         a, b, target = (from_bytes(part) for part in images.split(3, dim=3))
@@ -239,6 +244,13 @@ class Pool:
         inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
         crops = Crops(a, b, target) if self.needs.crops else None
         return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops)
+
+    def _bytes(self) -> float:
+        """That it may take."""
+        if self.config.gib is not None:
+            return self.config.gib * 2**30
+        device = self.autoencoder.device
+        return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 2 * 2**30
 
     def _check(self) -> None:
         if self._error is not None:
@@ -266,22 +278,23 @@ class Pool:
         images, prompts = kept.images.to(device), self.text.at_once(kept.instructions)
         if not self.room:
             each = images[0].nbytes + sum(part[0].nbytes for part in prompts)
-            self.room = max(1, int(self.config.gib * 2**30 / each))
+            self.room = max(1, int(self._bytes() / each))
             self.images = images.new_empty(self.room, *images.shape[1:])
             self.prompts = Prompts(*(part.new_empty(self.room, *part.shape[1:]) for part in prompts))
             self.keys = [""] * self.room
         if images.shape[1:] != self.images.shape[1:]:
             raise UserError(f"--shards {self.growing.folder}: shards of different sizes of crop; a pool takes one")
-        places = (torch.arange(len(images)) + self.loaded) % self.room
-        there = places.to(device)
         with self._lock:
             if self._read is not None:
                 self._read.wait()
-            self.images[there] = images
-            for ours, theirs in zip(self.prompts, prompts, strict=True):
-                ours[there] = theirs
-            for place, key in zip(places.tolist(), kept.keys, strict=True):
-                self.keys[place] = key
+            first = 0
+            while first < len(images):  # in one piece, or in two around the end
+                place = (self.loaded + first) % self.room
+                last = min(len(images), first + self.room - place)
+                for ours, theirs in zip((self.images, *self.prompts), (images, *prompts), strict=True):
+                    ours[place : place + last - first] = theirs[first:last]
+                self.keys[place : place + last - first] = kept.keys[first:last]
+                first = last
             if self._written is not None:
                 self._written.record()
             self.loaded += len(images)

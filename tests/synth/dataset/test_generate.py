@@ -4,10 +4,11 @@ import hashlib
 import json
 import tarfile
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from synth.dataset.description import difference, metadata
+from synth.dataset.description import difference, metadata, version_of
 from synth.dataset.shards import read_facts, read_rows
 from synth.errors import UserError
 from synth.storage import Folder
@@ -184,6 +185,18 @@ def test_a_sidecar_of_other_libraries_is_refused(made, monkeypatch):
     monkeypatch.setattr("synth.dataset.description.version", lambda _: "0.0.0")
     with pytest.raises(UserError, match=r"libraries.\w+ is .* there, \"0.0.0\" here"):
         generate(plan(), made)
+
+
+def test_opencv_by_another_package_is_the_same_library(monkeypatch):
+    def installed(name):
+        if name != "opencv-python-headless":
+            raise PackageNotFoundError(name)
+        return "5.0.0.93"
+
+    monkeypatch.setattr("synth.dataset.description.version", installed)
+    assert version_of("opencv-python") == "5.0.0.93"
+    with pytest.raises(PackageNotFoundError):
+        version_of("numpy")
 
 
 def test_the_sidecar_points_at_the_bytes(made):
