@@ -96,6 +96,10 @@ class Degradation(ABC, Generic[Params]):
     def apply(self, image: NDArray[Any], params: Params, view: View) -> NDArray[Any]:
         """The damaged image, of the same shape and dtype, in `domain`; `image` itself is not written to."""
 
+    def way(self, params: Params) -> str | None:
+        """In which of its `ways` in phrases.yaml it goes wrong; None for an effect that goes wrong in one."""
+        return None
+
     def file(self, image: NDArray[Any], params: Params, view: View) -> bytes | None:
         """The file that `apply` decodes its image from, of an effect that is a way through a codec; else None."""
         return None

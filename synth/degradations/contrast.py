@@ -51,6 +51,9 @@ class Contrast(Degradation[ContrastParams]):
         strongest = HIGHEST_GAIN if direction > 0 else LOWEST_GAIN
         return ContrastParams(1 + (strongest - 1) * severity, direction, pivot)
 
+    def way(self, params: ContrastParams) -> str:
+        return "low" if params.gain < 1 else "high"
+
     def apply(self, image: Bytes, params: ContrastParams, view: View) -> Bytes:
         pivot = _mean_luma(image) if params.pivot is None else params.pivot
         levels = pivot + params.gain * (np.arange(256) - pivot)

@@ -45,5 +45,8 @@ class Exposure(Degradation[ExposureParams]):
         direction = int(fixed.get("direction", drawn))
         return ExposureParams(severity * (MOST_STOPS if direction > 0 else FEWEST_STOPS), direction)
 
+    def way(self, params: ExposureParams) -> str:
+        return "dark" if params.stops < 0 else "bright"
+
     def apply(self, image: Floats, params: ExposureParams, view: View) -> Floats:
         return image * np.float32(2**params.stops)

@@ -16,6 +16,7 @@ STYLES = {"order": 0.64, "complaint": 0.2, "keywords": 0.16}  # how a sentence n
 EXPERT = 0.25  # share of orders in the words of the field
 SAID_SEVERITY = 0.5  # share of clauses with a slot for it that say how strong an effect is
 SAID_ONE, SAID_BOTH = 0.6, 0.2  # likewise where it is, if it is in one image, or in both
+SAID_WAY = 0.6  # share of clauses that say in which way an effect went wrong, where it has ways
 SAID_KEPT = 0.7  # share of partial instructions that say what is to stay; the others just do not name it
 
 
@@ -24,13 +25,15 @@ class Mention:
     """An effect as a sentence may speak of it.
 
     effect: the name that phrases.yaml knows. strength: where its severity is one word for all images it is in.
-    where: words for the images it is in, as "in the infrared image". everywhere: it is in all of them.
+    where: words for the images it is in, as "in the infrared image". everywhere: it is in all of them. way: in which it
+    went wrong, such as dark, where it is one for all of them.
     """
 
     effect: str
     strength: Literal["weak", "strong"] | None = None
     where: tuple[str, ...] = ()
     everywhere: bool = False
+    way: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,10 @@ def _clause(mention: Mention, style: str, split: Split, rng: Generator, ids: lis
     register = {"order": "request", "complaint": "complaint", "keywords": "terse"}[style]
     if style == "order" and rng.random() < EXPERT:
         register = "expert"
-    name, text = _pick(clauses(f"{mention.effect}.{register}", split), rng)
+    root = mention.effect
+    if mention.way is not None and rng.random() < SAID_WAY:
+        root += f".ways.{mention.way}"
+    name, text = _pick(clauses(f"{root}.{register}", split), rng)
     ids.append(name)
     return text.format(s=_strength(mention, rng), w=_where(mention, rng))
 

@@ -143,4 +143,5 @@ def _mention(name: str, items: Sequence[Applied], task: Task) -> Mention:
         weak, strong = max(severities) < WEAK, min(severities) > STRONG
         strength = "weak" if weak else "strong" if strong else None
     images = {item.image for item in items}
-    return Mention(name, strength, *places(images, task))
+    ways = {item.degradation.way(item.params) for item in items}
+    return Mention(name, strength, *places(images, task), way=ways.pop() if len(ways) == 1 else None)

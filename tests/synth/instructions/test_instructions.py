@@ -7,9 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from synth.degradations import effects
 from synth.errors import UserError
 from synth.instructions.grammar import MOST_NAMED, Mention, compose
-from synth.instructions.phrases import PHRASED, clauses, split_of, under, words
+from synth.instructions.phrases import PHRASED, _node, clauses, split_of, under, words
 from synth.instructions.sentences import load_sentences
 from synth.recipe.file import find_recipe, load_recipe
 from synth.recipe.schema import Recipe
@@ -25,7 +26,9 @@ LEXICON = {
     "blur": r"(?<!motion )\bblur|\bdeblur\b(?! the camera)|sharp|soft (edges|image|render)|fine detail|smear over"
     r"|point spread|softness|edges back|low-pass|gaussian kernel",
     "motion": r"motion|shak|movement|moving camera|camera moved|camera trajectory|steady|stabilis",
-    "exposure": r"(?<!-)exposure(?! shot)|brightness|lighting|relight|light level|illumination|luminance|shutter",
+    "exposure": r"(?<!-)exposure(?! shot)|bright|lighting|relight|light level|illumination|luminance|shutter|lighten"
+    r"|\bdark(?! stripes)|low-light|\b(low|more|little|much|insufficient|excess of|bring) light\b|light burnt|\bdim\b"
+    r"|underexpos|overexpos|glar|highlight",
     "noise": r"(?<!fixed-pattern )(?<!mosquito )nois[ey]|denois|grain|speckle",
     "stripes": r"stripe|striping|vertical lines|banding|fixed-pattern|column|line pattern|lines of the detector",
     "contrast": r"contrast|\bton(e|es|al)\b",
@@ -98,6 +101,43 @@ def test_every_effect_has_clauses_in_every_register_and_both_splits():
         assert len(train) >= 8
         assert test
         assert not set(train) & set(test)
+
+
+def test_clauses_of_a_way_are_read_as_its_effect_and_none_is_said_of_the_other_way():
+    opposite = {"dark": "bright", "bright": "dark", "low": "high", "high": "low"}
+    for effect in PHRASED:
+        for way, registers in (_node(f"{effect}.ways") or {}).items():
+            assert set(registers) == {"request", "expert", "complaint", "terse"}
+            texts = [text for register in registers.values() for text in register.values()]
+            others = {t for register in _node(f"{effect}.ways.{opposite[way]}").values() for t in register.values()}
+            assert not others & set(texts)
+            for text in texts:
+                assert read(text.format(s="", w="")) == {effect}, text
+
+
+@pytest.mark.parametrize(
+    ("way", "words", "never"),
+    [("dark", "underexpos|dark", "overexpos"), ("bright", "glar|overexpos|burnt|blown|highlight|darken", "underexpos")],
+)
+def test_the_way_is_said_where_there_is_one(way, words, never):
+    said = [compose("full", [Mention("exposure", way=way)], [], "train", rng(i)).text.lower() for i in range(400)]
+    assert sum(bool(re.search(words, text)) for text in said) > 80
+    assert not any(re.search(never, text) for text in said)
+    plain = [compose("full", [Mention("exposure")], [], "train", rng(i)).text.lower() for i in range(400)]
+    assert not any(re.search(f"{words}|{never}", text) for text in plain)
+
+
+@pytest.mark.parametrize(("effect", "params", "way"), [
+    ("exposure", {"stops": -2.0}, "dark"),
+    ("exposure", {"stops": 1.0}, "bright"),
+    ("contrast", {"gain": 0.4}, "low"),
+    ("contrast", {"gain": 2.0}, "high"),
+])  # fmt: skip
+def test_ways_are_those_of_what_was_drawn(effect, params, way):
+    degradation = effects()[effect]
+    drawn = degradation.draw(None, None, rng(0), params)
+    assert degradation.way(drawn) == way
+    assert _node(f"{effect}.ways.{way}")
 
 
 def test_the_split_of_an_id_never_changes():
