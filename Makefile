@@ -13,13 +13,19 @@ RECIPE ?= mef_haze
 OUT ?= runs/$(RECIPE)
 AE_ARGS ?=# e.g. --precision bf16, twice as fast where a CPU has avx512_bf16
 
+MINUTES ?= 8
+GPU_OUT ?= out/gpu
+PACK_ARGS ?=# e.g. --pairs-mib 23.5 --photos-mib 19
+GPU_ARGS ?=# e.g. --init runs/release/weights
+
+GPU_PYTHON := PYTHONPATH=/tmp/site:.gpu/text:. PYTHONUNBUFFERED=1 $(PYTHON)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign \
+        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
         autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
@@ -102,6 +108,15 @@ bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what t
 foreign: $(INSTALLED) peers ## a test set of damage by other code into out/foreign, and what plain fusions reach on it (DATA=)
 	$(BIN)/python -m bench.foreign make --pairs $(DATA)/pairs
 	$(BIN)/python -m bench.foreign score --half choices
+
+gpu-pack: $(INSTALLED) ## what travels to a machine with a GPU that one has for minutes, into .gpu/ (docs/gpu.md; DATA=, PACK_ARGS=)
+	$(BIN)/python -m bench.gpu pack --data $(DATA) $(PACK_ARGS)
+
+gpu-autoencoder: ## on that machine: the autoencoder (MINUTES=, GPU_OUT=)
+	$(GPU_PYTHON) -m bench.gpu autoencoder --minutes $(MINUTES) --out $(GPU_OUT)
+
+gpu-train: ## on that machine: the network, on samples that are rendered meanwhile (MINUTES=, GPU_OUT=, GPU_ARGS=)
+	$(GPU_PYTHON) -m bench.gpu train --minutes $(MINUTES) --out $(GPU_OUT) $(GPU_ARGS)
 
 bench-model: $(INSTALLED) ## the network's time beside a plain DiT of equal operations, one CPU thread
 	$(BIN)/python -m bench.bench_model

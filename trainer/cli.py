@@ -87,8 +87,10 @@ def fuse(
     a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
     prompt: Annotated[str, typer.Option(help="What to put right, in words.")],
-    weights: Annotated[Path, typer.Option(help="The folder that `trainer train` wrote: RUN/weights.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, …")],
+    weights: Annotated[
+        Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
+    ] = Path("release"),
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse two registered images of one scene, as the prompt says."""

@@ -17,6 +17,7 @@ def load_model(kind: Any, folder: Path) -> Any:
 
     before = logging.get_verbosity()
     logging.set_verbosity(logging.CRITICAL)  # what it warns of is refused here
+    logging.disable_progress_bar()
     try:
         model, info = kind.from_pretrained(
             folder, low_cpu_mem_usage=False, use_safetensors=True, local_files_only=True, output_loading_info=True

@@ -7,6 +7,7 @@ place where the effect is not, a strength that it has not, or a clause too many 
 import re
 from collections.abc import Mapping, Sequence
 from string import Formatter
+from types import SimpleNamespace
 
 from synth.degradations.base import REGISTRY
 from synth.instructions.grammar import KINDS
@@ -130,8 +131,8 @@ def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
     """The regular expression of the sentences that some phrases make for a record; None where they make none."""
     spoken = [name for name in ids if name.split(".")[0] in PHRASED]
     rest = ids[len(spoken) :]
-    styles = {STYLES.get(name.split(".")[1], "") for name in spoken}
-    if list(ids[: len(spoken)]) != spoken or len(styles) != 1:
+    styles = {STYLES.get(name.split(".")[-2], "") for name in spoken}
+    if list(ids[: len(spoken)]) != spoken or len(styles) != 1 or not all(_says_the_way(name, named) for name in spoken):
         return None
     style = styles.pop()
     parts = [_clause(name, named, task) for name in spoken]
@@ -159,6 +160,15 @@ def _pattern(ids: Sequence[str], named: Entries, task: str) -> str | None:
         case ["but", "keep"] if style == "order":
             return _filled(str(phrase(rest[0])), {"work": work, "keep": stays[0]})
     return None
+
+
+def _says_the_way(clause: str, named: Entries) -> bool:
+    """Whether a clause says no way in which its effect went wrong, or the one in which it did wherever it fell."""
+    name, *steps = clause.split(".")
+    if steps[0] != "ways" or name not in named:  # of an effect that is absent none was drawn, and none is said
+        return steps[0] != "ways"
+    params = [(REGISTRY[entry["effect"]], SimpleNamespace(**entry["params"])) for entry in named[name]]
+    return {effect.way(drawn) for effect, drawn in params} == {steps[1]}
 
 
 def _clause(clause: str, named: Entries, task: str) -> str:

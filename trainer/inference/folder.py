@@ -25,6 +25,8 @@ from trainer.schema import Section, parse
 
 VERSION = 2
 MANIFEST = "fuser.json"
+SHIPPED = {"release": Path(__file__).parents[1] / "weights" / "release"}
+"""Weights that come with the trainer, by name."""
 LARGEST_FILE = "15MB"
 """Of weights in fp16."""
 
@@ -87,7 +89,10 @@ def save_weights(weights: Weights, folder: Path, config: Config) -> None:
 
 
 def load_weights(folder: Path, where: torch.device) -> Weights:
-    """What `save_weights` wrote. Raises UserError where it is not that, is of another version, or does not fit."""
+    """What `save_weights` wrote, or what ships by that name. Raises UserError where it is not that, is of another
+    version, or does not fit.
+    """
+    folder = named(folder)
     manifest = _read_manifest(folder)
     text = TextEncoder(manifest.text.encoder, manifest.text.max_tokens, where)
     if text.hash != manifest.text.hash:
@@ -122,9 +127,14 @@ def load_weights(folder: Path, where: torch.device) -> Weights:
     return Weights(model.to(where), autoencoder, text, make_objective(manifest.objective, autoencoder))
 
 
+def named(folder: Path) -> Path:
+    """The folder of weights that ship, by their name; any other as it is."""
+    return SHIPPED.get(str(folder), folder)
+
+
 def network_hash(folder: Path) -> str:
     """What names the network of a weights folder. Raises UserError."""
-    return _read_manifest(folder).dit.hash
+    return _read_manifest(named(folder)).dit.hash
 
 
 def _hash_of_network(model: FusionDiT) -> str:

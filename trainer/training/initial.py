@@ -13,7 +13,7 @@ from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
-from trainer.inference.folder import MANIFEST, Weights, load_weights, network_hash
+from trainer.inference.folder import MANIFEST, Weights, load_weights, named, network_hash
 from trainer.model.dit import FusionDiT
 from trainer.objectives import OBJECTIVES
 from trainer.training.parts import unfitted_autoencoder
@@ -48,7 +48,7 @@ def read_initial(config: Config, text: TextEncoder, fresh: bool, device: torch.d
     folder = Path(config.init)
     try:
         if not fresh:
-            return Initial(network_hash(folder) if (folder / MANIFEST).is_file() else None)
+            return Initial(network_hash(folder) if (named(folder) / MANIFEST).is_file() else None)
         weights = load_weights(folder, device)
     except UserError as error:
         raise UserError(str(error).replace("--weights", "--init", 1)) from None

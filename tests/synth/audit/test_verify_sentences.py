@@ -48,6 +48,21 @@ def test_three_thousand_sentences_are_found_to_agree_and_none_with_another_recor
     assert caught == foreign > 1500
 
 
+@pytest.mark.parametrize(("stops", "sound"), [(-2.0, True), (1.5, False)])
+def test_a_way_that_was_not_drawn_is_found(stops, sound):
+    entry = {"effect": "exposure", "image": "a", "severity": 0.5, "asked": "remove"}
+    record = {
+        "task": "vif",
+        "kind": "full",
+        "degradations": [entry | {"params": {"stops": stops, "direction": 1 if stops > 0 else -1}}],
+        "absent": [],
+        "instruction": "lighten the scene",
+        "phrases": ["exposure.ways.dark.request.02", "wrap.01"],
+        "phrase_split": "all",
+    }
+    assert bool(faults_of(record)) != sound
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
