@@ -30,7 +30,7 @@ def train(
         ),
     ],
     config: Annotated[
-        str, typer.Option(help="A preset (tiny, release, release-cpu, ti, s, b, l) or the path of a YAML file.")
+        str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to train on in all.")] = None,
@@ -106,7 +106,7 @@ def fuse(
 @app.command()
 def model(
     config: Annotated[
-        str, typer.Option(help="A preset (tiny, release, release-cpu, ti, s, b, l) or the path of a YAML file.")
+        str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
     ] = "release",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT in pixels.")] = "640x480",
 ) -> None:
