@@ -114,6 +114,9 @@ class Autoencoder:
     def save(self, folder: Path) -> None:
         """A folder that `load_autoencoder` reads back bit for bit; diffusers reads it too."""
         self.model.to(memory_format=torch.contiguous_format).save_pretrained(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config.pop("_name_or_path", None)  # diffusers notes the folder of this machine that it was loaded from
+        (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         if not self._frames:
             self.model.to(memory_format=torch.channels_last)
         statistics = {"mean": self.latent_mean.tolist(), "std": self.latent_std.tolist()}

@@ -215,3 +215,9 @@ def test_any_size_comes_back_at_its_size(size: tuple[int, int]) -> None:
     autoencoder = Autoencoder(KLTAutoencoder.fit(list(images(8)), 192))
     x = images(1)[:, :, : size[0], : size[1]]
     torch.testing.assert_close(autoencoder.decode(autoencoder.encode(x), size), x, atol=1e-4, rtol=0)
+
+
+def test_a_saved_folder_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    load_autoencoder("mmaif").save(tmp_path / "saved")
+    assert "/" not in (tmp_path / "saved" / "config.json").read_text(encoding="utf-8")
+    load_autoencoder(tmp_path / "saved")
