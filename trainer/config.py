@@ -171,7 +171,7 @@ class Config(Resumable):
 class AutoencoderRun(Resumable):
     """`trainer autoencoder train`; its fields are the command's options and what is not worth one."""
 
-    MAY_CHANGE = ("samples", "minutes", "lr", "batch_pixels", "workers")
+    MAY_CHANGE = ("samples", "minutes", "lr", "batch_pixels", "workers", "log_every")
     """The schedule is then that of the new ones."""
     RATE = "--lr"
 

@@ -25,7 +25,6 @@ def main() -> None:
         work.add_argument("--workers", type=int, default=12, help="processes that render")
         work.add_argument("--autoencoder", default="mmaif", help="of the network; its folder, where one was trained")
         work.add_argument("--init", default=None, help="averaged weights to begin from")
-        work.add_argument("--probe", type=int, default=0, help="seconds of the network beside the autoencoder")
         work.add_argument("--config", default="gpu")
     given = parser.parse_args()
     if given.command == "pack":

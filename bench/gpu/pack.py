@@ -39,7 +39,9 @@ WHEELS = [
     "simplejpeg",
     "deflate",
     "cachetools",
-    "importlib-metadata lazy-importer typing-inspection",
+    "importlib-metadata",
+    "lazy-importer",
+    "typing-inspection",
 ]
 """What the machine lacks."""
 PLATFORMS = [f"manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]

@@ -15,8 +15,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import yaml
-
 PIECE = 15 * 2**20
 """Bytes of a file that comes back, at most."""
 SNAPSHOT = 90.0
@@ -31,7 +29,6 @@ def autoencoder(pack: Path, given: argparse.Namespace) -> int:
     """Trains the autoencoder; samples for the network are rendered meanwhile, and go on to be when this is over."""
     begun = prepare(pack, given)
     render(given)
-    probe = _probe(given) if given.probe else None
     command = ["autoencoder", "train", "--photos", given.work / "photos", "--pairs", given.work / "pairs"]
     form = "--width 192 --encoder-blocks 4 --decoder-blocks 4 --edge-width 28 --edge-blocks 3 --lapped-steps 300"
     pace = "--batch 24 --lr 3e-3 --precision bf16 --workers 4 --log-every 8000 --samples 4000000"
@@ -40,10 +37,6 @@ def autoencoder(pack: Path, given: argparse.Namespace) -> int:
     _pieces(given.out, "autoencoder", [out / "weights", out / "log.jsonl"])
     if code == 0:
         _compare(given, out / "weights")
-    if probe is not None:
-        print(f"probe: {'still at work' if probe.poll() is None else probe.returncode}", flush=True)
-        print((given.work / "probe.txt").read_text()[-3000:], flush=True)
-        probe.kill()
     print(f"{_shards(given)} shards rendered; {time.monotonic() - begun:.0f} s in all", flush=True)
     return code
 
@@ -53,7 +46,7 @@ def train(pack: Path, given: argparse.Namespace) -> int:
     begun = time.monotonic()
     given.work.mkdir(parents=True, exist_ok=True)
     trained = given.work / "autoencoder" / "weights"
-    better = given.autoencoder == "mmaif" and (trained / BETTER).is_file()
+    better = given.autoencoder == "mmaif" and not given.init and (trained / BETTER).is_file()
     out = given.work / "run"
     options = ["--config", given.config, "--shards", given.work / "shards", "--out", out]
     options += ["--autoencoder", trained if better else given.autoencoder, "--for", f"{given.minutes}m"]
@@ -128,24 +121,6 @@ def _compare(given: argparse.Namespace, weights: Path) -> None:
     print(f"{len(images)} photographs: {old:.2f} dB shipped, {new:.2f} dB new", flush=True)
     if new > old:
         (weights / BETTER).touch()
-
-
-def _probe(given: argparse.Namespace) -> subprocess.Popen[bytes]:
-    """Trains the network for a while too: what is wrong with it shows, and its blocks are compiled for later."""
-    values = yaml.safe_load(Path(f"trainer/configs/{given.config}.yaml").read_text(encoding="utf-8")) | {
-        "name": "probe"
-    }
-    values["pool"] |= {"gib": 2.0, "at_least": 256, "workers": 1}
-    values["objective"]["pictures"]["start"] = 0.9
-    for stage, until in zip(values["pool"]["stages"], (0.5, 1.0), strict=True):
-        stage["until"] = until
-    values["run"]["log_every"] = 1024
-    config = given.work / "probe.yaml"
-    config.write_text(yaml.safe_dump(values))
-    command = [sys.executable, "-m", "trainer", "train", "--config", str(config), "--for", f"{given.probe}s"]
-    command += ["--shards", str(given.work / "shards"), "--out", str(given.work / "probe")]
-    with (given.work / "probe.txt").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
 
 
 def _environment() -> dict[str, str]:

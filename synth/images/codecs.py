@@ -123,8 +123,8 @@ def _stretched(image: Any) -> tuple[Bytes, tuple[float, float]]:
 
 
 def log_level(level: int) -> int:
-    """Sets what OpenCV tells of, 0 nothing, 1 disasters, 2 errors, 3 warnings; returns what it was. Before 4.12 it
-    cannot be set.
+    """Sets what OpenCV tells of, 0 nothing, 1 disasters, 2 errors, 3 warnings; returns what it was. Some
+    builds, such as 4.11 headless, lack the call: they go on telling.
     """
     logging = getattr(cv2.utils, "logging", None)
     return logging.setLogLevel(level) if logging else 0
