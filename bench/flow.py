@@ -94,7 +94,7 @@ def trained(form: Form, weights: Weights, samples: int, kept: Path) -> Trial:
 
 def sampler(model: FusionDiT, objective: Objective[Any], steps: int | None = None) -> Sampler:
     """What a network makes of a sample."""
-    return lambda inputs, number: objective.sample(model, inputs, Noise(0, [number]), steps)
+    return lambda inputs, number: objective.sample(model, inputs, Noise(0, [number]), steps).z
 
 
 @torch.no_grad()

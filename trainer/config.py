@@ -87,6 +87,8 @@ class TrainingConfig(Section):
     The rate falls by the time that has passed. What resumes such a run has the rest of the time, not the same bits."""
     batch_size: int = Field(ge=1, le=2**20)
     """Samples in a step."""
+    learns: tuple[Literal["detail", "effects"], ...] = ()
+    """Parts that learn alone, of a run that begins from weights (--init): the rest stays as it is. None: all learn."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """muon: for the matrices inside, with AdamW for the rest."""
     lr: float = Field(gt=0)
@@ -160,6 +162,9 @@ class Config(Resumable):
                 f"model.adapters {self.model.adapters} with this objective: a flow from a frozen regression needs both "
                 "a rank, such as model.adapters: 16, and objective: {kind: flow, start: regression}, and all else 0"
             )
+        for part in self.training.learns:
+            if not getattr(self.model, part):
+                raise ValueError(f"training.learns {part}: the network has none; give model.{part}")
         return self
 
     @property

@@ -28,13 +28,18 @@ def measure(path: Path, model: FusionDiT, objective: Objective[Any], autoencoder
     data = torch.load(path, weights_only=False)
     other = shuffled(len(data["facts"]))
     rows = []
+
+    def decoded(z: Tensor) -> Tensor:
+        return autoencoder.decode(autoencoder.denormalise(z))
+
     for number, facts in enumerate(data["facts"]):
         target = to_tensor([data["targets"][number].numpy()], autoencoder.device)
 
         def fused(prompt: int, number: int = number, size: tuple[int, ...] = tuple(target.shape[-2:])) -> Tensor:
             given = inputs_of(data, [number], autoencoder, [prompt])
-            z = objective.sample(model, given, Noise(0, [number]), None)
-            return autoencoder.decode(autoencoder.denormalise(z), (size[0], size[1])).clamp(-1, 1)
+            picture = objective.sample(model, given, Noise(0, [number]), None, decoded).picture
+            assert picture is not None
+            return picture[..., : size[0], : size[1]].clamp(-1, 1)
 
         row = facts | in_parts(fused(number), target) | {"shuffled": capped(fused(other[number]), target)}
         rows.append(row)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -54,6 +54,7 @@ class Entry(TypedDict):
     severity: float | None
     asked: Asked
     params: dict[str, Any]
+    way: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Applied:
 
     def to_record(self) -> Entry:
         """The entry in the record."""
-        return {
+        way = self.degradation.way(self.params)
+        entry: Entry = {
             "effect": self.effect,
             "image": self.image,
             "stage": self.degradation.stage.name.lower(),
@@ -84,6 +86,7 @@ class Applied:
                 for name, value in dataclasses.asdict(self.params).items()
             },
         }
+        return entry if way is None else {**entry, "way": way}
 
 
 def in_order(specs: Sequence[EffectSpec]) -> list[EffectSpec]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.images import Image, to_bytes, to_tensor
+from trainer.data.labels import labels_of
 from trainer.data.shards import Sample, Shards
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
@@ -38,6 +39,8 @@ class Batch(NamedTuple):
     """Of the samples in the run, by which what is drawn for them is keyed."""
     crops: Crops | None = None
     """Where the objective asks for them."""
+    labels: Tensor | None = None
+    """(B, 2, E), for an effect head (data/labels.py)."""
     share: float = 0.0
     """Of the run that lies behind it, for what changes on the way."""
 
@@ -49,6 +52,8 @@ class Needs(NamedTuple):
     """The pixels of a, b and base, for the network (Inputs.pixels)."""
     crops: bool = False
     """The pictures as the shards hold them, for the objective."""
+    effects: tuple[str, ...] = ()
+    """Those that an effect head is to find (Batch.labels)."""
 
 
 class Pair(NamedTuple):
@@ -71,6 +76,8 @@ class _Kept(NamedTuple):
     """(3, 3, f h, f w) uint8: a, b, base."""
     pictures: tuple[Image, ...]
     """a, b, target, or none."""
+    labels: Tensor
+    """(2, E)."""
 
     @property
     def bytes(self) -> int:
@@ -151,17 +158,20 @@ class Batches:
         prompts = self.text([sample.instruction for sample in samples])
         inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
         target, keys = self.autoencoder.normalise(latents[:, 3]), tuple(sample.key for sample in samples)
-        if not self.needs.crops:
-            return Batch(inputs, target, keys, positions)
-        pictures = zip(*(sample.pictures for sample in samples), strict=True)
-        return Batch(inputs, target, keys, positions, Crops(*(to_tensor(list(images), device) for images in pictures)))
+        crops = None
+        if self.needs.crops:
+            pictures = zip(*(sample.pictures for sample in samples), strict=True)
+            crops = Crops(*(to_tensor(list(images), device) for images in pictures))
+        labels = torch.stack([sample.labels for sample in samples]).to(device) if self.needs.effects else None
+        return Batch(inputs, target, keys, positions, crops, labels)
 
     def _encode(self, sample: Sample) -> _Kept:
         pair = encode_pair(self.autoencoder, sample.a, sample.b)
         target = self.autoencoder.encode(to_tensor([sample.target], self.autoencoder.device))
         pixels = pair.pixels.cpu() if self.needs.pixels else None
         pictures = (sample.a, sample.b, sample.target) if self.needs.crops else ()
-        return _Kept(sample.key, sample.instruction, torch.cat([pair.latents, target]).cpu(), pixels, pictures)
+        latents, labels = torch.cat([pair.latents, target]).cpu(), labels_of(sample.record, self.needs.effects)
+        return _Kept(sample.key, sample.instruction, latents, pixels, pictures, labels)
 
     def _keep(self, number: int, sample: _Kept) -> None:
         # what came first stays: under a permuted order this hits as often as any rule, and costs nothing

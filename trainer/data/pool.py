@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from trainer.data.batches import Batch, Crops, Needs, network_inputs
 from trainer.data.format import sidecar_of
 from trainer.data.images import from_bytes, to_bytes
+from trainer.data.labels import labels_of
 from trainer.data.places import is_remote
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.errors import UserError
@@ -44,6 +45,7 @@ class Kept(NamedTuple):
     """(n, H, W, CHANNELS) uint8."""
     instructions: list[str]
     keys: list[str]
+    records: list[dict[str, Any]]
 
 
 class Growing:
@@ -90,7 +92,12 @@ class WholeShards(Dataset[Kept | None]):
         if len({sample.a.shape for sample in samples}) > 1:
             raise UserError(f"--shards {tar}: samples of different sizes; a pool takes shards of one size of crop")
         images = np.stack([np.concatenate([s.a, s.b, s.target], axis=2) for s in samples])
-        return Kept(torch.from_numpy(images), [s.instruction for s in samples], [s.key for s in samples])
+        return Kept(
+            torch.from_numpy(images),
+            [s.instruction for s in samples],
+            [s.key for s in samples],
+            [s.record for s in samples],
+        )
 
 
 class Stage(Section):
@@ -143,6 +150,8 @@ class Pool:
     """(N, H, W, CHANNELS) uint8."""
     prompts: Prompts
     """Of N sentences."""
+    labels: Tensor
+    """(N, 2, E)."""
 
     def __init__(
         self,
@@ -231,6 +240,7 @@ class Pool:
             chosen, turns = chosen.to(device), turns.to(device)
             images = self.images.index_select(0, chosen)
             prompts = Prompts(*(part.index_select(0, chosen) for part in self.prompts))
+            labels = self.labels.index_select(0, chosen) if self.needs.effects else None
             if self._read is not None:
                 self._read.record()
         each = torch.arange(count, device=device)[:, None, None]
@@ -243,7 +253,7 @@ class Pool:
         pixels = torch.stack([a, b, base], dim=1) if self.needs.pixels else None
         inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
         crops = Crops(a, b, target) if self.needs.crops else None
-        return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops)
+        return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops, labels)
 
     def _bytes(self) -> float:
         """That it may take."""
@@ -276,11 +286,13 @@ class Pool:
         """Takes a shard's samples in, in place of the oldest where there is no room."""
         device = self.autoencoder.device
         images, prompts = kept.images.to(device), self.text.at_once(kept.instructions)
+        labels = torch.stack([labels_of(record, self.needs.effects) for record in kept.records]).to(device)
         if not self.room:
             each = images[0].nbytes + sum(part[0].nbytes for part in prompts)
             self.room = max(1, int(self._bytes() / each))
             self.images = images.new_empty(self.room, *images.shape[1:])
             self.prompts = Prompts(*(part.new_empty(self.room, *part.shape[1:]) for part in prompts))
+            self.labels = labels.new_empty(self.room, *labels.shape[1:])
             self.keys = [""] * self.room
         if images.shape[1:] != self.images.shape[1:]:
             raise UserError(f"--shards {self.growing.folder}: shards of different sizes of crop; a pool takes one")
@@ -291,7 +303,8 @@ class Pool:
             while first < len(images):  # in one piece, or in two around the end
                 place = (self.loaded + first) % self.room
                 last = min(len(images), first + self.room - place)
-                for ours, theirs in zip((self.images, *self.prompts), (images, *prompts), strict=True):
+                held = (self.images, self.labels, *self.prompts)
+                for ours, theirs in zip(held, (images, labels, *prompts), strict=True):
                     ours[place : place + last - first] = theirs[first:last]
                 self.keys[place : place + last - first] = kept.keys[first:last]
                 first = last

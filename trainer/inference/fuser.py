@@ -61,8 +61,14 @@ class Fuser:
         inputs = network_inputs(self.autoencoder, pair.latents[None], None, self.text([prompt]))
         if self.model.network.sees_pixels:  # as bytes, a quarter of what numbers take: InTiles knows both
             inputs = inputs._replace(pixels=pair.pixels[None], whole=Whole.of(pair.pixels[None]))
-        z = self.objective.sample(InTiles(self.model), inputs, Noise(seed, [0], pair.latents.device), steps)
-        return to_images(self.autoencoder.decode(self.autoencoder.denormalise(z), first.shape[:2]))[0]
+        noise = Noise(seed, [0], pair.latents.device)
+        picture = self.objective.sample(InTiles(self.model), inputs, noise, steps, self.decoded).picture
+        assert picture is not None
+        return to_images(picture[..., : first.shape[0], : first.shape[1]])[0]
+
+    def decoded(self, z: torch.Tensor) -> torch.Tensor:
+        """The picture of a normalised latent."""
+        return self.autoencoder.decode(self.autoencoder.denormalise(z))
 
     def save(self, folder: Path, config: Config) -> None:
         """Writes a weights folder."""

@@ -9,6 +9,15 @@ from pydantic import Field, model_validator
 from trainer.schema import Section
 
 
+class DetailConfig(Section):
+    """The `detail:` of a network: a stage over the decoded picture, at half its resolution."""
+
+    width: int = Field(default=32, ge=4, le=1024)
+    """Channels."""
+    blocks: int = Field(default=3, ge=1, le=100)
+    """NAF blocks."""
+
+
 class NetworkConfig(Section):
     width: int = Field(ge=16, le=2**16)
     """Channels of the layers."""
@@ -46,6 +55,12 @@ class NetworkConfig(Section):
     text: Literal["cross", "joint"] = "cross"
     """How positions see the words of the instruction: by attention of their own, or beside the positions in one."""
 
+    detail: DetailConfig | None = None
+    """A stage over the decoded picture, which gives back what the autoencoder loses; trained by a loss of pictures
+    (objective.pictures)."""
+    effects: tuple[str, ...] = Field(default=(), max_length=1000)
+    """Effects that a small head guesses in a and b, by the names of shards, or with the way in which they go wrong
+    (exposure.dark): what `--prompt auto` is made of."""
     adapters: int = Field(default=0, ge=0, le=2**12)
     """Rank of the thin matrices beside each linear map of the layers, by which a flow is trained from a regression that
     stays as it is (objective: {kind: flow, start: regression}); 0: none."""
@@ -75,7 +90,7 @@ class NetworkConfig(Section):
     @property
     def sees_pixels(self) -> bool:
         """Whether it is given pixels beside latents."""
-        return self.patches or self.tone
+        return self.patches or self.tone or self.detail is not None
 
     @property
     def hidden(self) -> int:

@@ -9,12 +9,16 @@ L words, and one more that is always there; C latent channels, f pixels a positi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from trainer.model.config import NetworkConfig
 
+DETAIL = (16, 2, 4)
+"""Channels of the hints, pixels along a place, pictures seen (detail.HINTS, STEP, PICTURES)."""
+GUESS = 32
+"""Channels that the effect head looks at (guess.THIN)."""
 TONE = (4, 2, 32)
 """Tokens along a side of the tone head, its layers (tone.GRID, DEPTH), pixels along a thumbnail (inputs.THUMBNAIL)."""
 LEARNED = 16
@@ -70,8 +74,17 @@ def total(config: NetworkConfig, given: Given) -> Cost:
     return sum(parts(config, given).values(), Cost())
 
 
-def learned(config: NetworkConfig, given: Given) -> int:
-    """Parameters that training moves: beside a frozen regression what the flow adds to it."""
+LEARNS = {"detail": "detail", "effects": "effect head"}
+"""How the rows of parts that may learn alone (training.learns) begin."""
+
+
+def learned(config: NetworkConfig, given: Given, alone: Sequence[str] = ()) -> int:
+    """Parameters that training moves: beside a frozen regression what the flow adds to it; of the named parts alone,
+    where some are named.
+    """
+    if alone:
+        begin = tuple(LEARNS[name] for name in alone)
+        return sum(cost.parameters for name, cost in parts(config, given).items() if name.startswith(begin))
     beneath = config.model_copy(update={"adapters": 0}), given._replace(time=False)
     return total(config, given).parameters - bool(config.adapters) * total(*beneath).parameters
 
@@ -100,6 +113,8 @@ def parts(config: NetworkConfig, given: Given) -> Mapping[str, Cost]:
         **{f"tone: {name}": cost for name, cost in tone(config, C, L + 1).items()},
         **inside,
         "output": linear(N, d, 4 * C),
+        "effect head": bool(config.effects) * (linear(M, D, GUESS) + linear(1, 2 * GUESS, 4 * len(config.effects))),
+        **{f"detail: {name}": cost for name, cost in detail(config, N, f).items()},
         "adapters": sum(inside.values(), Cost()).adapters(config.adapters),
         "own output": bool(config.adapters) * linear(N, d, 5 * C),
     }
@@ -133,6 +148,20 @@ def tone(config: NetworkConfig, C: int, L: int) -> Mapping[str, Cost]:
     return {"thumbnails": config.tone * linear(side**2, 9 * (thumbnail // side) ** 2, D)} | {
         "layers": config.tone * layers,
         "corrections": config.tone * heads,
+    }
+
+
+def detail(config: NetworkConfig, N: int, f: int) -> Mapping[str, Cost]:
+    """The detail stage, at (f / STEP)² places for each position."""
+    if config.detail is None:
+        return {}
+    hints, step, pictures = DETAIL
+    places, width = N * (f // step) ** 2, config.detail.width
+    ends = linear(places, pictures * 3 * step**2 + hints, width) + linear(places, width, 3 * step**2)
+    return {
+        "hints": linear(N, config.fine_width, hints),
+        "ends": ends,
+        "NAF blocks": config.detail.blocks * naf(places, width),
     }
 
 

@@ -23,8 +23,10 @@ from trainer.frozen.text import Prompts
 from trainer.model.adapters import OwnHead, State, adapt, without_adapters
 from trainer.model.block import Block
 from trainer.model.config import NetworkConfig
+from trainer.model.detail import Detail
 from trainer.model.grids import Flat, Hourglass
-from trainer.model.inputs import Context, Estimate, Inputs, Terms, added
+from trainer.model.guess import Guess, Unguessed
+from trainer.model.inputs import Context, Decode, Estimate, Inputs, Terms, added
 from trainer.model.modulation import Before, Modulation, modulate
 from trainer.model.positions import rotary_2d
 from trainer.model.tone import Blind, Glance, Tone
@@ -61,11 +63,13 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         self.embed_pooled = nn.Sequential(nn.Linear(text_dim, width), nn.SiLU(), nn.Linear(width, width))
         self.tone = Tone(config, latent_channels) if config.tone else Blind()
         self.grid = Hourglass(fine, width, config.fine) if config.fine else Flat()
+        self.effects = Guess(width, config.effects) if config.effects else Unguessed()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.modulation = Modulation(width, fine, Before, config.lora_rank)
         self.out = nn.Linear(fine, 4 * latent_channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        self.detail = Detail(config.detail, fine) if config.detail else None
         if config.adapters:
             if not time:
                 raise ValueError("adapters make a flow of a regression: they need time=True")
@@ -82,14 +86,16 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         shell._modules |= {"state": None, "head": None}
         return shell
 
-    def forward(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
+    def forward(
+        self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+    ) -> Estimate:
         """The estimate ẑ of the target's latent, with what the blocks hand up to the loss.
 
         z_t: (B, C, h, w), and t: (B,) in [0, 1], for a network built with time, and no other; one with adapters may do
-        without them, and is the regression then.
+        without them, and is the regression then. decode: for the picture too, with the detail stage over it.
         """
         if self.head is not None and z_t is None and t is None:
-            return self.regression(inputs)
+            return self.regression(inputs, decode=decode)
         z_a, z_b, base, prompts, pixels, whole = inputs
         c = self.embed_pooled(prompts.pooled)  # (B, D)
         x = self.embed(torch.cat([z_a, z_b, base], dim=1).flatten(2).mT)  # (B, N, D')
@@ -107,8 +113,10 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         nothing = base.new_zeros(())
         c, words, mask, corrections = self.tone(Glance(c, *self._words(prompts), nothing), whole, base.shape[-2:])
         terms: list[Terms] = []
+        guesses: list[Tensor | None] = []
 
         def layers(x: Tensor, height: int) -> Tensor:
+            guesses.append(self.effects(x))
             rotary = None
             if self.network.rotary:
                 head_dim = self.network.width // self.network.heads
@@ -124,10 +132,16 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         x = modulate(x, *self.modulation(c))
         net = self.out(x).float().mT.unflatten(-1, base.shape[-2:]) + corrections  # (B, 4C, h, w)
         if self.head is None or z_t is None:
-            return Estimate(_picture(net, inputs), added(terms))
-        changes, lean = self.head(x, base.shape[-2:])
-        z = _picture(net + changes, inputs)
-        return Estimate(z + lean * (z_t - z), added(terms))
+            z = _applied(net, inputs)
+        else:
+            changes, lean = self.head(x, base.shape[-2:])
+            z = _applied(net + changes, inputs)
+            z = z + lean * (z_t - z)
+        hints = None if self.detail is None else self.detail.hints(x, (base.shape[-2], base.shape[-1]))
+        picture = None if decode is None else decode(z)
+        if self.detail is not None and picture is not None:
+            picture = self.detail(picture, pixels, hints)
+        return Estimate(z, added(terms), hints, picture, guesses[0])
 
     def _words(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
         """The instruction's words (B, L + 1, D) and which of them are there; the last always is."""
@@ -136,7 +150,7 @@ class FusionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers typ
         return torch.cat([words, silence.to(words.dtype)], dim=1), torch.cat([prompts.mask, there], dim=1)
 
 
-def _picture(net: Tensor, inputs: Inputs) -> Tensor:
+def _applied(net: Tensor, inputs: Inputs) -> Tensor:
     """ẑ of (α, β, γ, δ), (B, 4C, h, w)."""
     gain_a, gain_b, gain_base, shift = net.chunk(4, dim=1)
     return inputs.base + gain_a * inputs.z_a + gain_b * inputs.z_b + gain_base * inputs.base + shift

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
@@ -102,12 +102,24 @@ class Estimate(NamedTuple):
     z: Tensor
     """(B, C, h, w) float32: of the target's normalised latent."""
     terms: Terms = NONE
+    hints: Tensor | None = None
+    """(B, K, h, w): what a network with a detail stage tells that."""
+    picture: Tensor | None = None
+    """(B, 3, f h, f w): the decoded estimate, where a decoder was given."""
+    guess: Tensor | None = None
+    """(B, 2, E, 2): of a network with an effect head (model/guess.py)."""
+
+
+Decode: TypeAlias = Callable[[Tensor], Tensor]
+"""A normalised latent, (B, C, h, w), to its picture, (B, 3, f h, f w)."""
 
 
 class Network(Protocol):
     """The network as an objective sees it; z_t and t where it was built with time (FusionDiT.forward)."""
 
-    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate: ...
+    def __call__(
+        self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+    ) -> Estimate: ...
 
 
 def added(blocks: Iterable[Terms]) -> Terms:

@@ -15,7 +15,7 @@ from torch import Tensor
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import Prompts
-from trainer.model.inputs import Inputs, Network, Terms
+from trainer.model.inputs import Decode, Estimate, Inputs, Network, Terms
 from trainer.schema import Section
 
 COUNTER = (0, 0, 0, 1)
@@ -121,10 +121,21 @@ class Objective(ABC, Generic[Settings]):
         tokens, mask, pooled = inputs.prompts
         return inputs._replace(prompts=Prompts(tokens, mask & said[:, None], pooled * said[:, None]))
 
+    def decoded(self, z: Tensor) -> Tensor:
+        """The picture of a normalised latent, (B, 3, f h, f w), through which a gradient reaches it."""
+        factor = self.autoencoder.factor
+        size = (factor * z.shape[-2], factor * z.shape[-1])
+        return self.autoencoder.decode_for_loss(self.autoencoder.denormalise(z), size)
+
     @abstractmethod
     def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:
         """The loss of each sample; everything random comes from `noise`."""
 
     @abstractmethod
-    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
-        """An estimate of the target's normalised latent, (B, C, h, w) float32. steps: None for its own number."""
+    def sample(
+        self, model: Network, inputs: Inputs, noise: Noise, steps: int | None, decode: Decode | None = None
+    ) -> Estimate:
+        """An estimate of the target's normalised latent, and what goes with it. steps: None for its own number.
+
+        decode: for its picture too.
+        """

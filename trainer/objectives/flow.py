@@ -12,7 +12,8 @@ from torch import Tensor
 
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
-from trainer.model.inputs import Inputs, Network
+from trainer.model.guess import guess_terms
+from trainer.model.inputs import Decode, Estimate, Inputs, Network
 from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
 
 ENDING = 0.05
@@ -73,19 +74,22 @@ class Flow(Objective[FlowConfig]):
         estimate = model(inputs, (1 - at) * start + at * batch.target, t)
         error = (self.weight * (estimate.z - batch.target) ** 2).sum(1).mean((1, 2))  # (B,)
         weight = (1 - t).clamp_min(ENDING).pow(-2).clamp_max(self.config.most_weight)
-        return Losses.of(weight * error, estimate.terms)
+        return Losses.of(weight * error, {**estimate.terms, **guess_terms(estimate.guess, batch.labels)})
 
     @torch.no_grad()
-    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
+    def sample(
+        self, model: Network, inputs: Inputs, noise: Noise, steps: int | None, decode: Decode | None = None
+    ) -> Estimate:
         z, count = self._start(model, inputs, noise.normal(*inputs.base.shape[1:])), steps or self.config.steps
         times = self._shifted(torch.linspace(0, 1, count + 1), inputs.base).tolist()
-        for now, then in pairwise(times):
+        for now, then in pairwise(times[:-1]):
             velocity = self._velocity(model, inputs, z, now)
-            if self.config.solver == "heun" and then < 1:
+            if self.config.solver == "heun":
                 ahead = self._velocity(model, inputs, z + (then - now) * velocity, then)
                 velocity = (velocity + ahead) / 2
             z = z + (then - now) * velocity
-        return z
+        # the last step goes by one look along its line, and the line ends at what the network estimates
+        return model(inputs, z, z.new_full((len(z),), times[-2]), decode)
 
     def _velocity(self, model: Network, inputs: Inputs, z: Tensor, t: float) -> Tensor:
         """At a t below 1."""

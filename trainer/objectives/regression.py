@@ -10,7 +10,8 @@ from torch import Tensor
 
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
-from trainer.model.inputs import Inputs, Network
+from trainer.model.guess import guess_terms
+from trainer.model.inputs import Decode, Estimate, Inputs, Network
 from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
 from trainer.objectives.pictures import PictureStage, picture_errors
 
@@ -49,19 +50,19 @@ class Regression(Objective[RegressionConfig]):
         return self.config.pictures is not None
 
     def loss(self, model: Network, batch: Batch, noise: Noise) -> Losses:
-        estimate, stage = model(self.prompted(batch.inputs, noise)), self.config.pictures
+        stage = self.config.pictures
+        shown = stage is not None and batch.share >= stage.start
+        estimate = model(self.prompted(batch.inputs, noise), decode=self.decoded if shown else None)
+        terms = {**estimate.terms, **guess_terms(estimate.guess, batch.labels)}
         error = (self.weight * (estimate.z - batch.target) ** 2).sum(1).mean((1, 2))  # (B,)
         on_latents = self._counted(error)
-        if stage is None or batch.share < stage.start:
-            return Losses.of(on_latents, estimate.terms)
+        if stage is None or estimate.picture is None:
+            return Losses.of(on_latents, terms)
         assert batch.crops is not None
         target = batch.crops.target
-        picture = self.autoencoder.decode_for_loss(
-            self.autoencoder.denormalise(estimate.z), (target.shape[-2], target.shape[-1])
-        )
-        parts = picture_errors(picture, target, stage)
+        parts = picture_errors(estimate.picture[..., : target.shape[-2], : target.shape[-1]], target, stage)
         parts = {**parts, "picture": self._counted(parts["picture"]), "latent": stage.latent * on_latents}
-        return Losses.of(sum(parts.values(), torch.zeros_like(error)), estimate.terms, parts)
+        return Losses.of(sum(parts.values(), torch.zeros_like(error)), terms, parts)
 
     def _counted(self, error: Tensor) -> Tensor:
         match self.config.counts:
@@ -74,5 +75,7 @@ class Regression(Objective[RegressionConfig]):
             case power:
                 return (error + LEAST["root"]) ** power
 
-    def sample(self, model: Network, inputs: Inputs, noise: Noise, steps: int | None) -> Tensor:
-        return model(inputs).z
+    def sample(
+        self, model: Network, inputs: Inputs, noise: Noise, steps: int | None, decode: Decode | None = None
+    ) -> Estimate:
+        return model(inputs, decode=decode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from trainer.model.dit import FusionDiT
 from trainer.objectives import OBJECTIVES
 from trainer.training.parts import unfitted_autoencoder
 
+ADDED = ("detail", "effects")
+"""Parts that a network may have beyond those of the weights that it begins with."""
+
 
 class Initial(NamedTuple):
     """What a run begins from besides random numbers; nothing of it where it goes on."""
@@ -28,9 +31,17 @@ class Initial(NamedTuple):
     autoencoder: Autoencoder | None = None
 
     def into(self, model: FusionDiT) -> None:
-        """Puts the weights into the network of the run; what a flow adds to a regression stays as it is built."""
+        """Puts the weights into the network of the run; what that has besides stays as it is built."""
         if self.model is not None:
             model.load_state_dict(dict(model.state_dict()) | self.model.state_dict())
+
+
+def let_learn(model: FusionDiT, parts: Sequence[str]) -> None:
+    """The named parts alone, where there are any."""
+    if parts:
+        model.requires_grad_(False)
+        for part in parts:
+            model.get_submodule(part).requires_grad_(True)
 
 
 def read_initial(config: Config, text: TextEncoder, fresh: bool, device: torch.device) -> Initial:
@@ -43,6 +54,11 @@ def read_initial(config: Config, text: TextEncoder, fresh: bool, device: torch.d
             raise UserError(
                 f"model.adapters {config.model.adapters}: a flow from a frozen regression begins from that; "
                 "give its weights folder, --init RUN/weights"
+            )
+        if fresh and config.training.learns:
+            raise UserError(
+                f"training.learns {', '.join(config.training.learns)}: the rest of the network stays as it is, so it "
+                "must have learned already; give its weights folder, --init RUN/weights"
             )
         return Initial()
     folder = Path(config.init)
@@ -60,7 +76,8 @@ def read_initial(config: Config, text: TextEncoder, fresh: bool, device: torch.d
 def _differences(config: Config, text: TextEncoder, weights: Weights) -> Iterator[tuple[str, object, object]]:
     """What keeps a run of this config from beginning with these weights: key, value there, value here.
 
-    The network must be the same; or, for a flow with adapters, the regression without.
+    The network must be the same; or, for a flow with adapters, the regression without. A detail stage and an effect
+    head may be new.
     """
     if weights.text.hash != text.hash:
         yield "text.encoder", weights.text.name, text.name
@@ -74,6 +91,9 @@ def _differences(config: Config, text: TextEncoder, weights: Weights) -> Iterato
     time, beneath = OBJECTIVES[config.objective.kind].needs_time, here["adapters"] and not there["adapters"]
     if beneath:
         del here["adapters"]
+    for key in ADDED:
+        if not there[key]:
+            del here[key]
     yield from ((f"model.{key}", there[key], value) for key, value in here.items() if there[key] != value)
     if weights.model.config["time"] != (time and not beneath):
         yield "objective", weights.objective.config.kind, "regression" if beneath else config.objective.kind

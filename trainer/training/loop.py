@@ -21,7 +21,7 @@ from trainer.objectives import Losses, Noise, make_objective
 from trainer.training.ema import EMA
 from trainer.training.feed import open_feed
 from trainer.training.guard import Guard
-from trainer.training.initial import read_initial
+from trainer.training.initial import let_learn, read_initial
 from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model, prepare_autoencoder, reopen_autoencoder
 from trainer.training.ranks import joined
@@ -70,6 +70,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         torch.manual_seed(config.seed)
         model = build_model(config, autoencoder, text.dim)
         initial.into(model)
+        let_learn(model, config.training.learns)
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         if config.run.checkpointing:
             model.enable_gradient_checkpointing()
@@ -81,7 +82,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         if where.type == "cuda" and config.training.minutes:  # such a run does not promise the same bits
             torch.backends.cudnn.benchmark = True
 
-        needs = Needs(pixels=config.model.sees_pixels, crops=objective.needs_pictures)
+        needs = Needs(config.model.sees_pixels, objective.needs_pictures, config.model.effects)
         made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
         stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here
         run.claim(autoencoder=autoencoder.save)

@@ -10,7 +10,7 @@ from torch import Tensor
 from trainer.frozen.text import Prompts
 from trainer.inference.tiles import InTiles
 from trainer.model.dit import FusionDiT
-from trainer.model.inputs import Estimate, Inputs, Whole
+from trainer.model.inputs import Decode, Estimate, Inputs, Whole
 
 
 def inputs(height: int, width: int) -> Inputs:
@@ -27,7 +27,9 @@ class Near:
     def __init__(self) -> None:
         self.grids: list[tuple[int, ...]] = []
 
-    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
+    def __call__(
+        self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+    ) -> Estimate:
         assert inputs.pixels is not None
         self.grids.append(tuple(inputs.base.shape[-2:]))
         means = F.avg_pool2d(inputs.pixels.flatten(1, 2), 4)[:, :2]

@@ -9,9 +9,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.trainer.model.test_dit import FORMS, LEFT_OUT, build, inputs
+from tests.trainer.model.test_dit import FORMS, LEFT_OUT, blank, build, inputs
+from trainer.model import detail, guess
 from trainer.model.config import NetworkConfig
-from trainer.model.cost import LEARNED, TONE, Given, layer_grid, parts, table, total
+from trainer.model.cost import DETAIL, GUESS, LEARNED, TONE, Given, layer_grid, parts, table, total
 from trainer.model.inputs import THUMBNAIL
 from trainer.model.positions import LEARNED as PLACES
 from trainer.model.tone import DEPTH, GRID
@@ -43,7 +44,7 @@ def counted(grid: tuple[int, int], time: bool, form: dict[str, Any]) -> int:
     state = (torch.zeros(1, 4, *grid), torch.zeros(1)) if time else ()
     mapping = {torch.ops.aten._grouped_mm: slots_times_matrix}
     with FlopCounterMode(display=False, custom_mapping=mapping) as counter, sdpa_kernel(SDPBackend.MATH):
-        build(time, **form)(inputs(*grid, batch=1), *state)
+        build(time, **form)(inputs(*grid, batch=1), *state, decode=blank)
     return counter.get_total_flops()
 
 
@@ -95,6 +96,7 @@ def test_the_grid_of_the_layers_covers_odd_sides() -> None:
 
 def test_what_costs_are_reckoned_with_is_what_the_network_has() -> None:
     assert (LEARNED, TONE) == (PLACES, (GRID, DEPTH, THUMBNAIL))
+    assert (DETAIL, GUESS) == ((detail.HINTS, detail.STEP, detail.PICTURES), guess.THIN)
 
 
 def test_the_table_ends_with_the_dense_control_of_experts_alone() -> None:

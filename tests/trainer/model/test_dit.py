@@ -19,6 +19,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "experts": {"experts": 4},
     "tone": {"tone": True, "fine": 1},
     "tone of experts, joint": {"tone": True, "experts": 4, "text": "joint"},
+    "detail": {"detail": {"width": 8, "blocks": 1}},
+    "effects, in an hourglass": {"effects": ("haze", "exposure.dark"), "fine": 1},
     "bare": {
         **{"patches": False, "naf": False, "absolute": False, "rotary": False, "value_residual": False},
         "qk_norm": False,
@@ -41,6 +43,11 @@ def build(time: bool = False, trained: bool = True, **network: Any) -> FusionDiT
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
     return model.eval()
+
+
+def blank(z: torch.Tensor) -> torch.Tensor:
+    """In place of a decoder: grey pictures of what `build` and `inputs` are made for."""
+    return z.new_zeros(len(z), 3, 2 * z.shape[-2], 2 * z.shape[-1])
 
 
 def inputs(height: int = 6, width: int = 5, batch: int = 2) -> Inputs:

@@ -13,7 +13,7 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import Prompts
 from trainer.model.dit import FusionDiT
-from trainer.model.inputs import Estimate, Inputs
+from trainer.model.inputs import Decode, Estimate, Inputs
 from trainer.objectives import Noise, make_objective
 from trainer.objectives.flow import Flow, FlowConfig
 
@@ -41,7 +41,9 @@ class Knowing:
         self.target, self.by = target, by
         self.seen: list[tuple[Tensor, Tensor]] = []
 
-    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
+    def __call__(
+        self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+    ) -> Estimate:
         if z_t is None or t is None:
             return Estimate(-inputs.base)
         self.seen.append((z_t, t))
@@ -53,8 +55,10 @@ class Knowing:
 @pytest.mark.parametrize("steps", [1, 2, 50])
 def test_one_that_knows_the_end_reaches_it_in_any_number_of_steps(start: str, solver: str, steps: int) -> None:
     given = batch()
-    z = flow(start=start, solver=solver, shift=3.0).sample(
-        Knowing(given.target), given.inputs, Noise(0, given.positions), steps
+    z = (
+        flow(start=start, solver=solver, shift=3.0)
+        .sample(Knowing(given.target), given.inputs, Noise(0, given.positions), steps)
+        .z
     )
     torch.testing.assert_close(z, given.target, atol=1e-5, rtol=1e-5)
 
@@ -92,7 +96,7 @@ def test_an_untrained_network_points_at_the_base() -> None:
     with torch.no_grad():
         velocity = objective._velocity(model, given.inputs, z, 0.25)
     torch.testing.assert_close(velocity, (given.inputs.base - z) / 0.75)
-    reached = objective.sample(model, given.inputs, Noise(0, given.positions), 5)
+    reached = objective.sample(model, given.inputs, Noise(0, given.positions), 5).z
     torch.testing.assert_close(reached, given.inputs.base, atol=1e-5, rtol=1e-5)
 
 
@@ -125,7 +129,9 @@ def test_the_regression_is_told_what_the_flow_is_told_and_learns_nothing() -> No
             super().__init__()
             self.one, self.two, self.masks = torch.nn.Parameter(torch.ones(())), torch.nn.Parameter(torch.ones(())), []
 
-        def forward(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
+        def forward(
+            self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+        ) -> Estimate:
             self.masks.append(inputs.prompts.mask)
             return Estimate(inputs.base * (self.one if z_t is None else self.two))
 

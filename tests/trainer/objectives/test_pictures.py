@@ -16,7 +16,7 @@ from trainer.data.batches import Batch, Crops
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import Prompts
-from trainer.model.inputs import Estimate, Inputs
+from trainer.model.inputs import Decode, Estimate, Inputs
 from trainer.objectives import Noise, make_objective
 from trainer.objectives.pictures import PictureStage, picture_errors
 from trainer.objectives.regression import RegressionConfig
@@ -59,8 +59,11 @@ class Shifted:
     def __init__(self) -> None:
         self.shift = torch.tensor(0.3, requires_grad=True)
 
-    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
-        return Estimate(inputs.base + self.shift)
+    def __call__(
+        self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+    ) -> Estimate:
+        z = inputs.base + self.shift
+        return Estimate(z, picture=decode and decode(z))
 
 
 def test_the_stage_begins_at_its_share_and_its_gradient_reaches_the_network_alone() -> None:

@@ -13,7 +13,7 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import Prompts
 from trainer.model.dit import FusionDiT
-from trainer.model.inputs import Estimate, Inputs
+from trainer.model.inputs import Decode, Estimate, Inputs
 from trainer.objectives import Noise, make_objective
 from trainer.objectives.regression import RegressionConfig
 
@@ -41,7 +41,9 @@ def test_the_loss_is_of_the_unexplained_share_of_the_raw_variance(counts: str, o
 class Listening:
     """A network that keeps what it was given."""
 
-    def __call__(self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None) -> Estimate:
+    def __call__(
+        self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None
+    ) -> Estimate:
         self.prompts = inputs.prompts
         return Estimate(inputs.base)
 

@@ -188,3 +188,36 @@ def test_the_command_takes_a_folder_and_says_in_a_line_what_is_wrong_with_it(
     assert f"trainer: --init {tmp_path / 'gone'}: no fuser.json in it" in err.splitlines()[-1]
     code, out, _ = trainer_main(*command, "--device", "cpu", "--init", weights)
     assert (code, out.strip()) == (0, f"weights: {tmp_path / 'run' / 'weights'}")
+
+
+DETAIL = {
+    "model": NETWORK | {"detail": {"width": 8, "blocks": 1}, "effects": ["haze", "noise"]},
+    "objective": {"kind": "regression", "pictures": {"start": 0.0}},
+    "training": {"samples": 100, "batch_size": 10, "lr": 2e-3, "ema_half_life": 50, "learns": ["detail", "effects"]},
+}
+
+
+def test_parts_that_learn_alone_leave_the_rest_as_it_is_also_when_they_go_on(
+    finished: tuple[str, Path], tmp_path: Path
+) -> None:
+    shards, weights = finished
+    done = train(config_of(tmp_path, weights, **DETAIL), [shards], tmp_path / "whole", device="cpu")
+    assert done is not None
+    before, after = network_of(weights), network_of(done)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    added = {name.split(".")[0] for name in after.keys() - before.keys()}
+    assert added == {"detail", "effects"}
+    assert after["detail.out.weight"].any()
+    lines = log_of(tmp_path / "whole")
+    assert lines[-1]["loss/effects"] < lines[0]["loss/effects"]
+    train(config_of(tmp_path, weights, **DETAIL), [shards], tmp_path / "parts", device="cpu", stop_after=50)
+    train(config_of(tmp_path, **DETAIL), [shards], tmp_path / "parts", device="cpu")
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 100)
+
+
+def test_parts_cannot_learn_alone_beside_what_has_learned_nothing(finished: tuple[str, Path], tmp_path: Path) -> None:
+    shards, _ = finished
+    with pytest.raises(UserError, match=r"training\.learns detail, effects: .* --init RUN/weights"):
+        train(config_of(tmp_path, **DETAIL), [shards], tmp_path / "run", device="cpu")
+    with pytest.raises(UserError, match=r"training\.learns detail: the network has none"):
+        config_of(tmp_path, **{**DETAIL, "model": NETWORK})
