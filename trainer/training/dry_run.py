@@ -43,9 +43,8 @@ def describe(config: Config, urls: list[str]) -> str:
     cost, activations = total(config.model, given), activations_of(config, autoencoder, given)
     batch = config.training.batch_size
     steps = -(-config.training.samples // batch)
-    learning = learned(
-        config.model, given, config.training.learns
-    )  # gradient, two moments and the average besides the weights, fp32 each
+    learning = learned(config.model, given, config.training.learns)
+    # gradient, two moments and the average besides the weights, fp32 each
     weights, flops = 4 * cost.parameters + 16 * learning, batch * cost.step
     memory = f"{weights / 1e6:.0f} weights and optimizer, {activations / 1e6:.0f} activations (fp32)"
     latents = 4 * 4 * channels * grid[0] * grid[1]
