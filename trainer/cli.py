@@ -86,7 +86,9 @@ def train(
 def fuse(
     a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
-    prompt: Annotated[str, typer.Option(help="What to put right, in words.")],
+    prompt: Annotated[
+        str, typer.Option(help="What to put right, in words; `auto`: what the network sees itself, which is printed.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, …")],
     weights: Annotated[
         Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
@@ -99,7 +101,11 @@ def fuse(
     check_writable(out)
     from trainer.inference.fuser import Fuser
 
-    write_image(out, Fuser.from_pretrained(weights, device=device)(a, b, prompt))
+    fuser = Fuser.from_pretrained(weights, device=device)
+    if prompt == "auto":
+        prompt = fuser.describe(a, b)
+        typer.echo(f"auto: {prompt}")
+    write_image(out, fuser(a, b, prompt))
     typer.echo(f"wrote {out}")
 
 

@@ -18,6 +18,7 @@ from trainer.frozen import fusion
 from trainer.frozen.autoencoder import STATISTICS, Autoencoder, hash_of
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
+from trainer.inference.auto import Clauses, standard_clauses
 from trainer.model.dit import FusionDiT
 from trainer.objectives import OBJECTIVES, AnyObjective, Objective, make_objective
 from trainer.pretrained import load_model
@@ -55,6 +56,8 @@ class Manifest(_Part):
     latents: _Hashed
     """Of the mean and scale of each latent channel."""
     text: _Text
+    clauses: Clauses | None = None
+    """How effects are asked away that the network guesses."""
 
 
 class Weights(NamedTuple):
@@ -64,11 +67,13 @@ class Weights(NamedTuple):
     autoencoder: Autoencoder
     text: TextEncoder
     objective: Objective[Any]
+    clauses: Clauses | None = None
+    """For `--prompt auto`; None: those of this trainer."""
 
 
 def save_weights(weights: Weights, folder: Path, config: Config) -> None:
     """Writes dit/, autoencoder/, config.yaml and fuser.json (objective, text encoder's name, token length; hashes)."""
-    model, autoencoder, text, objective = weights
+    model, autoencoder, text, objective, clauses = weights
     if config.run.half_weights:
         model = copy.deepcopy(model).half()
         model.save_pretrained(folder / "dit", max_shard_size=LARGEST_FILE)
@@ -84,6 +89,7 @@ def save_weights(weights: Weights, folder: Path, config: Config) -> None:
         autoencoder=_Hashed(hash=autoencoder.hash),
         latents=_Hashed(hash=autoencoder.statistics_hash),
         text=_Text(encoder=text.name, hash=text.hash, max_tokens=text.max_tokens),
+        clauses=(clauses or standard_clauses()) if model.network.effects else None,
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
@@ -124,7 +130,8 @@ def load_weights(folder: Path, where: torch.device) -> Weights:
         )
     if _hash_of_network(model) != manifest.dit.hash:
         raise UserError(f"--weights {folder}/dit: not the network that {MANIFEST} names; copy the folder again")
-    return Weights(model.to(where), autoencoder, text, make_objective(manifest.objective, autoencoder))
+    objective = make_objective(manifest.objective, autoencoder)
+    return Weights(model.to(where), autoencoder, text, objective, manifest.clauses)
 
 
 def named(folder: Path) -> Path:

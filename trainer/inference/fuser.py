@@ -14,10 +14,11 @@ from trainer.device import choose_device
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
+from trainer.inference.auto import AUTO, Clauses, Found, found_in, sentence, standard_clauses
 from trainer.inference.folder import Weights, load_weights, save_weights
 from trainer.inference.tiles import InTiles
 from trainer.model.dit import FusionDiT
-from trainer.model.inputs import Whole
+from trainer.model.inputs import Inputs, Whole
 from trainer.objectives import Noise, Objective
 
 if TYPE_CHECKING:
@@ -32,9 +33,15 @@ class Fuser:
     """
 
     def __init__(
-        self, model: FusionDiT, autoencoder: Autoencoder, text: TextEncoder, objective: Objective[Any]
+        self,
+        model: FusionDiT,
+        autoencoder: Autoencoder,
+        text: TextEncoder,
+        objective: Objective[Any],
+        clauses: Clauses | None = None,
     ) -> None:
         self.model, self.autoencoder, self.text, self.objective = model.eval(), autoencoder, text, objective
+        self.clauses = clauses or standard_clauses()
 
     @torch.no_grad()
     def __call__(
@@ -48,20 +55,14 @@ class Fuser:
     ) -> Image:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
 
-        seed, steps: of the objective's sampler; a regression draws nothing and takes one. Returns (H, W, 3) uint8
-        RGB. Raises UserError.
+        prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
+        a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Raises UserError.
         """
-        first, second = _as_image(a, "a"), _as_image(b, "b")
-        if first.shape != second.shape:
-            raise UserError(
-                f"images of different sizes: a is {first.shape[1]}x{first.shape[0]}, "
-                f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
-            )
-        pair = encode_pair(self.autoencoder, first, second)
-        inputs = network_inputs(self.autoencoder, pair.latents[None], None, self.text([prompt]))
-        if self.model.network.sees_pixels:  # as bytes, a quarter of what numbers take: InTiles knows both
-            inputs = inputs._replace(pixels=pair.pixels[None], whole=Whole.of(pair.pixels[None]))
-        noise = Noise(seed, [0], pair.latents.device)
+        first, second = _pair(a, b)
+        inputs = self._inputs(first, second)
+        said = self._described(inputs) if prompt == AUTO else prompt
+        inputs = inputs._replace(prompts=self.text([said]))
+        noise = Noise(seed, [0], inputs.base.device)
         picture = self.objective.sample(InTiles(self.model), inputs, noise, steps, self.decoded).picture
         assert picture is not None
         return to_images(picture[..., : first.shape[0], : first.shape[1]])[0]
@@ -70,14 +71,57 @@ class Fuser:
         """The picture of a normalised latent."""
         return self.autoencoder.decode(self.autoencoder.denormalise(z))
 
+    @torch.no_grad()
+    def describe(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> str:
+        """The sentence that asks for all damage to go that the effect head finds in a pair; a, b: as for fusing.
+
+        Raises UserError, also where the weights have no effect head.
+        """
+        return self._described(self._inputs(*_pair(a, b)))
+
+    @torch.no_grad()
+    def found(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> list[Found]:
+        """What the effect head finds in a pair, the surest first. Raises UserError as `describe`."""
+        return self._found(self._inputs(*_pair(a, b)))
+
+    def _described(self, inputs: Inputs) -> str:
+        return sentence(self._found(inputs), self.clauses)
+
+    def _found(self, inputs: Inputs) -> list[Found]:
+        if not self.model.network.effects:
+            raise UserError("--prompt auto: these weights have no effect head; say in words what to put right")
+        beneath = self.model if self.model.state is None else self.model.regression
+        guess = InTiles(beneath)(inputs).guess
+        assert guess is not None
+        return found_in(guess[0], self.model.network.effects)
+
+    def _inputs(self, first: Image, second: Image) -> Inputs:
+        """Two images (H, W, 3) of one size, and no words."""
+        pair = encode_pair(self.autoencoder, first, second)
+        inputs = network_inputs(self.autoencoder, pair.latents[None], None, self.text([""]))
+        if self.model.network.sees_pixels:  # as bytes, a quarter of what numbers take: InTiles knows both
+            inputs = inputs._replace(pixels=pair.pixels[None], whole=Whole.of(pair.pixels[None]))
+        return inputs
+
     def save(self, folder: Path, config: Config) -> None:
         """Writes a weights folder."""
-        save_weights(Weights(self.model, self.autoencoder, self.text, self.objective), folder, config)
+        save_weights(Weights(self.model, self.autoencoder, self.text, self.objective, self.clauses), folder, config)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str | None = None) -> Fuser:
         """Loads a weights folder (`trainer train` writes RUN/weights). Raises UserError where it is none, or newer."""
         return cls(*load_weights(Path(folder), choose_device(device)))
+
+
+def _pair(a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> tuple[Image, Image]:
+    """Two pictures of one size."""
+    first, second = _as_image(a, "a"), _as_image(b, "b")
+    if first.shape != second.shape:
+        raise UserError(
+            f"images of different sizes: a is {first.shape[1]}x{first.shape[0]}, "
+            f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
+        )
+    return first, second
 
 
 def _as_image(image: np.ndarray | str | Path, name: str) -> Image:
