@@ -6,6 +6,7 @@
     python -m bench.ablation effects
     python -m bench.ablation table
     python -m bench.ablation unpack
+    python -m bench.ablation parts --weights DIR
 
 `encode` keeps latents, pixels and prompts of all samples of a set in one file. `run` trains one form, from what
 `--config` names and `--set` changes, on as many samples as fit into so many minutes of CPU time on one thread; its rate
@@ -13,21 +14,28 @@ rises over a twentieth of them and falls to zero over the last two fifths. It le
 weights, and OUT/NAME.json: what they reach, by set, task, kind of sentence and effect. `factorial` does sixteen such
 runs, those that are missing; `effects` prints what each of eight ingredients does. `pack` keeps all results in one
 small file, and `unpack` lays them out again, without weights, so that `factorial` goes on with what is missing.
+`parts` writes the parts of the error of any weights on the kept sets into docs/results.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
+from bench import document
 from bench.ablation import factorial, kept, results
+from bench.ablation.kept import sets
+from bench.ablation.measure import measure, what_of
 from bench.ablation.runs import Form, run, seconds
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
+from trainer.inference.folder import load_weights
 
 GROUPS = ("all", "clean", "keep", "haze", "exposure")
 
@@ -48,6 +56,28 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
+COMMAND = "python -m bench.ablation parts"
+HEADS = ("samples", "base", "PSNR", "gain", "signed", "best offset", "best gain", "blocks", "round trip", "shuffled")
+
+
+def parts(weights: Path, out: Path) -> str:
+    """The error of a weights folder on every kept set, by task, kind of sentence and effect, as tables."""
+    model, autoencoder, _, objective, _ = load_weights(weights, torch.device("cpu"))
+    told = []
+    for path in sets(out):
+        found = measure(path, model, objective, autoencoder)
+        counts = Counter(group for row in found["rows"] for group in ("all", *what_of(row)))
+        rows = [[group, *_cells(found, group, counts[group])] for group in found["psnr"]]
+        told.append(f"`{path.stem}`:\n\n{document.table(['', *HEADS], rows)}")
+    return "\n\n".join(told)
+
+
+def _cells(found: dict[str, Any], group: str, count: int) -> list[str]:
+    psnr, base = found["psnr"][group], found["base"][group]
+    others = (f"{found[name][group]:.2f}" for name in ("best offset", "best gain", "blocks", "round trip", "shuffled"))
+    return [str(count), f"{base:.2f}", f"{psnr:.2f}", f"{psnr - base:+.2f}", f"{found['signed'][group]:+.1f}", *others]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -64,10 +94,12 @@ def main() -> None:
     third.add_argument("--part", default="0/1", help="I/N: every Nth run from I on, for N processes")
     for command in (second, third):
         command.add_argument("--minutes", type=float, default=12.0, help="of CPU time, one thread")
+    fourth = commands.add_parser("parts")
+    fourth.add_argument("--weights", type=Path, default=Path("release"))
     others = [commands.add_parser(name) for name in ("table", "effects", "pack", "unpack")]
     for command in others[2:]:
         command.add_argument("--file", type=Path, default=Path("docs/ablation.parquet"))
-    for command in (first, second, third, *others):
+    for command in (first, second, third, fourth, *others):
         command.add_argument("--out", type=Path, default=Path("out/ablation"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -83,6 +115,8 @@ def main() -> None:
         case "factorial":
             which, of = (int(number) for number in options.part.split("/"))
             factorial.go(options.out, options.minutes, (which, of))
+        case "parts":
+            document.put("results.md", "parts", COMMAND, parts(options.weights, options.out))
         case "effects":
             print(factorial.report(options.out))
         case "pack":

@@ -64,10 +64,15 @@ def in_parts(picture: Tensor, target: Tensor) -> dict[str, float]:
     }
 
 
+def what_of(row: dict[str, Any]) -> tuple[str, ...]:
+    """What a sample is: its task, the kind of its sentence, its effects."""
+    return (row["task"], row["kind"], *row["effects"])
+
+
 def by_what(rows: list[dict[str, Any]], name: str) -> dict[str, float]:
     """The mean of a measure over all samples, and over those of each task, kind of sentence and effect."""
     groups: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        for group in ("all", row["task"], row["kind"], *row["effects"]):
+        for group in ("all", *what_of(row)):
             groups[group].append(row[name])
     return {group: float(np.mean(values)) for group, values in sorted(groups.items())}

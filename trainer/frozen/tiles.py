@@ -22,8 +22,8 @@ def tiled(
     The result lies on the CPU or the device where work's does, and is the largest thing held beside one tile.
     """
     first = given[0]
-    rows = list(_spans(first.shape[-2], tile, overlap, grid))
-    columns = list(_spans(first.shape[-1], tile, overlap, grid))
+    rows = list(spans(first.shape[-2], tile, overlap, grid))
+    columns = list(spans(first.shape[-1], tile, overlap, grid))
     finer = [x.shape[-1] // first.shape[-1] for x in given]
     out: Tensor | None = None
     for (top, bottom), down in zip(rows, _weights(rows, scale), strict=True):
@@ -40,7 +40,7 @@ def tiled(
     return out
 
 
-def _spans(side: int, tile: int, overlap: int, grid: int) -> list[tuple[int, int]]:
+def spans(side: int, tile: int, overlap: int, grid: int) -> list[tuple[int, int]]:
     """Where tiles begin and end along a side: as few as cover it, of one length of at most `tile`, spread evenly."""
     if side <= tile:
         return [(0, side)]

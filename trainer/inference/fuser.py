@@ -16,7 +16,7 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.auto import AUTO, Clauses, Found, found_in, sentence, standard_clauses
 from trainer.inference.folder import Weights, load_weights, save_weights
-from trainer.inference.tiles import InTiles
+from trainer.inference.tiles import SIDE, InTiles
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import Inputs, Whole
 from trainer.objectives import Noise, Objective
@@ -42,6 +42,9 @@ class Fuser:
     ) -> None:
         self.model, self.autoencoder, self.text, self.objective = model.eval(), autoencoder, text, objective
         self.clauses = clauses or standard_clauses()
+        self.tile = SIDE
+        """Latent positions along a side of the tiles in which a larger picture goes through the network: less takes
+        less memory."""
 
     @torch.no_grad()
     def __call__(
@@ -63,7 +66,7 @@ class Fuser:
         said = self._described(inputs) if prompt == AUTO else prompt
         inputs = inputs._replace(prompts=self.text([said]))
         noise = Noise(seed, [0], inputs.base.device)
-        picture = self.objective.sample(InTiles(self.model), inputs, noise, steps, self.decoded).picture
+        picture = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
         assert picture is not None
         return to_images(picture[..., : first.shape[0], : first.shape[1]])[0]
 
@@ -91,7 +94,7 @@ class Fuser:
         if not self.model.network.effects:
             raise UserError("--prompt auto: these weights have no effect head; say in words what to put right")
         beneath = self.model if self.model.state is None else self.model.regression
-        guess = InTiles(beneath)(inputs).guess
+        guess = InTiles(beneath, self.tile)(inputs).guess
         assert guess is not None
         return found_in(guess[0], self.model.network.effects)
 

@@ -7,23 +7,23 @@ from itertools import pairwise
 import pytest
 import torch
 
-from trainer.frozen.tiles import _spans, _weights, tiled
+from trainer.frozen.tiles import _weights, spans, tiled
 
 
 @pytest.mark.parametrize("side", [8, 64, 72, 100 * 8, 1000, 1003, 4096, 4097])
 def test_tiles_cover_a_side_and_overlap_as_asked(side: int) -> None:
-    spans = _spans(side, 64, 24, 8)
-    assert spans[0][0] == 0
-    assert spans[-1][1] == side
-    assert all(end - start <= 64 and start % 8 == 0 for start, end in spans)
-    assert all(before[1] - after[0] >= 24 for before, after in pairwise(spans))
+    found = spans(side, 64, 24, 8)
+    assert found[0][0] == 0
+    assert found[-1][1] == side
+    assert all(end - start <= 64 and start % 8 == 0 for start, end in found)
+    assert all(before[1] - after[0] >= 24 for before, after in pairwise(found))
 
 
 @pytest.mark.parametrize(("scale", "side"), [((1, 1), 1000), ((1, 8), 1000), ((8, 1), 125)])
 def test_weights_sum_to_one_everywhere(scale: tuple[int, int], side: int) -> None:
-    spans = _spans(side, 64, 24, 8 if scale[1] == 8 else 1)
+    found = spans(side, 64, 24, 8 if scale[1] == 8 else 1)
     total = torch.zeros(side * scale[0] // scale[1], dtype=torch.float64)
-    for (start, end), weight in zip(spans, _weights(spans, scale), strict=True):
+    for (start, end), weight in zip(found, _weights(found, scale), strict=True):
         total[start * scale[0] // scale[1] : end * scale[0] // scale[1]] += weight
         assert float(weight.min()) >= 0
     torch.testing.assert_close(total, torch.ones_like(total))

@@ -1,0 +1,129 @@
+"""What working in tiles changes, and what memory and time large pictures take, with weights as they are used.
+
+    python -m bench.tiles --pairs data/pairs/train/mef [--weights DIR]
+
+writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles; a picture of
+4,096 px is fused in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.document import put, table
+from synth import degrade
+from trainer.data.images import Image, read_image, to_tensor
+from trainer.frozen.tiles import spans
+from trainer.inference.fuser import Fuser
+from trainer.inference.tiles import EVEN, OVERLAP
+from trainer.similarity import psnr
+
+COMMAND = "python -m bench.tiles --pairs data/pairs/train/mef"
+PROMPT = "remove the haze and remove the noise and fuse the images"
+EFFECTS = {"haze": 0.5, "noise": {"sigma": 15}}
+SIDES = (96, 64)
+"""Positions along a tile's side, less than the usual: more borders."""
+LEAST = 1100
+"""Pixels along the long side of a pair that is large enough."""
+PAIRS = 6
+SIZES = ((480, 640), (1080, 1920), (2160, 3840), (4096, 4096))
+
+
+def fused(fuser: Fuser, a: Image, b: Image, side: int) -> Tensor:
+    """(1, 3, H, W) in [-1, 1], by tiles of that side."""
+    fuser.tile = side
+    return to_tensor([fuser(a, b, PROMPT)], fuser.autoencoder.device)
+
+
+def excess(whole: Tensor, tiled: Tensor, side: int, factor: int) -> float:
+    """How much steeper a picture is than the whole one where tiles are blended, over the same elsewhere.
+
+    Where that is along each axis is found by the tiles themselves: a map that is 1 in their overlaps.
+    """
+    grid = (-(-whole.shape[-2] // factor), -(-whole.shape[-1] // factor))
+    ratios = []
+    for axis, count in ((-2, grid[0]), (-1, grid[1])):
+        covered = torch.zeros(count)
+        for start, end in spans(count, side, OVERLAP, EVEN):
+            covered[start:end] += 1
+        if covered.max() < 2:
+            continue
+        blended = (covered > 1).repeat_interleave(factor)[: whole.shape[axis] - 1]
+        steep = [picture.diff(dim=axis).abs().movedim(axis, 0).flatten(1).mean(1) for picture in (whole, tiled)]
+        there, elsewhere = (float(steep[1][place].mean() / steep[0][place].mean()) for place in (blended, ~blended))
+        ratios.append(there / elsewhere)
+    return float(np.mean(ratios))
+
+
+def compared(fuser: Fuser, pairs: Path) -> list[list[str]]:
+    """A row for each side of tiles."""
+    found = []
+    for folder in sorted(pairs.iterdir()):
+        files = [next(folder.glob(f"{name}.*"), None) for name in "ab"]
+        if None in files:
+            continue
+        a, b = (read_image(file) for file in files if file)
+        if max(a.shape[:2]) >= LEAST and a.shape == b.shape:
+            damaged = degrade(a, b, EFFECTS, task="mef", seed=len(found))
+            found.append((damaged.a, damaged.b))
+        if len(found) == PAIRS:
+            break
+    wholes = [fused(fuser, a, b, 10**6) for a, b in found]
+    rows = []
+    for side in SIDES:
+        each = [fused(fuser, a, b, side) for a, b in found]
+        near = [psnr(tiled, whole) for tiled, whole in zip(each, wholes, strict=True)]
+        steeper = [
+            excess(whole, tiled, side, fuser.autoencoder.factor) for tiled, whole in zip(each, wholes, strict=True)
+        ]
+        rows.append(
+            [
+                str(side),
+                str(len(each)),
+                f"{np.mean(near):.1f} ({min(near):.1f})",
+                f"{np.mean(steeper):.3f} ({max(steeper):.3f})",
+            ]
+        )
+    return rows
+
+
+def cost(weights: str, size: tuple[int, int]) -> tuple[float, float]:
+    """Seconds on one thread, and the largest memory of a process in MiB; to be run in a process of its own."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(0)
+    a, b = (cv2.resize(rng.integers(256, size=(9, 16, 3), dtype=np.uint8), size[::-1]) for _ in "ab")
+    fuser, begun = Fuser.from_pretrained(weights, "cpu"), time.process_time()
+    fuser(a, b, PROMPT)
+    return time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pairs", type=Path, required=True, help="pairs of one task, some of them large")
+    parser.add_argument("--weights", default="release")
+    given = parser.parse_args()
+    rows = compared(Fuser.from_pretrained(given.weights, "cpu"), given.pairs)
+    heads = ["tile, positions", "pairs", "PSNR to the whole, dB (worst)", "steepness where tiles meet (worst)"]
+    text = [table(heads, rows)]
+    rows = []
+    for size in SIZES:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            seconds, peak = pool.apply(cost, (given.weights, size))
+        rows.append([f"{size[1]}x{size[0]}", f"{seconds:.1f}", f"{peak:.0f}"])
+        print(*rows[-1], flush=True)
+    text.append(table(["picture", "CPU seconds, one thread", "peak of the process, MiB"], rows))
+    put("results.md", "tiles", COMMAND, "\n\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
