@@ -50,13 +50,21 @@ def train(
             "refused."
         ),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the config, such as model.depth=6. Repeatable."),
+    ] = None,
+    val_shards: Annotated[
+        list[str] | None,
+        typer.Option(help="Held-out shards, as --shards: scores and a sheet of them on the way. Repeatable."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many samples of the run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print counts, sizes and costs, and stop.")] = False,
 ) -> None:
     """Train on shards. To resume, run the same command again."""
-    from trainer.config import load_config, minutes_of
+    from trainer.config import load_config, minutes_of, settings_of
 
     resolved = load_config(
         config,
@@ -67,6 +75,7 @@ def train(
             "training.batch_size": batch_size,
             "autoencoder.path": autoencoder,
             "init": init,
+            **settings_of(set_ or []),
         },
     )
     if dry_run:
@@ -77,9 +86,41 @@ def train(
     from trainer.training.loop import train as run
 
     folder = out or Path("runs") / resolved.name
-    weights = run(resolved, shards, folder, device=device, stop_after=stop_after, restart=restart)
+    weights = run(
+        resolved,
+        shards,
+        folder,
+        device=device,
+        stop_after=stop_after,
+        restart=restart,
+        held_out=val_shards or [],
+    )
     if weights is not None:
         typer.echo(f"weights: {weights}")
+
+
+@app.command()
+def plot(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that `trainer train` wrote; several are compared.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .svg, .pdf.")] = Path(
+        "curves.png"
+    ),
+) -> None:
+    """Draw the curves of one run or several."""
+    from trainer.training.plot import plot as draw
+
+    draw(runs, out)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a config, by which editors complete and check the YAML file."""
+    import json
+
+    from trainer.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), indent=1))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
-from trainer.files import read_yaml
+from trainer.files import one_line, read_yaml
 from trainer.model.config import NetworkConfig
 from trainer.objectives import STANDARD, AnyObjective
 from trainer.schema import Section, parse
@@ -32,6 +32,7 @@ class Pace(NamedTuple):
     checkpoint_minutes: float | None = None
     minutes: float | None = None
     """In which the whole run has to end, should it not have seen all samples by then."""
+    tensorboard: bool = False
 
 
 class Resumable(Section, ABC):
@@ -124,6 +125,14 @@ class RunConfig(Section):
     """Most samples at once: a step of more adds up the gradients of several parts."""
     checkpointing: bool = False
     """Activation checkpointing: half the memory of a step or less, for a third more time."""
+    val_every: int | None = Field(default=None, ge=1, le=MOST)
+    """Samples between looks at the held-out shards (--val-shards); none: ten looks, and one at the end."""
+    val_samples: int = Field(default=48, ge=1, le=10**6)
+    """Held-out samples that are fused at each look."""
+    sheet: int = Field(default=6, ge=0, le=1000)
+    """Of these so many are shown, in OUT/sheets."""
+    tensorboard: bool = False
+    """Whether the log is written for TensorBoard too, into OUT/tensorboard (the package `tensorboard`)."""
     cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
     compile: bool = False
@@ -170,7 +179,14 @@ class Config(Resumable):
     @property
     def pace(self) -> Pace:
         training, run = self.training, self.run
-        return Pace(training.samples, run.log_every, run.checkpoint_every, run.checkpoint_minutes, training.minutes)
+        return Pace(
+            training.samples,
+            run.log_every,
+            run.checkpoint_every,
+            run.checkpoint_minutes,
+            training.minutes,
+            run.tensorboard,
+        )
 
 
 class AutoencoderRun(Resumable):
@@ -242,6 +258,20 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
         if value is not None:
             _set(values, key, value)
     return parse(Config, values, str(path))
+
+
+def settings_of(texts: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE as overrides for `load_config`; values are YAML. Raises UserError."""
+    settings = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not re.fullmatch(r"\w+(\.\w+)*", key):
+            raise UserError(f"--set {text}: give KEY=VALUE, such as model.depth=6")
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--set {text}: {one_line(value)} is no value of YAML") from None
+    return settings
 
 
 def minutes_of(text: str) -> float:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from trainer.errors import UserError
 from trainer.files import atomically
 
 Sums: TypeAlias = Callable[[Mapping[str, float]], dict[str, float]]
@@ -26,9 +27,13 @@ class RunLog:
 
     Lines past that point (of a lost end) are dropped, and so are those that no run wrote; the latter are told of.
     path: None for a process that only adds to the sums. over_all: sums over all processes, where there are several.
+    board: the folder for TensorBoard's copy, if there is to be one. Raises UserError where that is not installed.
     """
 
-    def __init__(self, path: Path | None, seen: int, total: int, over_all: Sums = dict) -> None:
+    def __init__(
+        self, path: Path | None, seen: int, total: int, over_all: Sums = dict, board: Path | None = None
+    ) -> None:
+        self._board = None if board is None or path is None else _board(board, seen)
         self._file, self._over_all = None if path is None else _opened(path, seen), over_all
         self._seen, self._time, self._waited = seen, time.perf_counter(), 0.0
         self._sums: dict[str, Tensor] = {}
@@ -67,13 +72,22 @@ class RunLog:
             return
         line = {"samples": samples, **means, **{name: float(value) for name, value in now.items()}}
         line |= {"samples_per_s": round(speed, 2), "waiting": round(waiting, 4)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        self.note(line)
         losses = (f"{name} {value:.5f}" for name, value in means.items() if name.startswith("loss"))
         text = "  ".join([*losses, f"{speed:.1f} samples/s"])
         self._progress.update(self._task, completed=samples, description=text)
         if not self._progress.console.is_terminal:
             say(f"{samples:>10} samples  {text}")
+
+    def note(self, line: Mapping[str, float]) -> None:
+        """A line as it is; `samples` is the stand of the run that it is of."""
+        if self._file is None:
+            return
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in line.items():
+                self._board.add_scalar(name, value, line["samples"])
 
     def __enter__(self) -> RunLog:
         self._progress.start()
@@ -85,6 +99,17 @@ class RunLog:
         self._progress.stop()
         if self._file is not None:
             self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _board(folder: Path, seen: int) -> Any:
+    """TensorBoard's writer, which passes over what it had after `seen`. Raises UserError."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("run.tensorboard: the package is not installed; pip install tensorboard") from None
+    return SummaryWriter(str(folder), purge_step=seen + 1)
 
 
 def _opened(path: Path, seen: int) -> TextIO:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from itertools import chain, islice
 from pathlib import Path
@@ -27,9 +27,10 @@ from trainer.training.parts import build_model, prepare_autoencoder, reopen_auto
 from trainer.training.ranks import joined
 from trainer.training.run import Run, or_anew
 from trainer.training.schedule import learning_rate
+from trainer.training.watch import Watch
 
 
-def train(
+def train(  # noqa: PLR0913
     config: Config,
     urls: list[str],
     out: Path,
@@ -37,23 +38,28 @@ def train(
     device: str | None = None,
     stop_after: int | None = None,
     restart: bool = False,
+    held_out: Sequence[str] = (),
 ) -> Path | None:
     """Trains, or goes on where an earlier call with the same config and folder stopped; returns the weights folder.
 
     stop_after: pause at the first step that reaches so many samples of the run; None is returned then, as after
     Ctrl-C or SIGTERM, and the same call goes on from the checkpoint. restart: where the folder holds another run (of
-    another config, or of other shards), begin anew in its place; without it that is refused. Raises UserError.
+    another config, or of other shards), begin anew in its place; without it that is refused. held_out: shards by which
+    the averaged weights are looked at on the way. Raises UserError.
 
-    What is wrong with config, shards, frozen parts or folder shows before anything is written.
+    What is wrong with config, shards, frozen parts or folder shows before anything is written. (Seven arguments: what
+    `trainer train` is given besides its config.)
     """
     with joined(choose_device(device)) as (ranks, where):
         ranks.check(config.training)
         return or_anew(
-            out, restart, lambda anew: _train(config, urls, Run(out, config, stop_after, anew, ranks), where)
+            out,
+            restart,
+            lambda anew: _train(config, urls, Run(out, config, stop_after, anew, ranks), where, list(held_out)),
         )
 
 
-def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Path | None:
+def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_out: list[str]) -> Path | None:
     """`train` on a device. Nothing is written, nor removed, until the first batch is there."""
     with ExitStack() as stack:
         feed = stack.enter_context(closing(open_feed(config, urls)))
@@ -82,6 +88,8 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
         if where.type == "cuda" and config.training.minutes:  # such a run does not promise the same bits
             torch.backends.cudnn.benchmark = True
 
+        fuser = Fuser(average.model, autoencoder, text, objective)
+        watch = Watch(held_out, config.run, run.out) if held_out else None
         needs = Needs(config.model.sees_pixels, objective.needs_pictures, config.model.effects)
         made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
         stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here
@@ -103,7 +111,9 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device) -> Pa
                 guard.see(norm, step)
                 now = {"lr": rate, "skipped": guard.skipped, **feed.shown()}
                 run.stepped(count, *(({}, now) if norm is None else (means, now | {"grad_norm": norm})))
-        return run.finish(lambda folder: Fuser(average.model, autoencoder, text, objective).save(folder, config))
+                if watch is not None and run.looks(config.run.val_every):
+                    run.note(watch.look(fuser, run.seen))
+        return run.finish(lambda folder: fuser.save(folder, config))
 
 
 def add_gradients(

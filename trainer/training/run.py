@@ -111,7 +111,9 @@ class Run:
         self._reach("with")
         self._stack = ExitStack()
         path = self.out / "log.jsonl" if self.ranks.leads else None
-        self._log = self._stack.enter_context(RunLog(path, self.seen, self.pace.samples, self.ranks.total))
+        board = self.out / "tensorboard" if self.pace.tensorboard else None
+        log = RunLog(path, self.seen, self.pace.samples, self.ranks.total, board)
+        self._log = self._stack.enter_context(log)
         self._stack.enter_context(self._interruption)
         self._saved_at = time.monotonic()
         return self
@@ -156,7 +158,7 @@ class Run:
 
         means, now: for the log, the first averaged over samples (RunLog.add), the second as it is at a line.
         """
-        before, self.seen = self.seen, self.seen + count
+        before, self.seen, self._count = self.seen, self.seen + count, count
         for average in self._learned.averages.values():
             average.update(self._learned.model, self.seen, count)
         self._log.add(count // self.ranks.count, means)
@@ -166,6 +168,15 @@ class Run:
         due = samples is not None and crossed(before, self.seen, samples)
         if due or (minutes is not None and time.monotonic() - self._saved_at > 60 * minutes):
             self._save()
+
+    def looks(self, every: int | None) -> bool:
+        """Whether the step before was one after which to look at what was learned; None: ten times, and at the end."""
+        every = every or max(1, self.pace.samples // 10)
+        return self.ranks.leads and (self.share() >= 1 or crossed(self.seen - self._count, self.seen, every))
+
+    def note(self, values: Mapping[str, float]) -> None:
+        """Values of now, in a line of the log of their own."""
+        self._log.note({"samples": self.seen, **values})
 
     def finish(self, write: Callable[[Path], Any]) -> Path | None:
         """The weights' folder, which `write` makes, of a run that is complete; else None. Raises UserError."""

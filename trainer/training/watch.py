@@ -1,0 +1,70 @@
+"""Looking at a run on the way: held-out samples, fused by the averaged weights."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from trainer.config import RunConfig
+from trainer.data.images import Image, write_image
+from trainer.data.samples import Sample
+from trainer.data.shards import open_shards
+from trainer.errors import UserError
+from trainer.evaluation import metrics
+from trainer.evaluation.labels import labelled_row
+from trainer.evaluation.sheets import sheet
+from trainer.inference.fuser import Fuser
+from trainer.training.parts import first_samples
+
+HIGHEST = 60.0
+"""dB, what an equal picture counts, so that means stay finite."""
+SEED = 0
+"""Of the order in which samples are taken: the same for all runs."""
+
+
+class Watch:
+    """Held-out samples of a run, the same each time. Raises UserError where the shards cannot be read."""
+
+    def __init__(self, urls: list[str], config: RunConfig, out: Path) -> None:
+        try:
+            shards = open_shards(urls, SEED)
+        except UserError as error:
+            raise UserError(str(error).replace("--shards", "--val-shards", 1)) from None
+        self.samples, self.sheets, self.shown = first_samples(shards, config.val_samples), out / "sheets", config.sheet
+        shards.close()
+
+    def look(self, fuser: Fuser, seen: int) -> dict[str, float]:
+        """Fuses all of them after `seen` samples: mean PSNR in dB and SSIM to the target, over all, by task and by
+        effect, as `val/psnr`, `val/psnr/haze`; and writes OUT/sheets/<seen>.png of the first few.
+        """
+        found: dict[str, list[float]] = defaultdict(list)
+        rows = []
+        for number, sample in enumerate(self.samples):
+            fused = fuser(sample.a, sample.b, sample.instruction)
+            scores = {
+                "psnr": min(HIGHEST, metrics.psnr(fused, sample.target)),
+                "ssim": metrics.ssim(fused, sample.target),
+            }
+            for name, value in scores.items():
+                for group in ("", *(f"/{what}" for what in what_of(sample))):
+                    found[f"val/{name}{group}"].append(value)
+            if number < self.shown:
+                rows.append(_row(sample, fused, scores["psnr"]))
+        if rows:
+            self.sheets.mkdir(exist_ok=True)
+            write_image(self.sheets / f"{seen:012d}.png", sheet(rows))
+        return {name: float(np.mean(values)) for name, values in sorted(found.items())}
+
+
+def what_of(sample: Sample) -> list[str]:
+    """A sample's task and effects, as its record has them."""
+    record = sample.record
+    effects = {entry["effect"]: None for entry in record.get("degradations", ())}
+    return [*([str(record["task"])] if "task" in record else []), *effects]
+
+
+def _row(sample: Sample, fused: Image, score: float) -> Image:
+    pictures = [("a", sample.a), ("b", sample.b), (f"fused, {score:.2f} dB", fused), ("target", sample.target)]
+    return labelled_row(pictures, sample.instruction)
