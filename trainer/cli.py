@@ -61,7 +61,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Pause after this many samples of the run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print counts, sizes and costs, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print counts, sizes, costs and the speed of a few steps, and stop.")
+    ] = False,
 ) -> None:
     """Train on shards. To resume, run the same command again."""
     from trainer.config import load_config, minutes_of, settings_of
@@ -79,9 +81,10 @@ def train(
         },
     )
     if dry_run:
-        from trainer.training.dry_run import describe
+        from trainer.training.dry_run import describe, probe
 
         typer.echo(describe(resolved, shards))
+        typer.echo(probe(resolved, shards, device))
         return
     from trainer.training.loop import train as run
 

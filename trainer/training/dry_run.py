@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
 from math import prod
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -15,11 +20,15 @@ from trainer.frozen.text import Prompts
 from trainer.model.cost import Given, layer_grid, learned, table, total
 from trainer.model.inputs import Inputs, Whole
 from trainer.objectives import OBJECTIVES
+from trainer.training.loop import train
 from trainer.training.parts import build_model, unfitted_autoencoder
+from trainer.training.plot import curve, read_log
 
 TEXT_DIM = 384
 """Of the default text encoder; another's width hardly changes the sums."""
 ASSUMED_SIZE = (256, 256)
+PROBED, STEPS = 16, 4
+"""Samples of a step at most, and steps, by which speed is measured; the first is not counted."""
 
 
 def describe(config: Config, urls: list[str]) -> str:
@@ -60,6 +69,33 @@ def describe(config: Config, urls: list[str]) -> str:
         "besides latents and text encoder",
     ]
     return "\n".join(lines)
+
+
+def probe(config: Config, urls: list[str], device: str | None) -> str:
+    """How fast the first steps are, measured, and how long the run takes at that, as a line of text. Raises UserError.
+
+    Samples of the first cycle are encoded on the way; later ones that the cache holds are faster. Steps are of at most
+    PROBED samples.
+    """
+    if config.pool is not None:
+        return "speed        of a run by pool: as fast as samples are rendered; not measured"
+    batch = min(config.training.batch_size, PROBED)
+    changes = {"batch_size": batch, "samples": max(config.training.samples, (STEPS + 1) * batch), "minutes": None}
+    short = config.model_copy(
+        update={
+            "training": config.training.model_copy(update=changes),
+            "run": config.run.model_copy(update={"log_every": batch, "tensorboard": False}),
+        }
+    )
+    with TemporaryDirectory() as folder, redirect_stderr(StringIO()):  # what that run says of itself
+        train(short, urls, Path(folder) / "probe", device=device, stop_after=STEPS * batch)
+        _, speeds = curve(read_log(Path(folder) / "probe"), "samples_per_s")
+    speed = median(speeds[1:])
+    minutes = config.training.samples / speed / 60
+    told = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    if config.training.minutes:
+        told = f"{min(minutes, config.training.minutes):.0f} minutes, by the time that it is given"
+    return f"speed        about {speed:.1f} samples/s while samples are encoded: {told} at most"
 
 
 def describe_network(config: Config, size: tuple[int, int]) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trainer.errors import UserError
 from trainer.files import atomically
+from trainer.training.gauges import Gauges
 
 Sums: TypeAlias = Callable[[Mapping[str, float]], dict[str, float]]
 """Values by name → their sums over all processes."""
@@ -33,6 +34,8 @@ class RunLog:
     def __init__(
         self, path: Path | None, seen: int, total: int, over_all: Sums = dict, board: Path | None = None
     ) -> None:
+        self.gauges: Gauges | None = None
+        """What is told of the machine at each line."""
         self._board = None if board is None or path is None else _board(board, seen)
         self._file, self._over_all = None if path is None else _opened(path, seen), over_all
         self._seen, self._time, self._waited = seen, time.perf_counter(), 0.0
@@ -72,6 +75,8 @@ class RunLog:
             return
         line = {"samples": samples, **means, **{name: float(value) for name, value in now.items()}}
         line |= {"samples_per_s": round(speed, 2), "waiting": round(waiting, 4)}
+        if self.gauges is not None:
+            line |= self.gauges(speed)
         self.note(line)
         losses = (f"{name} {value:.5f}" for name, value in means.items() if name.startswith("loss"))
         text = "  ".join([*losses, f"{speed:.1f} samples/s"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from torch import Tensor
 from trainer.config import Config
 from trainer.data.batches import Batch, Needs
 from trainer.device import choose_device
+from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import Fuser
 from trainer.model.compiled import compile_blocks
-from trainer.objectives import Losses, Noise, make_objective
+from trainer.model.cost import Given, total
+from trainer.objectives import OBJECTIVES, Losses, Noise, make_objective
 from trainer.training.ema import EMA
 from trainer.training.feed import open_feed
+from trainer.training.gauges import gauges_of
 from trainer.training.guard import Guard
 from trainer.training.initial import let_learn, read_initial
 from trainer.training.optimizers import build_optimizers
@@ -92,8 +95,10 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         watch = Watch(held_out, config.run, run.out) if held_out else None
         needs = Needs(config.model.sees_pixels, objective.needs_pictures, config.model.effects)
         made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
-        stream = chain(list(islice(made, 1)), made)  # what is wrong with the first batch shows here
+        first = next(made)  # what is wrong with it shows here
+        stream = chain([first], made)
         run.claim(autoencoder=autoencoder.save)
+        run.gauges = gauges_of(where, step_flops(config, autoencoder, text, first))
         bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
         network, guard = run.ranks.together(model), Guard(run.out, config.RATE)
 
@@ -114,6 +119,14 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
                 if watch is not None and run.looks(config.run.val_every):
                     run.note(watch.look(fuser, run.seen))
         return run.finish(lambda folder: fuser.save(folder, config))
+
+
+def step_flops(config: Config, autoencoder: Autoencoder, text: TextEncoder, step: list[Batch]) -> int:
+    """Operations of a step on one sample like those of the first, forward and backward."""
+    height, width = step[0].target.shape[-2:]
+    time = OBJECTIVES[config.objective.kind].needs_time
+    given = Given(autoencoder.channels, autoencoder.factor, text.dim, (height, width), text.max_tokens, time)
+    return total(config.model, given).step
 
 
 def add_gradients(

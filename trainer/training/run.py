@@ -27,6 +27,7 @@ from trainer.training.checkpoint import (
 )
 from trainer.training.ema import EMA
 from trainer.training.folder import WRITES, check_folder, claim_folder
+from trainer.training.gauges import Gauges
 from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog, say
 from trainer.training.ranks import Ranks
@@ -65,6 +66,8 @@ class Run:
         self.fresh = anew or not has_checkpoint(out)
         self.seen = 0
         """Samples behind it."""
+        self.gauges: Gauges | None = None
+        """What the log tells of the machine besides."""
         self._begun = time.monotonic()  # less what the run took before
         self._to_save = 0.0
 
@@ -113,6 +116,7 @@ class Run:
         path = self.out / "log.jsonl" if self.ranks.leads else None
         board = self.out / "tensorboard" if self.pace.tensorboard else None
         log = RunLog(path, self.seen, self.pace.samples, self.ranks.total, board)
+        log.gauges = self.gauges
         self._log = self._stack.enter_context(log)
         self._stack.enter_context(self._interruption)
         self._saved_at = time.monotonic()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,23 @@ from torch.autograd.graph import saved_tensors_hooks
 from trainer.config import load_config
 from trainer.frozen.text import Prompts
 from trainer.model.inputs import Inputs
-from trainer.training.dry_run import activations_of, given_of
+from trainer.training.dry_run import activations_of, given_of, probe
 from trainer.training.parts import build_model, unfitted_autoencoder
+
+
+def test_the_probe_tells_how_fast_a_few_steps_are_and_leaves_nothing(
+    dataset: Path, tmp_path: Path, config_file: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    said = probe(load_config(config_file(samples=100_000)), [str(dataset)], "cpu")
+    found = re.fullmatch(
+        r"speed +about ([\d.]+) samples/s while samples are encoded: (\d+) (minutes|hours) at most", said
+    )
+    assert found
+    minutes = int(found[2]) * (60 if found[3] == "hours" else 1)
+    assert minutes == pytest.approx(100_000 / float(found[1]) / 60, rel=0.3, abs=1)
+    assert (sorted(tmp_path.rglob("*.tar")), capsys.readouterr().err) == ([p for p in before if p.suffix == ".tar"], "")
+
 
 FORMS: list[dict[str, Any]] = [{}, {"fine": 1}, {"text": "joint"}, {"experts": 4}, {"experts": 3, "active": 1}]
 
