@@ -24,11 +24,12 @@ def trainer() -> None:
 @app.command()
 def train(
     shards: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            help="A tar, a dataset folder, or an http(s) or s3 URL of either; {000000..000003} counts. Repeatable."
+            help="A tar, a dataset folder, or an http(s) or s3 URL of either; {000000..000003} counts. Repeatable. "
+            "Several by weight: `data` in the config."
         ),
-    ],
+    ] = None,
     config: Annotated[
         str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
     ] = "tiny",
@@ -83,15 +84,15 @@ def train(
     if dry_run:
         from trainer.training.dry_run import describe, probe
 
-        typer.echo(describe(resolved, shards))
-        typer.echo(probe(resolved, shards, device))
+        typer.echo(describe(resolved, shards or []))
+        typer.echo(probe(resolved, shards or [], device))
         return
     from trainer.training.loop import train as run
 
     folder = out or Path("runs") / resolved.name
     weights = run(
         resolved,
-        shards,
+        shards or [],
         folder,
         device=device,
         stop_after=stop_after,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import yaml
 from pydantic import Field, model_validator
 
+from trainer.data.choice import DatasetConfig
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
 from trainer.files import one_line, read_yaml
@@ -158,6 +159,8 @@ class Config(Resumable):
     init: str | None = None
     """A weights folder that the run begins from, with its autoencoder: of the same network, or of the regression that a
     flow with adapters leaves as it is. One that goes on does not need it; other weights there are refused."""
+    data: tuple[DatasetConfig, ...] = ()
+    """Datasets to train on by weight, in place of --shards; of each, if asked, some of its samples alone."""
     pool: PoolConfig | None = None
     """A pool of samples on the device, from shards that may still be in the making, in place of each sample once a
     cycle. Such a run does not repeat bit for bit; the size of its steps is that of the pool's stages."""

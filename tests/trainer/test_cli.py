@@ -143,7 +143,6 @@ def test_a_size_that_is_none_is_one_line(trainer_main: Command, size: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train",), "Missing option '--shards'"),
         (("train", "--shard", "x"), "No such option: --shard"),
         (("train", "--shards", "x", "--samples", "many"), "Invalid value for '--samples'"),
         (("train", "--shards", "x", "--stop-after", "0"), "--stop-after"),

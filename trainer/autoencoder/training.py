@@ -14,11 +14,11 @@ from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.pictures import Pictures, crop_size
 from trainer.autoencoder.weights import write_weights
 from trainer.config import AutoencoderRun
+from trainer.console import say
 from trainer.data.images import from_bytes, to_tensor
 from trainer.frozen.klt import DIM, KLTAutoencoder
 from trainer.similarity import decibels, ssim
 from trainer.training.ema import EMA
-from trainer.training.log import say
 from trainer.training.run import Run, or_anew
 
 FIT = 400

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from trainer.data.choice import ALL, COLUMNS, Only
 from trainer.data.format import CLEAN, MEMBERS, check_format, sidecar_of
 from trainer.data.places import at_once, is_remote, read
 from trainer.errors import UserError
@@ -47,12 +48,13 @@ class Entry(NamedTuple):
 class Index:
     """The samples of shards with sidecars by their number, 0 … len - 1, in the order of the rows.
 
-    members: those to be found. Rows that failed are left out and counted in `failed`. Raises UserError.
+    members: those to be found. only: which rows are taken. Rows that failed are left out and counted in `failed`.
+    Raises UserError.
     """
 
-    def __init__(self, tars: list[str], members: Sequence[str] = MEMBERS) -> None:
+    def __init__(self, tars: list[str], members: Sequence[str] = MEMBERS, only: Only = ALL) -> None:
         self.tars, self.members = tars, tuple(members)
-        self._shards = at_once(partial(_read_sidecar, members=self.members), tars)
+        self._shards = at_once(partial(_read_sidecar, members=self.members, only=only), tars)
         self._ends = np.cumsum([len(shard.rows) for shard in self._shards])
         self.failed = sum(shard.failed for shard in self._shards)
         self.sizes = set[tuple[int, int]]().union(*(shard.sizes for shard in self._shards))
@@ -62,7 +64,8 @@ class Index:
         self.fingerprint = hashlib.sha256(b"".join(shard.digest for shard in self._shards)).hexdigest()
         """Names the samples and their order: keys and bytes of each shard, in the order of the shards."""
         if not len(self):
-            raise UserError(f"--shards {tars[0]}: no sample in {len(tars)} shards ({self.failed} rows failed)")
+            wanted = "".join(f", {name} {', '.join(values)}" for name, values in only if name in COLUMNS and values)
+            raise UserError(f"--shards {tars[0]}: no sample in {len(tars)} shards ({self.failed} rows failed{wanted})")
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -100,14 +103,17 @@ def _row_type(members: int) -> np.dtype:
     return np.dtype([(part, kind, members) for part, kind in zip(PARTS, ("<i8", "<u4", "<u8", "<u4"), strict=True)])
 
 
-def _read_sidecar(tar: str, members: Sequence[str]) -> _Shard:
+def _read_sidecar(tar: str, members: Sequence[str], only: Only) -> _Shard:
     import pyarrow.compute as pc
 
     url = sidecar_of(tar)
-    table = _read_table(url, members)
+    table = _read_table(url, members, only.columns)
     total, good = table.num_rows, pc.not_equal(table["status"], "failed")
     if not pc.all(good, skip_nulls=False).as_py():
         table = table.filter(good)
+    if only.columns:
+        taken = only.of(table)
+        total, table = total - int((~taken).sum()), table.filter(taken).drop_columns(only.columns)
     _check(table, url)
     rows = np.empty(table.num_rows, _row_type(len(members)))
     keys, names = table["key"].combine_chunks(), list[str]()
@@ -133,12 +139,13 @@ def _read_sidecar(tar: str, members: Sequence[str]) -> _Shard:
     )
 
 
-def _read_table(url: str, members: Sequence[str]) -> Any:
-    """The columns that are needed, in their types."""
+def _read_table(url: str, members: Sequence[str], more: Sequence[str]) -> Any:
+    """The columns that are needed, in their types. more: columns by which rows are chosen."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {"key": pa.string(), "status": pa.string(), "height": pa.int64(), "width": pa.int64()}
+    types |= {name: pa.list_(pa.string()) if name == "effects" else pa.string() for name in more}
     for member in members:
         types |= {f"{member}_{part}": pa.string() for part in ("name", "sha256")}
         types |= {f"{member}_{part}": pa.int64() for part in ("offset", "size")}

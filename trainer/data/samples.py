@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.data.choice import ALL, Only
 from trainer.data.format import CLEAN, IMAGES, MEMBERS, check_format, member_in
 from trainer.data.images import Image, decode_member
 from trainer.data.index import Index
@@ -30,22 +31,28 @@ class Sample:
     clean_b: Image | None = None
 
 
+class Broken(UserError):
+    """A sample that is there and cannot be used."""
+
+
 class Samples:
     """The good samples of shards with sidecars, by number: 0 … len - 1, in the order of the rows.
 
     Reading one changes nothing: any threads may, and processes that are forked or get a pickled copy, so that a
-    DataLoader of torch can drive it. clean: with the clean pair. Raises UserError.
+    DataLoader of torch can drive it. clean: with the clean pair. only: which are taken. Raises UserError.
     """
 
-    def __init__(self, tars: list[str], clean: bool = False) -> None:
-        self.index = Index(tars, members_of(clean))
+    def __init__(self, tars: list[str], clean: bool = False, only: Only = ALL) -> None:
+        self.index = Index(tars, members_of(clean), only)
         self._ranges = Ranges()
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, number: int) -> Sample:
-        """Read in one request and decoded. Raises IndexError, UserError."""
+        """Read in one request and decoded. Raises IndexError, UserError; Broken where its bytes are not what they
+        should be.
+        """
         tar, key, members = self.index[number]
         start = min(member.offset for member in members)
         end = max(member.offset + member.size for member in members)
@@ -59,10 +66,11 @@ class Samples:
         for member in members:
             found[member.name] = span[member.offset - start :][: member.size]
             if not member.is_whole(found[member.name]):
-                raise UserError(
-                    f"{tar}: {key}.{member.name}: not the bytes that its sidecar lists; copy the shard again"
-                )
-        return decode(key, found, tar, self.index.members)
+                raise Broken(f"{tar}: {key}.{member.name}: not the bytes that its sidecar lists; copy the shard again")
+        try:
+            return decode(key, found, tar, self.index.members)
+        except UserError as error:
+            raise Broken(str(error)) from None
 
 
 def members_of(clean: bool) -> tuple[str, ...]:

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Protocol
 
+from trainer.console import say
+from trainer.data.choice import ALL, Only
 from trainer.data.format import sidecar_of
 from trainer.data.listing import expand
 from trainer.data.order import number_at
 from trainer.data.places import at_once, exists
-from trainer.data.samples import Sample, Samples
+from trainer.data.samples import Broken, Sample, Samples
 from trainer.data.stream import StreamedShards
 from trainer.errors import UserError
 
 __all__ = ["IndexedShards", "Sample", "Shards", "StreamedShards", "open_shards"]
+
+
+MOST_BROKEN = 0.01
+"""Share of the samples that may be broken."""
 
 
 class Shards(Protocol):
@@ -40,11 +47,13 @@ class Shards(Protocol):
     def close(self) -> None: ...
 
 
-def open_shards(urls: list[str], seed: int, workers: int = 0, clean: bool = False) -> IndexedShards | StreamedShards:
+def open_shards(
+    urls: list[str], seed: int, workers: int = 0, clean: bool = False, only: Only = ALL
+) -> IndexedShards | StreamedShards:
     """Shards with sidecars are read at random, tars without are streamed. Raises UserError.
 
-    clean: samples come with their clean pair. A set in which some shards have sidecars and some have none is refused:
-    those without are unfinished.
+    clean: samples come with their clean pair. only: which are taken, by what their sidecars say of them. A set in which
+    some shards have sidecars and some have none is refused: those without are unfinished.
     """
     tars = expand(urls)
     for url, there in zip(tars, at_once(exists, tars), strict=True):
@@ -54,7 +63,11 @@ def open_shards(urls: list[str], seed: int, workers: int = 0, clean: bool = Fals
     bare = [url for url, there in zip(tars, sidecars, strict=True) if not there]
     if bare and len(bare) < len(tars):
         raise UserError(f"{bare[0]}: no sidecar (.parquet) beside it, so it is unfinished; leave it out or finish it")
-    return StreamedShards(tars, seed, clean) if bare else IndexedShards(Samples(tars, clean), seed, workers)
+    if bare and only.columns:
+        raise UserError(
+            f"{bare[0]}: no sidecar (.parquet) beside it, by which {', '.join(only.columns)} could be chosen"
+        )
+    return StreamedShards(tars, seed, clean) if bare else IndexedShards(Samples(tars, clean, only), seed, workers)
 
 
 class IndexedShards:
@@ -66,6 +79,12 @@ class IndexedShards:
         self.tars, self.failed, self.fingerprint = index.tars, index.failed, index.fingerprint
         self.sizes, self.bytes = index.sizes, index.bytes
         self._pool = ThreadPoolExecutor(workers, "reader") if workers else None
+        self._lock, self._broken = Lock(), set[int]()
+
+    @property
+    def broken(self) -> int:
+        """Samples that could not be used, and were passed over."""
+        return len(self._broken)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -74,8 +93,24 @@ class IndexedShards:
         return number_at(self.seed, position, len(self))
 
     def load(self, numbers: Sequence[int]) -> list[Sample]:
-        read = self.samples.__getitem__
-        return list(self._pool.map(read, numbers) if self._pool else map(read, numbers))
+        """In place of one that is broken comes the next that is not; over a share of MOST_BROKEN raises UserError."""
+        return list(self._pool.map(self._read, numbers) if self._pool else map(self._read, numbers))
+
+    def _read(self, number: int) -> Sample:
+        while True:
+            try:
+                return self.samples[number]
+            except Broken as error:
+                with self._lock:
+                    known = number in self._broken
+                    self._broken.add(number)
+                if self.broken > MOST_BROKEN * len(self):
+                    raise UserError(
+                        f"{error} ({self.broken} of {len(self)} samples cannot be used, over {MOST_BROKEN:.0%})"
+                    ) from None
+                if not known:
+                    say(f"passed over: {error}")
+                number = (number + 1) % len(self)
 
     def close(self) -> None:
         if self._pool:

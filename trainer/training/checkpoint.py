@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trainer.console import say
 from trainer.errors import UserError
 from trainer.files import atomically, one_line, read_json, remove
 from trainer.training.ema import EMA
-from trainer.training.log import say
 from trainer.training.tree import load_tree, save_tree
 
 VERSION = 2

@@ -14,12 +14,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
 from trainer.config import Config
-from trainer.data.shards import IndexedShards, open_shards
+from trainer.data.shards import StreamedShards
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import Prompts
 from trainer.model.cost import Given, layer_grid, learned, table, total
 from trainer.model.inputs import Inputs, Whole
 from trainer.objectives import OBJECTIVES
+from trainer.training.feed import open_data
 from trainer.training.loop import train
 from trainer.training.parts import build_model, unfitted_autoencoder
 from trainer.training.plot import curve, read_log
@@ -33,8 +34,8 @@ PROBED, STEPS = 16, 4
 
 def describe(config: Config, urls: list[str]) -> str:
     """Counts, parameters, operations and memory of a run, as lines of text. Raises UserError."""
-    shards = open_shards(urls, config.seed)
-    if isinstance(shards, IndexedShards):
+    shards = open_data(config, urls)
+    if not isinstance(shards, StreamedShards):
         sizes = ", ".join(f"{width}x{height}" for height, width in sorted(shards.sizes))
         height, width = max(shards.sizes)
         left_out = f", {shards.failed} failed rows left out" if shards.failed else ""

@@ -7,8 +7,10 @@ from collections.abc import Generator, Iterator
 
 from trainer.config import Config
 from trainer.data.batches import Batch, Batches, Needs
+from trainer.data.mixture import Mixture
 from trainer.data.pool import Growing, Pool, PoolConfig
-from trainer.data.shards import IndexedShards, Shards, open_shards
+from trainer.data.shards import IndexedShards, Shards, StreamedShards, open_shards
+from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.training.run import Run
@@ -37,7 +39,28 @@ class Feed(ABC):
 
 def open_feed(config: Config, urls: list[str]) -> Feed:
     """What a config asks for. Raises UserError."""
-    return Cycles(config, urls) if config.pool is None else Pooled(config, config.pool, urls)
+    if config.pool is None:
+        return Cycles(config, urls)
+    if config.data:
+        raise UserError("data: a pool is filled from the one folder that --shards names; leave out data, or pool")
+    return Pooled(config, config.pool, urls)
+
+
+def open_data(config: Config, urls: list[str]) -> IndexedShards | StreamedShards | Mixture:
+    """The shards of --shards, or the datasets of `data`, one or several. Raises UserError."""
+    if bool(urls) == bool(config.data):
+        told = "both say what to train on" if urls else "neither says what to train on"
+        raise UserError(f"--shards, and `data` in the config: {told}; give one of them")
+    workers = config.run.workers
+    if urls:
+        return open_shards(urls, config.seed, workers)
+    opened: list[IndexedShards] = []
+    for number, dataset in enumerate(config.data):
+        shards = open_shards(list(dataset.shards), config.seed, workers, only=dataset)
+        if isinstance(shards, StreamedShards):
+            raise UserError(f"data[{number}]: tars without sidecars have no samples to draw by weight; use --shards")
+        opened.append(shards)
+    return Mixture(opened, [dataset.weight for dataset in config.data], config.seed)
 
 
 class Cycles(Feed):
@@ -45,16 +68,20 @@ class Cycles(Feed):
 
     def __init__(self, config: Config, urls: list[str]) -> None:
         self.config = config
-        self.shards = open_shards(urls, config.seed, config.run.workers)
+        self.shards: IndexedShards | StreamedShards | Mixture = open_data(config, urls)
         self.fingerprint = self.shards.fingerprint
 
     def batches(
         self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
     ) -> Generator[list[Batch], None, None]:
-        indexed = isinstance(self.shards, IndexedShards)  # a stream does not know its repeats
+        indexed = not isinstance(self.shards, StreamedShards)  # a stream does not know its repeats
         batches = Batches(self.shards, autoencoder, text, self.config.run.cache_mb if indexed else 0, needs)
         planned = steps(run.seen, self.config.training)
         return batches.run(parts(run.ranks.share(step), self.config.run.micro_batch) for step in planned)
+
+    def shown(self) -> dict[str, float]:
+        broken = 0 if isinstance(self.shards, StreamedShards) else self.shards.broken
+        return {"broken": broken} if broken else {}
 
 
 class Pooled(Feed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from trainer.console import say
 from trainer.errors import UserError
 from trainer.files import atomically
 from trainer.training.gauges import Gauges
@@ -137,8 +137,3 @@ def _samples_of(line: str) -> int | None:
         return None
     samples = values.get("samples") if isinstance(values, dict) else None
     return samples if isinstance(samples, int) else None
-
-
-def say(text: str) -> None:
-    """A line to the person who watches; stdout is left for results."""
-    print(text, file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,10 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         watch = Watch(held_out, config.run, run.out) if held_out else None
         needs = Needs(config.model.sees_pixels, objective.needs_pictures, config.model.effects)
         made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
-        first = next(made)  # what is wrong with it shows here
-        stream = chain([first], made)
+        first = list(islice(made, 1))  # what is wrong with it shows here; none of a run that is complete
+        stream = chain(first, made)
         run.claim(autoencoder=autoencoder.save)
-        run.gauges = gauges_of(where, step_flops(config, autoencoder, text, first))
+        run.gauges = gauges_of(where, step_flops(config, autoencoder, text, first[0])) if first else None
         bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
         network, guard = run.ranks.together(model), Guard(run.out, config.RATE)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from trainer.config import Config
+from trainer.console import say
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import Sample, Shards
 from trainer.errors import UserError
@@ -17,7 +18,6 @@ from trainer.model.dit import FusionDiT
 from trainer.objectives import OBJECTIVES
 from trainer.similarity import psnr
 from trainer.training.checkpoint import WAY_OUT, OtherRun
-from trainer.training.log import say
 
 GATE_DB = 32.0
 """Under this round trip PSNR of the targets the autoencoder, not the network, decides the result."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config import Resumable
+from trainer.console import say
 from trainer.errors import UserError
 from trainer.files import atomically
 from trainer.training.checkpoint import (
@@ -29,7 +30,7 @@ from trainer.training.ema import EMA
 from trainer.training.folder import WRITES, check_folder, claim_folder
 from trainer.training.gauges import Gauges
 from trainer.training.interrupt import Interruption
-from trainer.training.log import RunLog, say
+from trainer.training.log import RunLog
 from trainer.training.ranks import Ranks
 
 T = TypeVar("T")
