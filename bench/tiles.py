@@ -30,11 +30,11 @@ from trainer.similarity import psnr
 COMMAND = "python -m bench.tiles --pairs data/pairs/train/mef"
 PROMPT = "remove the haze and remove the noise and fuse the images"
 EFFECTS = {"haze": 0.5, "noise": {"sigma": 15}}
-SIDES = (96, 64)
-"""Positions along a tile's side, less than the usual: more borders."""
-LEAST = 1100
+SIDES = {128: 2, 64: 1, 48: 1}
+"""Positions along a tile's side, the usual one first; and by what pairs are enlarged, so that it takes several."""
+LEAST = 850
 """Pixels along the long side of a pair that is large enough."""
-PAIRS = 6
+PAIRS = 4
 SIZES = ((480, 640), (1080, 1920), (2160, 3840), (4096, 4096))
 
 
@@ -77,22 +77,18 @@ def compared(fuser: Fuser, pairs: Path) -> list[list[str]]:
             found.append((damaged.a, damaged.b))
         if len(found) == PAIRS:
             break
-    wholes = [fused(fuser, a, b, 10**6) for a, b in found]
     rows = []
-    for side in SIDES:
-        each = [fused(fuser, a, b, side) for a, b in found]
-        near = [psnr(tiled, whole) for tiled, whole in zip(each, wholes, strict=True)]
-        steeper = [
-            excess(whole, tiled, side, fuser.autoencoder.factor) for tiled, whole in zip(each, wholes, strict=True)
-        ]
-        rows.append(
-            [
-                str(side),
-                str(len(each)),
-                f"{np.mean(near):.1f} ({min(near):.1f})",
-                f"{np.mean(steeper):.3f} ({max(steeper):.3f})",
-            ]
-        )
+    for side, times in SIDES.items():
+        near, steeper = [], []
+        for pair in found:
+            a, b = (cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC) for image in pair)
+            whole, tiled = (fused(fuser, a, b, each) for each in (10**6, side))
+            near.append(psnr(tiled, whole))
+            steeper.append(excess(whole, tiled, side, fuser.autoencoder.factor))
+        size = f"{a.shape[1]}x{a.shape[0]}"
+        told = f"{np.mean(near):.1f} ({min(near):.1f})", f"{np.mean(steeper):.3f} ({max(steeper):.3f})"
+        rows.append([str(side), f"{len(found)} of {size}", *told])
+        print(*rows[-1], flush=True)
     return rows
 
 

@@ -27,7 +27,7 @@ from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import Prompts, TextEncoder
-from trainer.model.inputs import in_range
+from trainer.model.inputs import Whole, in_range
 from trainer.schema import Section
 
 POLL = 0.2
@@ -244,14 +244,19 @@ class Pool:
             if self._read is not None:
                 self._read.record()
         each = torch.arange(count, device=device)[:, None, None]
-        images = images[each, down[:, :, None], across[:, None, :]]  # (B, side, side, 9)
-        images = torch.where(turns[..., None, None] // 4 == 1, images.transpose(1, 2), images)
         self.visits += count
-        a, b, target = (from_bytes(part) for part in images.split(3, dim=3))
-        base = in_range(to_bytes(fuse_base(a, b)))  # as the network is given it where it fuses
+        a, b = (from_bytes(part) for part in images[..., :6].split(3, dim=3))
+        base = to_bytes(fuse_base(a, b))  # solved on the whole sample, and in bytes: as the network is given it
+        whole = None if not self.needs.pixels else Whole.of(torch.stack([a, b, in_range(base)], dim=1))
+        images = torch.cat([images, base.movedim(1, 3)], dim=3)
+        images = images[each, down[:, :, None], across[:, None, :]]  # (B, side, side, 12)
+        images = torch.where(turns[..., None, None] // 4 == 1, images.transpose(1, 2), images)
+        a, b, target, base = (from_bytes(part) for part in images.split(3, dim=3))
         latents = torch.stack([self.autoencoder.encode(picture) for picture in (a, b, base, target)], dim=1)
         pixels = torch.stack([a, b, base], dim=1) if self.needs.pixels else None
         inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
+        if whole is not None:
+            inputs = inputs._replace(whole=_turned(whole, down, across, turns, (height, width)))
         crops = Crops(a, b, target) if self.needs.crops else None
         return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops, labels)
 
@@ -311,6 +316,26 @@ class Pool:
             if self._written is not None:
                 self._written.record()
             self.loaded += len(images)
+
+
+def _turned(whole: Whole, down: Tensor, across: Tensor, turns: Tensor, size: tuple[int, int]) -> Whole:
+    """The glance of whole samples (H, W) as their windows are turned, and where in that the windows lie.
+
+    down, across: (B, side), the rows and columns of each window, in falling order where it is mirrored; turns: (B, 1).
+    """
+    thumbnails = whole.thumbnails
+    for axis, bit in ((2, 1), (3, 2), (None, 4)):
+        changed = thumbnails.transpose(2, 3) if axis is None else thumbnails.flip(axis)
+        thumbnails = torch.where((turns[..., None, None] & bit) > 0, changed, thumbnails)
+    edges = []
+    for places, bit, length in ((down, 1, size[0]), (across, 2, size[1])):
+        low, high = places.amin(1).float() / length, (places.amax(1) + 1).float() / length
+        mirrored = (turns[:, 0] & bit) > 0
+        edges.append((torch.where(mirrored, 1 - high, low), torch.where(mirrored, 1 - low, high)))
+    (top, bottom), (left, right) = edges
+    window = torch.stack([top, left, bottom, right], dim=1)
+    window = torch.where((turns & 4) > 0, window[:, [1, 0, 3, 2]], window)
+    return Whole(thumbnails, window)
 
 
 def _as_it_is(kept: Any) -> Any:

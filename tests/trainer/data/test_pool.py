@@ -152,3 +152,21 @@ def test_only_a_folder_here_can_grow(urls: list[str]) -> None:
 def test_stages_that_do_not_follow_each_other_are_refused(ends: list[float]) -> None:
     with pytest.raises(ValueError, match="each later than the one before, and the last at 1"):
         PoolConfig(stages=[{"until": end, "batch_size": 1} for end in ends])
+
+
+def test_the_glance_is_of_the_whole_sample_turned_alike_and_says_where_the_window_lies(dataset: Path) -> None:
+    with pool_of(dataset) as pool:
+        until_loaded(pool, 9)
+        batch = pool.batch(range(40), 16)
+    whole, pixels = batch.inputs.whole, batch.inputs.pixels
+    assert whole is not None
+    assert pixels is not None
+    side = whole.thumbnails.shape[-1]
+    assert side == 32, "as large as the samples here: their pixels themselves"
+    places = (whole.window * side).round().long()
+    torch.testing.assert_close(whole.window * side, places.float(), atol=1e-4, rtol=0)
+    for thumbnail, (top, left, bottom, right), seen in zip(whole.thumbnails, places.tolist(), pixels, strict=True):
+        assert (bottom - top, right - left) == (16, 16)
+        cut = thumbnail[:, top:bottom, left:right].unflatten(0, (3, 3))
+        torch.testing.assert_close(cut, seen, atol=1e-6, rtol=0)
+    assert len({tuple(place) for place in places.tolist()}) > 10
