@@ -6,7 +6,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
+from bench import guesses
+from bench.ablation import measure
 from bench.ablation.factorial import FACTORS, RUNS, effect, forms, signs
 
 
@@ -51,3 +54,21 @@ def test_a_planted_effect_is_found_with_its_interval(factor: int) -> None:
         assert low < mean < high
         assert high - low < 0.1
         assert mean == pytest.approx(0.6 if number == factor else 0.0, abs=0.05)
+
+
+def test_squares_are_what_shows_at_the_borders_of_positions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.rand(1, 3, 64, 96, generator=generator)
+    assert measure.squares(smooth) == pytest.approx(1, abs=0.1)
+    tiles = torch.rand(1, 1, 8, 12, generator=generator).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    assert measure.squares(smooth + 5 * tiles) > 3
+
+
+def test_the_area_is_the_chance_to_be_told_apart() -> None:
+    scores, there = np.array([3.0, 1.0, 2.0, 0.0]), np.array([True, True, False, False])
+    assert guesses.area(scores, there) == 3 / 4
+    assert guesses.area(scores, scores > 1.5) == 1
+    assert np.isnan(guesses.area(scores, np.ones(4, dtype=bool)))
+    logits = np.array([[[3.0], [-1.0]], [[2.0], [-4.0]]])  # two samples, a and b, one effect
+    truth = np.array([[[True], [True]], [[False], [False]]])
+    assert guesses.rows(("haze",), logits, truth) == [["haze", "0.500", "0.75", "0.50", "0.50"]]

@@ -57,7 +57,8 @@ def table(out: Path) -> str:
 
 
 COMMAND = "python -m bench.ablation parts"
-HEADS = ("samples", "base", "PSNR", "gain", "signed", "best offset", "best gain", "blocks", "round trip", "shuffled")
+OTHERS = ("best offset", "best gain", "blocks", "round trip", "shuffled", "squares", "target's squares")
+HEADS = ("samples", "base", "PSNR", "gain", "signed", *OTHERS)
 
 
 def parts(weights: Path, out: Path) -> str:
@@ -74,7 +75,7 @@ def parts(weights: Path, out: Path) -> str:
 
 def _cells(found: dict[str, Any], group: str, count: int) -> list[str]:
     psnr, base = found["psnr"][group], found["base"][group]
-    others = (f"{found[name][group]:.2f}" for name in ("best offset", "best gain", "blocks", "round trip", "shuffled"))
+    others = (f"{found[name][group]:.2f}" for name in OTHERS)
     return [str(count), f"{base:.2f}", f"{psnr:.2f}", f"{psnr - base:+.2f}", f"{found['signed'][group]:+.1f}", *others]
 
 

@@ -16,7 +16,10 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.model.dit import FusionDiT
 from trainer.objectives import Noise, Objective
 
-MEASURED = ("psnr", "signed", "best offset", "best gain", "blocks", "shuffled", "base", "round trip")
+MEASURED = (
+    *("psnr", "signed", "best offset", "best gain", "blocks", "squares", "target's squares", "shuffled", "base"),
+    "round trip",
+)
 """What is told of a set, each by what its samples are."""
 BLOCK = 64
 """Pixels along the side of a block, whose means `blocks` has from an oracle."""
@@ -61,7 +64,24 @@ def in_parts(picture: Tensor, target: Tensor) -> dict[str, float]:
         "best offset": capped(x + (y - x).mean(), y),
         "best gain": capped(gain * (x - x.mean()) + y.mean(), y),
         "blocks": capped(picture + blocks, target),
+        "squares": squares(picture),
+        "target's squares": squares(target),
     }
+
+
+def squares(picture: Tensor) -> float:
+    """How steep a picture, (1, 3, H, W), is across the borders of squares of SQUARE pixels, over that elsewhere: 1
+    where none show."""
+    ratios = []
+    for axis in (2, 3):
+        steep = picture.mean(1, keepdim=True).diff(dim=axis).abs().mean((0, 1, 5 - axis))
+        border = torch.arange(1, len(steep) + 1) % SQUARE == 0
+        ratios.append(float(steep[border].mean() / steep[~border].mean().clamp_min(1e-9)))
+    return sum(ratios) / 2
+
+
+SQUARE = 8
+"""Pixels along the side of a latent position."""
 
 
 def what_of(row: dict[str, Any]) -> tuple[str, ...]:

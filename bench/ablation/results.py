@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.ablation.measure import MEASURED, by_what
+from bench.ablation.measure import by_what
 
 OF_A_RUN = ("name", "set", "seed", "samples", "minutes", "parameters")
 NUMBERS = ("psnr", "signed", "best offset", "best gain", "blocks", "shuffled", "base", "round trip")
@@ -51,7 +51,7 @@ def unpack(file: Path, out: Path) -> int:
         if path.exists():
             continue
         sets = {
-            name: {measure: by_what(each, measure) for measure in MEASURED} | {"rows": each}
+            name: {measure: by_what(each, measure) for measure in NUMBERS} | {"rows": each}
             for name, each in rows[result["name"]].items()
         }
         path.write_text(json.dumps(result | {"sets": sets}, indent=1) + "\n", encoding="utf-8")

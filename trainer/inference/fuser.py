@@ -87,16 +87,26 @@ class Fuser:
         """What the effect head finds in a pair, the surest first. Raises UserError as `describe`."""
         return self._found(self._inputs(*_pair(a, b)))
 
+    @torch.no_grad()
+    def guess(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> torch.Tensor:
+        """What the effect head says of a pair, (2, E, 2): of a and b and each of `model.network.effects` the logits of
+        its presence and its severity. Raises UserError as `describe`.
+        """
+        return self._guess(self._inputs(*_pair(a, b)))
+
     def _described(self, inputs: Inputs) -> str:
         return sentence(self._found(inputs), self.clauses)
 
     def _found(self, inputs: Inputs) -> list[Found]:
+        return found_in(self._guess(inputs), self.model.network.effects)
+
+    def _guess(self, inputs: Inputs) -> torch.Tensor:
         if not self.model.network.effects:
             raise UserError("--prompt auto: these weights have no effect head; say in words what to put right")
         beneath = self.model if self.model.state is None else self.model.regression
         guess = InTiles(beneath, self.tile)(inputs).guess
         assert guess is not None
-        return found_in(guess[0], self.model.network.effects)
+        return guess[0]
 
     def _inputs(self, first: Image, second: Image) -> Inputs:
         """Two images (H, W, 3) of one size, and no words."""
