@@ -1,9 +1,10 @@
 """What working in tiles changes, and what memory and time large pictures take, with weights as they are used.
 
     python -m bench.tiles --pairs data/pairs/train/mef [--weights DIR]
+    python -m bench.tiles --shards shards/val512
 
-writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles; a picture of
-4,096 px is fused in a process of its own.
+The first writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles; a
+picture of 4,096 px is fused in a process of its own. The second prints how near the targets tiles of each size come.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from torch import Tensor
 from bench.document import put, table
 from synth import degrade
 from trainer.data.images import Image, read_image, to_tensor
+from trainer.data.shards import open_shards
+from trainer.evaluation import metrics
 from trainer.frozen.tiles import spans
 from trainer.inference.fuser import Fuser
 from trainer.inference.tiles import EVEN, OVERLAP
@@ -32,6 +35,7 @@ PROMPT = "remove the haze and remove the noise and fuse the images"
 EFFECTS = {"haze": 0.5, "noise": {"sigma": 15}}
 SIDES = {128: 2, 64: 1, 48: 1}
 """Positions along a tile's side, the usual one first; and by what pairs are enlarged, so that it takes several."""
+TRUE_SIDES = (32, 48, 64)
 LEAST = 850
 """Pixels along the long side of a pair that is large enough."""
 PAIRS = 4
@@ -92,6 +96,18 @@ def compared(fuser: Fuser, pairs: Path) -> list[list[str]]:
     return rows
 
 
+def to_truth(fuser: Fuser, shards: str) -> str:
+    """Mean PSNR in dB to the targets of shards, by the side of tiles."""
+    reader = open_shards([shards], 0)
+    samples = reader.load(range(len(reader)))  # type: ignore[arg-type]
+    rows = []
+    for side in TRUE_SIDES:
+        fuser.tile = side
+        each = [metrics.psnr(fuser(s.a, s.b, s.instruction), s.target) for s in samples]
+        rows.append([str(side), str(len(each)), f"{np.mean(each):.2f}"])
+    return table(["tile, positions", "samples", "PSNR to the target, dB"], rows)
+
+
 def cost(weights: str, size: tuple[int, int]) -> tuple[float, float]:
     """Seconds on one thread, and the largest memory of a process in MiB; to be run in a process of its own."""
     torch.set_num_threads(1)
@@ -105,10 +121,16 @@ def cost(weights: str, size: tuple[int, int]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pairs", type=Path, required=True, help="pairs of one task, some of them large")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--pairs", type=Path, help="pairs of one task, some of them large")
+    what.add_argument("--shards", help="samples with their targets")
     parser.add_argument("--weights", default="release")
     given = parser.parse_args()
-    rows = compared(Fuser.from_pretrained(given.weights, "cpu"), given.pairs)
+    fuser = Fuser.from_pretrained(given.weights, "cpu")
+    if given.shards:
+        print(to_truth(fuser, given.shards))
+        return
+    rows = compared(fuser, given.pairs)
     heads = ["tile, positions", "pairs", "PSNR to the whole, dB (worst)", "steepness where tiles meet (worst)"]
     text = [table(heads, rows)]
     rows = []

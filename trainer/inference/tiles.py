@@ -13,6 +13,8 @@ SIDE = 128
 """Positions along a tile's side; a grid of more than SIDE² positions is worked on in tiles."""
 OVERLAP = 24
 """Positions by which neighbouring tiles overlap, at least."""
+LEAST_SIDE = 8
+"""Positions along a tile's side, at least."""
 EVEN = 2
 """Tiles begin on a multiple of this: an hourglass joins positions by twos."""
 
@@ -25,7 +27,9 @@ class InTiles:
     """
 
     def __init__(self, network: Network, side: int = SIDE, overlap: int = OVERLAP) -> None:
-        self.network, self.side, self.overlap = network, side, overlap
+        if side < LEAST_SIDE:
+            raise ValueError(f"tiles of {side} positions: at least {LEAST_SIDE}, better {SIDE}")
+        self.network, self.side, self.overlap = network, side, min(overlap, side // 2)
 
     def __call__(
         self, inputs: Inputs, z_t: Tensor | None = None, t: Tensor | None = None, decode: Decode | None = None

@@ -54,6 +54,18 @@ def test_a_network_that_looks_nearby_sees_the_same_in_tiles(size: tuple[int, int
     torch.testing.assert_close(in_tiles[..., *near], whole[..., *near], atol=1e-3, rtol=0)
 
 
+def test_tiles_of_next_to_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="tiles of 4 positions: at least 8"):
+        InTiles(Near(), side=4)
+
+
+@pytest.mark.parametrize("side", [8, 9, 16, 24])
+def test_small_tiles_overlap_by_half_at_most(side: int) -> None:
+    given, network = inputs(40, 33), Near()
+    assert InTiles(network, side=side)(given).z.shape == given.base.shape
+    assert max(edge for grid in network.grids for edge in grid) <= side
+
+
 def test_a_grid_that_fits_goes_through_whole() -> None:
     given, network = inputs(20, 28), Near()
     assert torch.equal(InTiles(network, side=24)(given).z, network(given).z)
