@@ -19,6 +19,7 @@ SYNTH = (
 TRAINER = (
     *(
         "errors",
+        "console",
         "files",
         "schema",
         "pretrained",

@@ -15,6 +15,7 @@ from torch import Tensor
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import Prompts
+from trainer.model.guess import guess_terms
 from trainer.model.inputs import Decode, Estimate, Inputs, Network, Terms
 from trainer.schema import Section
 
@@ -120,6 +121,10 @@ class Objective(ABC, Generic[Settings]):
         said = noise.uniform() >= self.config.prompt_dropout  # (B,)
         tokens, mask, pooled = inputs.prompts
         return inputs._replace(prompts=Prompts(tokens, mask & said[:, None], pooled * said[:, None]))
+
+    def terms(self, estimate: Estimate, batch: Batch) -> Terms:
+        """What the blocks of the network, and its effect head, add to the loss."""
+        return {**estimate.terms, **guess_terms(estimate.guess, batch.labels)}
 
     def decoded(self, z: Tensor) -> Tensor:
         """The picture of a normalised latent, (B, 3, f h, f w), through which a gradient reaches it."""

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
-from trainer.model.guess import guess_terms
 from trainer.model.inputs import Decode, Estimate, Inputs, Network
 from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
 
@@ -74,7 +73,7 @@ class Flow(Objective[FlowConfig]):
         estimate = model(inputs, (1 - at) * start + at * batch.target, t)
         error = (self.weight * (estimate.z - batch.target) ** 2).sum(1).mean((1, 2))  # (B,)
         weight = (1 - t).clamp_min(ENDING).pow(-2).clamp_max(self.config.most_weight)
-        return Losses.of(weight * error, {**estimate.terms, **guess_terms(estimate.guess, batch.labels)})
+        return Losses.of(weight * error, self.terms(estimate, batch))
 
     @torch.no_grad()
     def sample(

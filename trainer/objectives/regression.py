@@ -10,7 +10,6 @@ from torch import Tensor
 
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
-from trainer.model.guess import guess_terms
 from trainer.model.inputs import Decode, Estimate, Inputs, Network
 from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
 from trainer.objectives.pictures import PictureStage, picture_errors
@@ -53,7 +52,7 @@ class Regression(Objective[RegressionConfig]):
         stage = self.config.pictures
         shown = stage is not None and batch.share >= stage.start
         estimate = model(self.prompted(batch.inputs, noise), decode=self.decoded if shown else None)
-        terms = {**estimate.terms, **guess_terms(estimate.guess, batch.labels)}
+        terms = self.terms(estimate, batch)
         error = (self.weight * (estimate.z - batch.target) ** 2).sum(1).mean((1, 2))  # (B,)
         on_latents = self._counted(error)
         if stage is None or estimate.picture is None:
