@@ -71,6 +71,7 @@ class Run:
         """What the log tells of the machine besides."""
         self._begun = time.monotonic()  # less what the run took before
         self._to_save = 0.0
+        self._tenths = 0  # of the run, at the last look
 
     def identify(self, parts: Mapping[str, str | None]) -> None:
         """Names what the run is made of besides its config, such as {"shards": a hash}; None is nothing, or, of one
@@ -176,8 +177,12 @@ class Run:
 
     def looks(self, every: int | None) -> bool:
         """Whether the step before was one after which to look at what was learned; None: ten times, and at the end."""
-        every = every or max(1, self.pace.samples // 10)
-        return self.ranks.leads and (self.share() >= 1 or crossed(self.seen - self._count, self.seen, every))
+        if every is None:
+            tenths = int(10 * self.share() + 1e-9)
+            due, self._tenths = tenths > self._tenths, tenths
+        else:
+            due = crossed(self.seen - self._count, self.seen, every) or self.share() >= 1
+        return self.ranks.leads and due
 
     def note(self, values: Mapping[str, float]) -> None:
         """Values of now, in a line of the log of their own."""
