@@ -46,6 +46,7 @@ class RayEngine:
             poll = partial(ray.wait, num_returns=1, timeout=POLLED_S)
             done: dict[int, int] = {}
             failed_pairs = set(failed)
+            watch(0, len(failed_pairs))  # from here on a signal waits for the next call: raised within Ray it is lost
             for finished in ahead(enumerate(shards), most, lambda item: work.remote(given, *item), poll):
                 for task in finished:
                     slot, samples, failed_now = _result(ray, task)
