@@ -174,6 +174,11 @@ class Config(Resumable):
                 f"model.adapters {self.model.adapters} with this objective: a flow from a frozen regression needs both "
                 "a rank, such as model.adapters: 16, and objective: {kind: flow, start: regression}, and all else 0"
             )
+        if self.model.detail and not self.model.adapters and getattr(self.objective, "pictures", None) is None:
+            raise ValueError(
+                "model.detail with an objective that looks at no picture: nothing would train it; "
+                "give objective: {kind: regression, pictures: {start: 0.667}}, or leave out model.detail"
+            )
         for part in self.training.learns:
             if not getattr(self.model, part):
                 raise ValueError(f"training.learns {part}: the network has none; give model.{part}")

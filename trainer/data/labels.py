@@ -21,6 +21,8 @@ def labels_of(record: Mapping[str, Any], effects: Sequence[str]) -> Tensor:
     a record has besides them is passed over.
     """
     found = torch.zeros(2, len(effects))
+    if not effects:
+        return found
     for entry in record.get("degradations", ()):
         name, way, severity = entry["effect"], entry.get("way"), entry["severity"]
         for known in (name, f"{name}.{way}"):

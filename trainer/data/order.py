@@ -17,7 +17,7 @@ def number_at(seed: int, position: int, count: int) -> int:
     return int(permutation(seed, cycle, count)[index])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)  # one for each dataset of a mixture, and one for its blocks
 def permutation(seed: int, cycle: int, count: int) -> np.ndarray:
     """The numbers 0 … count - 1 as a cycle has them, (count,) int64."""
     key = np.array([seed, cycle], dtype=np.uint64)

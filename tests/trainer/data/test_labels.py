@@ -38,3 +38,7 @@ def test_a_name_without_a_way_stands_for_all(names: tuple[str, ...], expected: f
 
 def test_a_record_without_damage_has_none() -> None:
     assert not labels_of({}, NAMES).any()
+
+
+def test_without_a_head_a_record_may_be_as_it_is() -> None:
+    assert labels_of({"degradations": [{"effect": "one of another program"}]}, ()).shape == (2, 0)

@@ -219,5 +219,7 @@ def test_parts_cannot_learn_alone_beside_what_has_learned_nothing(finished: tupl
     shards, _ = finished
     with pytest.raises(UserError, match=r"training\.learns detail, effects: .* --init RUN/weights"):
         train(config_of(tmp_path, **DETAIL), [shards], tmp_path / "run", device="cpu")
+    with pytest.raises(UserError, match=r"model\.detail with an objective that looks at no picture"):
+        config_of(tmp_path, **{**DETAIL, "objective": {"kind": "regression"}})
     with pytest.raises(UserError, match=r"training\.learns detail: the network has none"):
         config_of(tmp_path, **{**DETAIL, "model": NETWORK})
