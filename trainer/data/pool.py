@@ -23,6 +23,7 @@ from trainer.data.images import from_bytes, to_bytes
 from trainer.data.labels import labels_of
 from trainer.data.places import is_remote
 from trainer.data.shards import IndexedShards, open_shards
+from trainer.data.windows import Windows
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
@@ -222,41 +223,31 @@ class Pool:
         device, count = self.autoencoder.device, len(positions)
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, positions.start], dtype=np.uint64)))
 
-        def draw(high: int) -> Tensor:
-            return torch.from_numpy(generator.integers(high, size=count))
-
         with self._lock:
             if self._written is not None:
                 self._written.wait()
-            chosen = draw(self.filled)
+            chosen = torch.from_numpy(generator.integers(self.filled, size=count))
             height, width = self.images.shape[1:3]
             side = min(height, width) if window is None else min(window, height, width)
-            down = draw(height - side + 1)[:, None] + torch.arange(side)
-            across = draw(width - side + 1)[:, None] + torch.arange(side)
-            turns = draw(8 if self.config.symmetries else 1)[:, None]
-            down = torch.where(turns % 2 == 1, down.flip(1), down).to(device)
-            across = torch.where(turns // 2 % 2 == 1, across.flip(1), across).to(device)
+            windows = Windows.draw(generator, count, (height, width), (side, side), self.config.symmetries).to(device)
             keys = tuple(self.keys[number] for number in chosen.tolist())
-            chosen, turns = chosen.to(device), turns.to(device)
+            chosen = chosen.to(device)
             images = self.images.index_select(0, chosen)
             prompts = Prompts(*(part.index_select(0, chosen) for part in self.prompts))
             labels = self.labels.index_select(0, chosen) if self.needs.effects else None
             if self._read is not None:
                 self._read.record()
-        each = torch.arange(count, device=device)[:, None, None]
         self.visits += count
         a, b = (from_bytes(part) for part in images[..., :6].split(3, dim=3))
         base = to_bytes(fuse_base(a, b))  # solved on the whole sample, and in bytes: as the network is given it
         whole = None if not self.needs.pixels else Whole.of(torch.stack([a, b, in_range(base)], dim=1))
-        images = torch.cat([images, base.movedim(1, 3)], dim=3)
-        images = images[each, down[:, :, None], across[:, None, :]]  # (B, side, side, 12)
-        images = torch.where(turns[..., None, None] // 4 == 1, images.transpose(1, 2), images)
+        images = windows.cut(torch.cat([images, base.movedim(1, 3)], dim=3))  # (B, side, side, 12)
         a, b, target, base = (from_bytes(part) for part in images.split(3, dim=3))
         latents = torch.stack([self.autoencoder.encode(picture) for picture in (a, b, base, target)], dim=1)
         pixels = torch.stack([a, b, base], dim=1) if self.needs.pixels else None
         inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
         if whole is not None:
-            inputs = inputs._replace(whole=_turned(whole, down, across, turns, (height, width)))
+            inputs = inputs._replace(whole=windows.glance(whole))
         crops = Crops(a, b, target) if self.needs.crops else None
         return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops, labels)
 
@@ -316,26 +307,6 @@ class Pool:
             if self._written is not None:
                 self._written.record()
             self.loaded += len(images)
-
-
-def _turned(whole: Whole, down: Tensor, across: Tensor, turns: Tensor, size: tuple[int, int]) -> Whole:
-    """The glance of whole samples (H, W) as their windows are turned, and where in that the windows lie.
-
-    down, across: (B, side), the rows and columns of each window, in falling order where it is mirrored; turns: (B, 1).
-    """
-    thumbnails = whole.thumbnails
-    for axis, bit in ((2, 1), (3, 2), (None, 4)):
-        changed = thumbnails.transpose(2, 3) if axis is None else thumbnails.flip(axis)
-        thumbnails = torch.where((turns[..., None, None] & bit) > 0, changed, thumbnails)
-    edges = []
-    for places, bit, length in ((down, 1, size[0]), (across, 2, size[1])):
-        low, high = places.amin(1).float() / length, (places.amax(1) + 1).float() / length
-        mirrored = (turns[:, 0] & bit) > 0
-        edges.append((torch.where(mirrored, 1 - high, low), torch.where(mirrored, 1 - low, high)))
-    (top, bottom), (left, right) = edges
-    window = torch.stack([top, left, bottom, right], dim=1)
-    window = torch.where((turns & 4) > 0, window[:, [1, 0, 3, 2]], window)
-    return Whole(thumbnails, window)
 
 
 def _as_it_is(kept: Any) -> Any:
