@@ -31,7 +31,7 @@ TRAINER = (
         "objectives",
         "config",
     ),
-    *("inference", "evaluation", "training", "autoencoder", "cli"),
+    *("inference", "evaluation", "training", "encoding", "autoencoder", "cli"),
 )
 """The same of trainer."""
 

@@ -104,6 +104,44 @@ def train(
 
 
 @app.command()
+def encode(
+    shards: Annotated[list[str], typer.Option(help="Shards of pictures, as for `train`. Repeatable.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    config: Annotated[
+        str, typer.Option(help="Of the runs that are to train on it: a preset or the path of a YAML file.")
+    ] = "release",
+    visits: Annotated[int, typer.Option(min=1, max=99, help="Entries of each sample, each drawn anew.")] = 1,
+    window: Annotated[
+        int | None, typer.Option(min=16, help="Side in pixels of the window that an entry sees; default: all.")
+    ] = None,
+    symmetries: Annotated[bool, typer.Option(help="Whether entries are turned and mirrored.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of windows and symmetries.")] = 0,
+    autoencoder: Annotated[
+        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the config, such as model.patches=false. Repeatable."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes of one thread each; 0: this one, with all threads.")
+    ] = 0,
+    together: Annotated[
+        int | None, typer.Option(min=1, help="Samples whose pictures are encoded at once; default 1, on a GPU 16.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
+) -> None:
+    """Encode shards once, so that training reads latents. To go on, run the same command again."""
+    from trainer.config import load_config, settings_of
+    from trainer.encoding.run import encode as run
+    from trainer.encoding.visits import Visits
+
+    resolved = load_config(config, {"autoencoder.path": autoencoder, **settings_of(set_ or [])})
+    drawn = Visits(count=visits, window=window, symmetries=symmetries, seed=seed)
+    typer.echo(run(resolved, shards, out, drawn, workers=workers, together=together, device=device))
+
+
+@app.command()
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `trainer train` wrote; several are compared.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .svg, .pdf.")] = Path(

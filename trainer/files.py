@@ -23,10 +23,10 @@ def read_json(path: Path, where: str, way_out: str) -> dict[str, Any]:
     return parse_json(data, where, way_out)
 
 
-def parse_json(data: bytes, where: str, way_out: str) -> dict[str, Any]:
+def parse_json(data: bytes | memoryview, where: str, way_out: str) -> dict[str, Any]:
     """The mapping that the bytes hold as JSON. Raises UserError that begins with `where`."""
     try:
-        values = json.loads(data)
+        values = json.loads(bytes(data))
     except RecursionError:
         raise UserError(f"{where}: nested too deeply; {way_out}") from None
     except ValueError as error:

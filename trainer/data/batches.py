@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from trainer.data.images import Image, to_bytes, to_tensor
 from trainer.data.labels import labels_of
+from trainer.data.latents import Encoded
 from trainer.data.shards import Sample, Shards
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
-from trainer.frozen.text import Prompts, TextEncoder
+from trainer.frozen.text import Prompts
 from trainer.model.inputs import Inputs, Whole, in_range
 
 
@@ -55,6 +56,11 @@ class Needs(NamedTuple):
     effects: tuple[str, ...] = ()
     """Those that an effect head is to find (Batch.labels)."""
 
+    @property
+    def planes(self) -> int:
+        """How many of Encoded.pixels that takes."""
+        return 4 if self.crops else 3 if self.pixels else 0
+
 
 class Pair(NamedTuple):
     """Two inputs and their closed-form fusion, encoded."""
@@ -63,30 +69,6 @@ class Pair(NamedTuple):
     """(3, C, h, w), raw: a, b, base."""
     pixels: Tensor
     """(3, 3, f h, f w) uint8: the same, filled up to whole positions."""
-
-
-class _Kept(NamedTuple):
-    """A sample, encoded."""
-
-    key: str
-    instruction: str
-    latents: Tensor
-    """(4, C, h, w), raw: a, b, base, target."""
-    pixels: Tensor | None
-    """(3, 3, f h, f w) uint8: a, b, base."""
-    pictures: tuple[Image, ...]
-    """a, b, target, or none."""
-    labels: Tensor
-    """(2, E)."""
-
-    @property
-    def bytes(self) -> int:
-        pixels = 0 if self.pixels is None else self.pixels.nbytes
-        return self.latents.nbytes + pixels + sum(picture.nbytes for picture in self.pictures)
-
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(self.latents.shape), *(picture.shape for picture in self.pictures)
 
 
 def encode_pair(autoencoder: Autoencoder, a: Image, b: Image) -> Pair:
@@ -98,6 +80,16 @@ def encode_pair(autoencoder: Autoencoder, a: Image, b: Image) -> Pair:
         latents.append(autoencoder.encode(filled))
         pixels.append(to_bytes(filled))
     return Pair(torch.cat(latents), torch.cat(pixels))
+
+
+def encode_sample(autoencoder: Autoencoder, sample: Sample, needs: Needs) -> Encoded:
+    """A whole sample, its pictures encoded one after the other, on the CPU."""
+    pair = encode_pair(autoencoder, sample.a, sample.b)
+    target = autoencoder.filled(to_tensor([sample.target], autoencoder.device))
+    latents = torch.cat([pair.latents, autoencoder.encode(target)]).cpu()
+    pixels = torch.cat([pair.pixels, to_bytes(target)])[: needs.planes].cpu() if needs.planes else None
+    height, width = sample.target.shape[:2]
+    return Encoded(sample.key, sample.instruction, sample.record, latents, (height, width), pixels)
 
 
 def network_inputs(autoencoder: Autoencoder, latents: Tensor, pixels: Tensor | None, prompts: Prompts) -> Inputs:
@@ -120,11 +112,16 @@ class Batches:
     """
 
     def __init__(
-        self, shards: Shards, autoencoder: Autoencoder, text: TextEncoder, cache_mb: int, needs: Needs
+        self,
+        shards: Shards[Sample | Encoded],
+        autoencoder: Autoencoder,
+        text: Callable[[list[str]], Prompts],
+        cache_mb: int,
+        needs: Needs,
     ) -> None:
         self.shards, self.autoencoder, self.text, self.needs = shards, autoencoder, text, needs
         self._room = cache_mb << 20
-        self._cache: dict[int, _Kept] = {}
+        self._cache: dict[int, Encoded] = {}
 
     def run(self, steps: Iterable[list[range]]) -> Generator[list[Batch], None, None]:
         """Batches for the positions of each step's parts, made one step ahead in a thread of their own."""
@@ -146,35 +143,47 @@ class Batches:
         known = {number: self._cache[number] for number in numbers if number in self._cache}
         missing = sorted(set(numbers) - set(known))
         for number, sample in zip(missing, self.shards.load(missing), strict=True):
-            known[number] = self._encode(sample)
-            self._keep(number, known[number])
-        samples = [known[number] for number in numbers]
-        if len({sample.shapes for sample in samples}) > 1:
+            if isinstance(sample, Encoded):
+                known[number] = sample
+            else:
+                known[number] = encode_sample(self.autoencoder, sample, self.needs)
+                self._keep(number, known[number])
+        return self._together([known[number] for number in numbers], positions)
+
+    def _together(self, samples: list[Encoded], positions: range) -> Batch:
+        needs, device = self.needs, self.autoencoder.device
+        planes = min(0 if sample.pixels is None else len(sample.pixels) for sample in samples)
+        if planes < needs.planes:
+            raise UserError(
+                "--shards: latents without the pixels that this config looks at; encode the shards by this config"
+            )
+        if len({(sample.latents.shape, needs.crops and sample.size) for sample in samples}) > 1:
             raise UserError("--shards: samples of different sizes meet in a batch; train on shards of one size of crop")
-        device = self.autoencoder.device
-        latents = torch.stack([sample.latents for sample in samples]).to(device)  # (B, 4, C, h, w)
-        kept = [sample.pixels for sample in samples if sample.pixels is not None]
+        latents = torch.stack([sample.latents for sample in samples]).to(device).float()  # (B, 4, C, h, w)
+        kept = [sample.pixels[: needs.planes] for sample in samples if sample.pixels is not None and needs.planes]
         pixels = torch.stack(kept).to(device) if kept else None
         prompts = self.text([sample.instruction for sample in samples])
-        inputs = network_inputs(self.autoencoder, latents[:, :3], pixels, prompts)
+        seen = pixels[:, :3] if pixels is not None and needs.pixels else None
+        inputs = network_inputs(self.autoencoder, latents[:, :3], seen, prompts)
+        if inputs.whole is not None and any(sample.whole for sample in samples):
+            rows = zip(samples, *inputs.whole, strict=True)
+            each = [Whole(*own) if sample.whole is None else _first(sample.whole, device) for sample, *own in rows]
+            inputs = inputs._replace(whole=Whole(*(torch.stack(parts) for parts in zip(*each, strict=True))))
         target, keys = self.autoencoder.normalise(latents[:, 3]), tuple(sample.key for sample in samples)
-        crops = None
-        if self.needs.crops:
-            pictures = zip(*(sample.pictures for sample in samples), strict=True)
-            crops = Crops(*(to_tensor(list(images), device) for images in pictures))
-        labels = torch.stack([sample.labels for sample in samples]).to(device) if self.needs.effects else None
+        crops = labels = None
+        if pixels is not None and needs.crops:
+            height, width = samples[0].size
+            crops = Crops(*(in_range(pixels[:, plane, :, :height, :width]) for plane in (0, 1, 3)))
+        if needs.effects:
+            labels = torch.stack([labels_of(sample.record, needs.effects) for sample in samples]).to(device)
         return Batch(inputs, target, keys, positions, crops, labels)
 
-    def _encode(self, sample: Sample) -> _Kept:
-        pair = encode_pair(self.autoencoder, sample.a, sample.b)
-        target = self.autoencoder.encode(to_tensor([sample.target], self.autoencoder.device))
-        pixels = pair.pixels.cpu() if self.needs.pixels else None
-        pictures = (sample.a, sample.b, sample.target) if self.needs.crops else ()
-        latents, labels = torch.cat([pair.latents, target]).cpu(), labels_of(sample.record, self.needs.effects)
-        return _Kept(sample.key, sample.instruction, latents, pixels, pictures, labels)
-
-    def _keep(self, number: int, sample: _Kept) -> None:
+    def _keep(self, number: int, sample: Encoded) -> None:
         # what came first stays: under a permuted order this hits as often as any rule, and costs nothing
         if sample.bytes <= self._room:
             self._room -= sample.bytes
             self._cache[number] = sample
+
+
+def _first(whole: Whole, device: torch.device) -> Whole:
+    return Whole(*(part[0].to(device) for part in whole))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from trainer.errors import UserError
@@ -13,18 +13,27 @@ IMAGES = ("a", "b", "target")
 MEMBERS = (*IMAGES, "json")
 CLEAN = ("clean_a", "clean_b")
 """Members that stand only in shards whose recipe says `store: [clean]`."""
+PICTURES, LATENTS = "images", "latents"
+KINDS = (PICTURES, LATENTS)
+"""Of shards: degraded pairs as image files; the same encoded, by `trainer encode`."""
 
 
-def check_format(version: Any, kind: Any, where: str) -> None:
-    """Refuses a version or kind of the shard format that this reader does not know. Raises UserError."""
+def check_format(version: Any, kind: Any, where: str, kinds: Sequence[str] = (PICTURES,)) -> None:
+    """Refuses a version of the shard format that this trainer does not know, and shards of none of these kinds.
+
+    Raises UserError.
+    """
     try:
         number = int(version)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"{where}: no format version; not written as shards/FORMAT.md says") from None
     if number > VERSION:
         raise UserError(f"{where}: format version {number}, and this trainer reads up to {VERSION}; update the trainer")
-    if kind != "images":
-        raise UserError(f"{where}: shards of kind '{one_line(kind)}'; this trainer reads 'images'")
+    if kind in kinds:
+        return
+    if kind == LATENTS:
+        raise UserError(f"{where}: shards of latents, and here pictures are needed; name those that they were made of")
+    raise UserError(f"{where}: shards of kind '{one_line(kind)}'; this trainer reads {', '.join(map(repr, kinds))}")
 
 
 def sidecar_of(url: str) -> str:

@@ -14,7 +14,7 @@ Image = np.ndarray
 """(H, W, 3) uint8, sRGB."""
 
 
-def decode_member(data: bytes, name: str) -> Image:
+def decode_member(data: bytes | memoryview, name: str) -> Image:
     """A PNG or JPEG member of a shard; grey becomes three equal channels. JPEG by simplejpeg, the codec that wrote it.
 
     Raises ValueError where the bytes are no image.
@@ -106,7 +106,7 @@ def to_images(x: torch.Tensor) -> list[Image]:
     return list(to_bytes(x).permute(0, 2, 3, 1).cpu().numpy())
 
 
-def _decode(data: bytes) -> Image:
+def _decode(data: bytes | memoryview) -> Image:
     import cv2
 
     try:

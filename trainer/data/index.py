@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from trainer.data.choice import ALL, COLUMNS, Only
-from trainer.data.format import CLEAN, MEMBERS, check_format, sidecar_of
+from trainer.data.format import CLEAN, MEMBERS, PICTURES, check_format, sidecar_of
 from trainer.data.places import at_once, is_remote, read
 from trainer.errors import UserError
 from trainer.files import one_line
@@ -18,6 +19,8 @@ from trainer.files import one_line
 LARGEST = {"offset": 2**50, "size": 2**31, "height": 2**20, "width": 2**20}
 """Bytes and pixels beyond which a sidecar is not believed."""
 PARTS = ("offset", "size", "hash", "name")
+MEMBER = ("name", "offset", "size", "sha256")
+"""Columns of a sidecar for each member."""
 HASHED = 8
 """Bytes kept of each member's sha256: enough to tell damage, a fifth of the memory."""
 
@@ -32,7 +35,7 @@ class Member(NamedTuple):
     hash: bytes
     """The first bytes of its sha256."""
 
-    def is_whole(self, data: bytes) -> bool:
+    def is_whole(self, data: bytes | memoryview) -> bool:
         """Whether these are its bytes."""
         return hashlib.sha256(data).digest()[:HASHED] == self.hash
 
@@ -49,12 +52,14 @@ class Index:
     """The samples of shards with sidecars by their number, 0 … len - 1, in the order of the rows.
 
     members: those to be found. only: which rows are taken. Rows that failed are left out and counted in `failed`.
-    Raises UserError.
+    kind: of the shards; those of another are refused. Raises UserError.
     """
 
-    def __init__(self, tars: list[str], members: Sequence[str] = MEMBERS, only: Only = ALL) -> None:
+    def __init__(
+        self, tars: list[str], members: Sequence[str] = MEMBERS, only: Only = ALL, kind: str = PICTURES
+    ) -> None:
         self.tars, self.members = tars, tuple(members)
-        self._shards = at_once(partial(_read_sidecar, members=self.members, only=only), tars)
+        self._shards = at_once(partial(_read_sidecar, members=self.members, only=only, kind=kind), tars)
         self._ends = np.cumsum([len(shard.rows) for shard in self._shards])
         self.failed = sum(shard.failed for shard in self._shards)
         self.sizes = set[tuple[int, int]]().union(*(shard.sizes for shard in self._shards))
@@ -69,6 +74,20 @@ class Index:
 
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    @property
+    def counts(self) -> list[int]:
+        """Samples of each shard."""
+        return [len(shard.rows) for shard in self._shards]
+
+    def told(self, name: str) -> str | None:
+        """What the sidecars' metadata tell under a name. Raises UserError where they do not agree."""
+        found = {shard.told.get(name) for shard in self._shards}
+        if len(found) > 1:
+            raise UserError(
+                f"{sidecar_of(self.tars[0])}: {name} is not that of the other shards; name those of one kind"
+            )
+        return found.pop()
 
     def __getitem__(self, number: int) -> Entry:
         """Where sample `number` lies. Raises IndexError."""
@@ -97,17 +116,54 @@ class _Shard(NamedTuple):
     digest: bytes
     content: int
     """Bytes of all members."""
+    told: dict[str, str]
+    """The sidecar's metadata."""
 
 
 def _row_type(members: int) -> np.dtype:
     return np.dtype([(part, kind, members) for part, kind in zip(PARTS, ("<i8", "<u4", "<u8", "<u4"), strict=True)])
 
 
-def _read_sidecar(tar: str, members: Sequence[str], only: Only) -> _Shard:
+def schema_of(tar: str) -> tuple[list[str], dict[str, str]]:
+    """The columns of a tar's sidecar, and its metadata. Raises UserError."""
+    import pyarrow.parquet as pq
+
+    with _opened(sidecar_of(tar)) as source:
+        schema = pq.ParquetFile(source).schema_arrow
+        return schema.names, _told(schema)
+
+
+def good_rows(tar: str) -> Any:
+    """The rows of a shard of pictures that did not fail, in their order, with all columns but those of its members: a
+    pyarrow table. Raises UserError.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    url = sidecar_of(tar)
+    with _opened(url) as source:
+        file = pq.ParquetFile(source)
+        of_members = {f"{member}_{part}" for member in (*MEMBERS, *CLEAN) for part in MEMBER}
+        names = [name for name in file.schema_arrow.names if name not in of_members]
+        if "status" not in names:
+            raise UserError(f"{url}: no column 'status'; {_way_out('status')}")
+        table = file.read(columns=names, use_threads=False).replace_schema_metadata()
+    return table.filter(pc.not_equal(table["status"], "failed"))
+
+
+def column_of(tar: str, name: str) -> list[Any]:
+    """A column of a tar's sidecar. Raises UserError."""
+    import pyarrow.parquet as pq
+
+    with _opened(sidecar_of(tar)) as source:
+        return pq.ParquetFile(source).read(columns=[name], use_threads=False)[name].to_pylist()
+
+
+def _read_sidecar(tar: str, members: Sequence[str], only: Only, kind: str) -> _Shard:
     import pyarrow.compute as pc
 
     url = sidecar_of(tar)
-    table = _read_table(url, members, only.columns)
+    table, metadata = _read_table(url, members, only.columns, kind)
     total, good = table.num_rows, pc.not_equal(table["status"], "failed")
     if not pc.all(good, skip_nulls=False).as_py():
         table = table.filter(good)
@@ -136,11 +192,31 @@ def _read_sidecar(tar: str, members: Sequence[str], only: Only) -> _Shard:
         sizes={divmod(shape, 1 << 32) for shape in shapes.tolist()},
         digest=digest.digest(),
         content=int(rows["size"].sum(dtype=np.int64)),
+        told=metadata,
     )
 
 
-def _read_table(url: str, members: Sequence[str], more: Sequence[str]) -> Any:
-    """The columns that are needed, in their types. more: columns by which rows are chosen."""
+@contextmanager
+def _opened(url: str) -> Iterator[Any]:
+    """A sidecar as a source for pyarrow. What goes wrong with it inside raises UserError."""
+    import pyarrow as pa
+
+    try:
+        # one thread, no Python file object: Arrow's pool may abort the interpreter at its exit (apache/arrow#50482)
+        with pa.BufferReader(read(url)) if is_remote(url) else pa.OSFile(url) as source:
+            yield source
+    except FileNotFoundError:
+        raise UserError(f"{url}: gone since it was found; put it back") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{url}: cannot be read as parquet ({one_line(error)}); copy it again") from None
+
+
+def _told(schema: Any) -> dict[str, str]:
+    return {name.decode(): value.decode(errors="replace") for name, value in (schema.metadata or {}).items()}
+
+
+def _read_table(url: str, members: Sequence[str], more: Sequence[str], kind: str) -> tuple[Any, dict[str, str]]:
+    """The columns that are needed, in their types, and the metadata. more: columns by which rows are chosen."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -150,22 +226,16 @@ def _read_table(url: str, members: Sequence[str], more: Sequence[str]) -> Any:
         types |= {f"{member}_{part}": pa.string() for part in ("name", "sha256")}
         types |= {f"{member}_{part}": pa.int64() for part in ("offset", "size")}
     columns = list(types)
-    try:
-        # one thread, no Python file object: Arrow's pool may abort the interpreter at its exit (apache/arrow#50482)
-        with pa.BufferReader(read(url)) if is_remote(url) else pa.OSFile(url) as source:
-            file = pq.ParquetFile(source)
-            schema = file.schema_arrow
-            told = {name.decode(): value.decode(errors="replace") for name, value in (schema.metadata or {}).items()}
-            check_format(told.get("mmaif.version"), told.get("mmaif.kind"), url)
-            missing = [name for name in columns if name not in schema.names]
-            if missing:
-                raise UserError(f"{url}: no column '{missing[0]}'; {_way_out(missing[0])}")
-            table = file.read(columns=columns, use_threads=False).replace_schema_metadata()
+    with _opened(url) as source:
+        file = pq.ParquetFile(source)
+        schema = file.schema_arrow
+        told = _told(schema)
+        check_format(told.get("mmaif.version"), told.get("mmaif.kind"), url, (kind,))
+        missing = [name for name in columns if name not in schema.names]
+        if missing:
+            raise UserError(f"{url}: no column '{missing[0]}'; {_way_out(missing[0])}")
+        table = file.read(columns=columns, use_threads=False).replace_schema_metadata()
         table.validate(full=True)
-    except FileNotFoundError:
-        raise UserError(f"{url}: gone since it was found; put it back") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{url}: cannot be read as parquet ({one_line(error)}); copy it again") from None
     for name in columns:
         if table[name].type != types[name]:
             try:
@@ -174,7 +244,7 @@ def _read_table(url: str, members: Sequence[str], more: Sequence[str]) -> Any:
                 raise UserError(
                     f"{url}: column '{name}' is of {table[name].type}, not {types[name]}; make the shard again"
                 ) from None
-    return table.select(columns)
+    return table.select(columns), told
 
 
 def _check(table: Any, url: str) -> None:

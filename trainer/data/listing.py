@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from trainer.data.format import check_format
+from trainer.data.format import KINDS, check_format
 from trainer.data.places import is_remote, names_in, read
 from trainer.errors import UserError
 from trainer.files import parse_json
@@ -44,7 +44,7 @@ def _shards_of_folder(folder: str) -> list[str]:
         raise UserError(
             f"--shards {folder}: no dataset.json in it; name the tars ({folder}/{{000000..000003}}.tar)"
         ) from None
-    check_format(dataset.get("version"), dataset.get("kind"), path)
+    check_format(dataset.get("version"), dataset.get("kind"), path, KINDS)
     names = _names(dataset, path) or [
         name.removesuffix("parquet") + "tar" for name in names_in(folder) if name.endswith(".parquet")
     ]

@@ -6,12 +6,13 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
 from trainer.data.order import number_at, permutation
 from trainer.data.samples import Sample
-from trainer.data.shards import IndexedShards
+from trainer.data.shards import Encoded, IndexedShards
 
 BLOCK = 1024
 """Positions in which every dataset has its share, to within one sample."""
@@ -25,7 +26,7 @@ class Mixture:
     Numbers of samples run on from one dataset to the next.
     """
 
-    def __init__(self, parts: Sequence[IndexedShards], weights: Sequence[float], seed: int) -> None:
+    def __init__(self, parts: Sequence[IndexedShards[Any]], weights: Sequence[float], seed: int) -> None:
         self.parts, self.seed = list(parts), seed
         self._starts = [0, *accumulate(len(part) for part in self.parts)]
         self.shares = shares_of(weights, BLOCK)
@@ -53,7 +54,7 @@ class Mixture:
         # each dataset in an order of its own, so that two of one length do not walk in step
         return self._starts[which] + number_at(self.seed + 1 + which, within, len(self.parts[which]))
 
-    def load(self, numbers: Sequence[int]) -> list[Sample]:
+    def load(self, numbers: Sequence[int]) -> list[Sample | Encoded]:
         wanted: dict[int, list[int]] = {}
         for number in numbers:
             which = bisect_right(self._starts, number) - 1

@@ -153,7 +153,7 @@ class Ranges:
     def __reduce__(self) -> tuple[type[Ranges], tuple[()]]:
         return Ranges, ()
 
-    def read(self, url: str, offset: int, size: int) -> bytes:
+    def read(self, url: str, offset: int, size: int) -> bytes | bytearray:
         """`size` bytes from `offset`; fewer where a file of this machine ends. Raises OSError, UserError."""
         if not is_remote(url):
             return _pread(Path(url), offset, size)
@@ -304,9 +304,11 @@ def _is_http(fs: Any) -> bool:
     return "http" in fs.protocol
 
 
-def _pread(file: Path, offset: int, size: int) -> bytes:
+def _pread(file: Path, offset: int, size: int) -> bytearray:
+    data = bytearray(size)  # and no bytes, so that arrays can share them
     with file.open("rb") as opened:
-        return os.pread(opened.fileno(), size, offset)
+        del data[os.preadv(opened.fileno(), [data], offset) :]
+    return data
 
 
 def _remove(folder: Path, process: int) -> None:

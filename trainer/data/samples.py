@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from trainer.data.choice import ALL, Only
-from trainer.data.format import CLEAN, IMAGES, MEMBERS, check_format, member_in
+from trainer.data.format import CLEAN, IMAGES, MEMBERS, PICTURES, check_format, member_in
 from trainer.data.images import Image, decode_member
 from trainer.data.index import Index
 from trainer.data.places import Ranges
 from trainer.errors import UserError
 from trainer.files import one_line, parse_json
+
+WAY_OUT = "leave the shard out or make it again"
 
 
 @dataclass(frozen=True)
@@ -35,21 +40,29 @@ class Broken(UserError):
     """A sample that is there and cannot be used."""
 
 
-class Samples:
-    """The good samples of shards with sidecars, by number: 0 … len - 1, in the order of the rows.
+S = TypeVar("S")
 
-    Reading one changes nothing: any threads may, and processes that are forked or get a pickled copy, so that a
-    DataLoader of torch can drive it. clean: with the clean pair. only: which are taken. Raises UserError.
+
+class Stored(ABC, Generic[S]):
+    """What shards with sidecars hold, by number: 0 … len - 1, in the order of the rows.
+
+    Reading changes nothing that can be seen: any threads may, and processes that are forked or get a pickled copy, so
+    that a DataLoader of torch can drive it. Bytes are held to their sha256 when they are first read.
     """
 
-    def __init__(self, tars: list[str], clean: bool = False, only: Only = ALL) -> None:
-        self.index = Index(tars, members_of(clean), only)
+    def __init__(self, index: Index) -> None:
+        self.index = index
         self._ranges = Ranges()
+        self._whole = np.zeros(len(index), dtype=bool)
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, number: int) -> Sample:
+    @abstractmethod
+    def decode(self, key: str, found: Mapping[str, memoryview], tar: str) -> S:
+        """From the members of a sample by name without the key. Raises UserError."""
+
+    def __getitem__(self, number: int) -> S:
         """Read in one request and decoded. Raises IndexError, UserError; Broken where its bytes are not what they
         should be.
         """
@@ -62,15 +75,26 @@ class Samples:
             raise UserError(f"{tar}: gone since the run began; put it back and run the same command again") from None
         except OSError as error:
             raise UserError(f"{tar}: cannot be read ({error.strerror or error})") from None
-        found = {}
+        found, view = {}, memoryview(span)
         for member in members:
-            found[member.name] = span[member.offset - start :][: member.size]
-            if not member.is_whole(found[member.name]):
+            found[member.name] = view[member.offset - start :][: member.size]
+            if not self._whole[number] and not member.is_whole(found[member.name]):
                 raise Broken(f"{tar}: {key}.{member.name}: not the bytes that its sidecar lists; copy the shard again")
+        self._whole[number] = True
         try:
-            return decode(key, found, tar, self.index.members)
+            return self.decode(key, found, tar)
         except UserError as error:
             raise Broken(str(error)) from None
+
+
+class Samples(Stored[Sample]):
+    """Degraded pairs. clean: with the clean pair. only: which are taken. Raises UserError."""
+
+    def __init__(self, tars: list[str], clean: bool = False, only: Only = ALL) -> None:
+        super().__init__(Index(tars, members_of(clean), only))
+
+    def decode(self, key: str, found: Mapping[str, memoryview], tar: str) -> Sample:
+        return decode(key, found, tar, self.index.members)
 
 
 def members_of(clean: bool) -> tuple[str, ...]:
@@ -78,18 +102,13 @@ def members_of(clean: bool) -> tuple[str, ...]:
     return (*MEMBERS, *CLEAN) if clean else MEMBERS
 
 
-def decode(key: str, found: Mapping[str, bytes], url: str, members: Sequence[str] = MEMBERS) -> Sample:
+def decode(key: str, found: Mapping[str, bytes | memoryview], url: str, members: Sequence[str] = MEMBERS) -> Sample:
     """A sample from its members by name without the key: {"a.png": …, "b.jpg": …, "json": …}. Raises UserError."""
     names = {member: member_in(found, member) for member in members}
     missing = [member for member, name in names.items() if name is None]
     if missing:
         raise UserError(f"{url}: {key}: no member '{missing[0]}', there are {', '.join(found)}; make the shard again")
-    where, way_out = f"{url}: {key}.json", "leave the shard out or make it again"
-    record = parse_json(found["json"], where, way_out)
-    check_format(record.get("version"), "images", where)
-    instruction = record.get("instruction")
-    if not isinstance(instruction, str):
-        raise UserError(f"{where}: instruction: a sentence is needed, got {one_line(repr(instruction))}; {way_out}")
+    record, instruction = record_of(found["json"], f"{url}: {key}.json")
     images = {}
     for member in members:
         if member in (*IMAGES, *CLEAN):
@@ -97,8 +116,18 @@ def decode(key: str, found: Mapping[str, bytes], url: str, members: Sequence[str
             try:
                 images[member] = decode_member(found[name], name)
             except ValueError as error:
-                raise UserError(f"{url}: {key}.{name}: not an image ({one_line(error)}); {way_out}") from None
+                raise UserError(f"{url}: {key}.{name}: not an image ({one_line(error)}); {WAY_OUT}") from None
     if len({image.shape for image in images.values()}) > 1:
         sizes = ", ".join(f"{name} {image.shape[1]}x{image.shape[0]}" for name, image in images.items())
         raise UserError(f"{url}: {key}: images of different sizes ({sizes}); those of one sample must agree")
     return Sample(key=key, **images, instruction=instruction, record=record)
+
+
+def record_of(data: bytes | memoryview, where: str) -> tuple[dict[str, Any], str]:
+    """A sample's record and its instruction, from the bytes of its JSON. Raises UserError that begins with `where`."""
+    record = parse_json(data, where, WAY_OUT)
+    check_format(record.get("version"), PICTURES, where)
+    instruction = record.get("instruction")
+    if not isinstance(instruction, str):
+        raise UserError(f"{where}: instruction: a sentence is needed, got {one_line(repr(instruction))}; {WAY_OUT}")
+    return record, instruction

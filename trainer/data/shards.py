@@ -1,4 +1,4 @@
-"""The reader of shards of kind `images`, as shards/FORMAT.md has them: from what the user names to samples.
+"""The reader of shards, as shards/FORMAT.md has them: from what the user names to samples.
 
 Listing (what the user names → tars), index (sidecars → where a sample's bytes lie), places (bytes), samples (decode)
 and order (position → number) stand in files of their own; here they become what training asks.
@@ -9,26 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from trainer.console import say
 from trainer.data.choice import ALL, Only
-from trainer.data.format import sidecar_of
+from trainer.data.format import LATENTS, sidecar_of
+from trainer.data.index import schema_of
+from trainer.data.latents import Encoded, Latents
 from trainer.data.listing import expand
 from trainer.data.order import number_at
 from trainer.data.places import at_once, exists
-from trainer.data.samples import Broken, Sample, Samples
+from trainer.data.samples import Broken, Sample, Samples, Stored
 from trainer.data.stream import StreamedShards
 from trainer.errors import UserError
 
-__all__ = ["IndexedShards", "Sample", "Shards", "StreamedShards", "open_shards"]
+__all__ = ["Encoded", "IndexedShards", "Sample", "Shards", "StreamedShards", "open_either", "open_shards"]
 
 
 MOST_BROKEN = 0.01
 """Share of the samples that may be broken."""
 
 
-class Shards(Protocol):
+S = TypeVar("S")
+Seen = TypeVar("Seen", covariant=True)
+
+
+class Shards(Protocol[Seen]):
     """What training needs of a set of shards.
 
     Samples are numbered by their position in training: 0, 1, 2, … without end. What stands at a position is a pure
@@ -41,7 +47,7 @@ class Shards(Protocol):
     def at(self, position: int) -> int:
         """The number of the sample at a position of the run; equal numbers are equal samples."""
 
-    def load(self, numbers: Sequence[int]) -> list[Sample]:
+    def load(self, numbers: Sequence[int]) -> Sequence[Seen]:
         """The samples with these numbers, decoded. Raises UserError."""
 
     def close(self) -> None: ...
@@ -49,12 +55,28 @@ class Shards(Protocol):
 
 def open_shards(
     urls: list[str], seed: int, workers: int = 0, clean: bool = False, only: Only = ALL
-) -> IndexedShards | StreamedShards:
-    """Shards with sidecars are read at random, tars without are streamed. Raises UserError.
+) -> IndexedShards[Sample] | StreamedShards:
+    """Shards of pictures: those with sidecars are read at random, tars without are streamed. Raises UserError.
 
     clean: samples come with their clean pair. only: which are taken, by what their sidecars say of them. A set in which
     some shards have sidecars and some have none is refused: those without are unfinished.
     """
+    tars, indexed = _found(urls, only)
+    return IndexedShards(Samples(tars, clean, only), seed, workers) if indexed else StreamedShards(tars, seed, clean)
+
+
+def open_either(
+    urls: list[str], seed: int, workers: int = 0, only: Only = ALL
+) -> IndexedShards[Sample] | IndexedShards[Encoded] | StreamedShards:
+    """The same, or shards of latents. Raises UserError."""
+    tars, indexed = _found(urls, only)
+    if indexed and schema_of(tars[0])[1].get("mmaif.kind") == LATENTS:
+        return IndexedShards(Latents(tars, only), seed, workers)
+    return IndexedShards(Samples(tars, only=only), seed, workers) if indexed else StreamedShards(tars, seed)
+
+
+def _found(urls: list[str], only: Only) -> tuple[list[str], bool]:
+    """The tars that are meant, and whether they have sidecars. Raises UserError."""
     tars = expand(urls)
     for url, there in zip(tars, at_once(exists, tars), strict=True):
         if not there:
@@ -67,13 +89,13 @@ def open_shards(
         raise UserError(
             f"{bare[0]}: no sidecar (.parquet) beside it, by which {', '.join(only.columns)} could be chosen"
         )
-    return StreamedShards(tars, seed, clean) if bare else IndexedShards(Samples(tars, clean, only), seed, workers)
+    return tars, not bare
 
 
-class IndexedShards:
+class IndexedShards(Generic[S]):
     """Shards with sidecars: any sample by its number, every sample once in a cycle, read by threads."""
 
-    def __init__(self, samples: Samples, seed: int, workers: int = 0) -> None:
+    def __init__(self, samples: Stored[S], seed: int, workers: int = 0) -> None:
         self.samples, self.seed = samples, seed
         index = samples.index
         self.tars, self.failed, self.fingerprint = index.tars, index.failed, index.fingerprint
@@ -92,11 +114,11 @@ class IndexedShards:
     def at(self, position: int) -> int:
         return number_at(self.seed, position, len(self))
 
-    def load(self, numbers: Sequence[int]) -> list[Sample]:
+    def load(self, numbers: Sequence[int]) -> list[S]:
         """In place of one that is broken comes the next that is not; over a share of MOST_BROKEN raises UserError."""
         return list(self._pool.map(self._read, numbers) if self._pool else map(self._read, numbers))
 
-    def _read(self, number: int) -> Sample:
+    def _read(self, number: int) -> S:
         while True:
             try:
                 return self.samples[number]

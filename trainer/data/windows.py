@@ -28,9 +28,17 @@ class Windows(NamedTuple):
 
     @classmethod
     def draw(
-        cls, generator: Generator, count: int, size: tuple[int, int], window: tuple[int, int], symmetries: bool
+        cls,
+        generator: Generator,
+        count: int,
+        size: tuple[int, int],
+        window: tuple[int, int],
+        symmetries: bool,
+        again: bool = True,
     ) -> Windows:
-        """window: its height and width at most. Rows and columns are swapped of square windows alone."""
+        """window: its height and width at most. Rows and columns are swapped of square windows alone. again: whether a
+        symmetry may come twice before all have come. (Six arguments: what is drawn, and of what.)
+        """
 
         def number(high: int) -> Tensor:
             return torch.from_numpy(generator.integers(high, size=count))
@@ -39,7 +47,9 @@ class Windows(NamedTuple):
         down = number(size[0] - height + 1)[:, None] + torch.arange(height)
         across = number(size[1] - width + 1)[:, None] + torch.arange(width)
         ways = 1 if not symmetries else SYMMETRIES if height == width else SYMMETRIES // 2
-        turns = number(ways)[:, None]
+        turns = (number(ways) if again else torch.from_numpy(generator.permutation(ways)).repeat(-(-count // ways)))[
+            :count, None
+        ]
         down = torch.where(turns % 2 == 1, down.flip(1), down)
         across = torch.where(turns // 2 % 2 == 1, across.flip(1), across)
         return cls(down, across, turns, size)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
+from typing import Any
 
 from trainer.config import Config
 from trainer.data.batches import Batch, Batches, Needs
+from trainer.data.latents import Latents
 from trainer.data.mixture import Mixture
 from trainer.data.pool import Growing, Pool, PoolConfig
-from trainer.data.shards import IndexedShards, Shards, StreamedShards, open_shards
+from trainer.data.prompts import Sentences
+from trainer.data.shards import Encoded, IndexedShards, Sample, Shards, StreamedShards, open_either
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
@@ -20,7 +23,7 @@ from trainer.training.schedule import parts, steps
 class Feed(ABC):
     """shards: those by which frozen parts are fitted or measured. fingerprint: names what a run must find again."""
 
-    shards: Shards
+    shards: Shards[Sample | Encoded]
     fingerprint: str | None = None
 
     @abstractmethod
@@ -46,17 +49,17 @@ def open_feed(config: Config, urls: list[str]) -> Feed:
     return Pooled(config, config.pool, urls)
 
 
-def open_data(config: Config, urls: list[str]) -> IndexedShards | StreamedShards | Mixture:
+def open_data(config: Config, urls: list[str]) -> IndexedShards[Any] | StreamedShards | Mixture:
     """The shards of --shards, or the datasets of `data`, one or several. Raises UserError."""
     if bool(urls) == bool(config.data):
         told = "both say what to train on" if urls else "neither says what to train on"
         raise UserError(f"--shards, and `data` in the config: {told}; give one of them")
     workers = config.run.workers
     if urls:
-        return open_shards(urls, config.seed, workers)
-    opened: list[IndexedShards] = []
+        return open_either(urls, config.seed, workers)
+    opened: list[IndexedShards[Any]] = []
     for number, dataset in enumerate(config.data):
-        shards = open_shards(list(dataset.shards), config.seed, workers, only=dataset)
+        shards = open_either(list(dataset.shards), config.seed, workers, dataset)
         if isinstance(shards, StreamedShards):
             raise UserError(f"data[{number}]: tars without sidecars have no samples to draw by weight; use --shards")
         opened.append(shards)
@@ -68,14 +71,18 @@ class Cycles(Feed):
 
     def __init__(self, config: Config, urls: list[str]) -> None:
         self.config = config
-        self.shards: IndexedShards | StreamedShards | Mixture = open_data(config, urls)
+        self.shards: IndexedShards[Any] | StreamedShards | Mixture = open_data(config, urls)
         self.fingerprint = self.shards.fingerprint
 
     def batches(
         self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
     ) -> Generator[list[Batch], None, None]:
         indexed = not isinstance(self.shards, StreamedShards)  # a stream does not know its repeats
-        batches = Batches(self.shards, autoencoder, text, self.config.run.cache_mb if indexed else 0, needs)
+        for part in self.shards.parts if isinstance(self.shards, Mixture) else (self.shards,):
+            if isinstance(part, IndexedShards) and isinstance(part.samples, Latents):
+                part.samples.check(autoencoder)
+        sentences = Sentences(text, self.shards.tars)
+        batches = Batches(self.shards, autoencoder, sentences, self.config.run.cache_mb if indexed else 0, needs)
         planned = steps(run.seen, self.config.training)
         return batches.run(parts(run.ranks.share(step), self.config.run.micro_batch) for step in planned)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from trainer.config import Config
 from trainer.console import say
 from trainer.data.images import Image, to_tensor
-from trainer.data.shards import Sample, Shards
+from trainer.data.shards import Sample, Seen, Shards
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import STATISTICS, Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
@@ -46,12 +48,14 @@ def reopen_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
         raise OtherRun(f"{error}; the run cannot go on: {WAY_OUT}") from None
 
 
-def prepare_autoencoder(config: Config, shards: Shards, device: torch.device) -> Autoencoder:
+def prepare_autoencoder(config: Config, shards: Shards[Any], device: torch.device) -> Autoencoder:
     """The autoencoder of a run that begins: fitted to its shards, or loaded, and measured on them where it must be.
 
     Warns where it would cap the result. Raises UserError.
     """
-    samples = first_samples(shards, config.autoencoder.fit_samples)
+    samples = [sample for sample in first(shards, config.autoencoder.fit_samples) if isinstance(sample, Sample)]
+    if not samples:
+        return _of_latents(config, device)
     images = [
         image for sample in samples for image in to_tensor([sample.a, sample.b, sample.target], torch.device("cpu"))
     ]
@@ -74,7 +78,21 @@ def prepare_autoencoder(config: Config, shards: Shards, device: torch.device) ->
     return autoencoder
 
 
-def first_samples(shards: Shards, count: int) -> list[Sample]:
+def _of_latents(config: Config, device: torch.device) -> Autoencoder:
+    """The autoencoder of a run without pictures. Raises UserError where there has to be one."""
+    wanted, path = (
+        "give --autoencoder FOLDER/autoencoder, of the folder that `trainer encode` wrote",
+        config.autoencoder.path,
+    )
+    if path == "klt":
+        raise UserError(f"autoencoder klt: is fitted to pictures, and the shards hold latents; {wanted}")
+    autoencoder = load_autoencoder(path, device)
+    if not autoencoder.measured:
+        raise UserError(f"autoencoder {path}: is measured on pictures, and the shards hold latents; {wanted}")
+    return autoencoder
+
+
+def first(shards: Shards[Seen], count: int) -> Sequence[Seen]:
     """The samples of the first `count` positions, each once."""
     return shards.load(list(dict.fromkeys(shards.at(position) for position in range(count))))
 

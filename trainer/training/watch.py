@@ -16,7 +16,7 @@ from trainer.evaluation import metrics
 from trainer.evaluation.labels import labelled_row
 from trainer.evaluation.sheets import sheet
 from trainer.inference.fuser import Fuser
-from trainer.training.parts import first_samples
+from trainer.training.parts import first
 
 HIGHEST = 60.0
 """dB, what an equal picture counts, so that means stay finite."""
@@ -32,7 +32,7 @@ class Watch:
             shards = open_shards(urls, SEED)
         except UserError as error:
             raise UserError(str(error).replace("--shards", "--val-shards", 1)) from None
-        self.samples, self.sheets, self.shown = first_samples(shards, config.val_samples), out / "sheets", config.sheet
+        self.samples, self.sheets, self.shown = first(shards, config.val_samples), out / "sheets", config.sheet
         shards.close()
 
     def look(self, fuser: Fuser, seen: int) -> dict[str, float]:

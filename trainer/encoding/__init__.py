@@ -1,0 +1,1 @@
+"""`trainer encode`: shards of pictures to shards of latents, as shards/FORMAT.md has them."""
