@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -120,6 +121,10 @@ class Batches:
         needs: Needs,
     ) -> None:
         self.shards, self.autoencoder, self.text, self.needs = shards, autoencoder, text, needs
+        self.encoded = 0
+        """Samples that were encoded on the way."""
+        self.seconds = 0.0
+        """That this took."""
         self._room = cache_mb << 20
         self._cache: dict[int, Encoded] = {}
 
@@ -146,7 +151,9 @@ class Batches:
             if isinstance(sample, Encoded):
                 known[number] = sample
             else:
+                begun = time.perf_counter()
                 known[number] = encode_sample(self.autoencoder, sample, self.needs)
+                self.encoded, self.seconds = self.encoded + 1, self.seconds + time.perf_counter() - begun
                 self._keep(number, known[number])
         return self._together([known[number] for number in numbers], positions)
 

@@ -99,7 +99,7 @@ class Seen(NamedTuple):
 def encode_visits(
     autoencoder: Autoencoder, samples: Sequence[Sample], visits: Visits, needs: Needs, together: bool
 ) -> Iterator[Visit]:
-    """The visits of each sample in turn. together: pictures of one size are encoded at once: that differs by rounding."""
+    """The visits of each sample in turn. together: pictures of one size are encoded at once, to within rounding."""
     seen = [Seen.of(sample, visits, needs, autoencoder.device) for sample in samples]
     filled = [autoencoder.filled(each.pictures.flatten(0, 1)) for each in seen]  # (4 V, 3, f h, f w)
     if together and len({pictures.shape for pictures in filled}) == 1:

@@ -90,13 +90,20 @@ def probe(config: Config, urls: list[str], device: str | None) -> str:
     )
     with TemporaryDirectory() as folder, redirect_stderr(StringIO()):  # what that run says of itself
         train(short, urls, Path(folder) / "probe", device=device, stop_after=STEPS * batch)
-        _, speeds = curve(read_log(Path(folder) / "probe"), "samples_per_s")
+        log = read_log(Path(folder) / "probe")
+        _, speeds = curve(log, "samples_per_s")
+        _, encoding = curve(log, "encode_ms")
     speed = median(speeds[1:])
     minutes = config.training.samples / speed / 60
     told = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
     if config.training.minutes:
         told = f"{min(minutes, config.training.minutes):.0f} minutes, by the time that it is given"
-    return f"speed        about {speed:.1f} samples/s while samples are encoded: {told} at most"
+    if not len(encoding):
+        return f"speed        about {speed:.1f} samples/s, of latents: {told}"
+    return (
+        f"speed        about {speed:.1f} samples/s while samples are encoded: {told} at most\n"
+        f"encoding     {encoding[-1]:.0f} ms of the {1000 / speed:.0f} ms of a sample; `trainer encode` does it once"
+    )
 
 
 def describe_network(config: Config, size: tuple[int, int]) -> str:

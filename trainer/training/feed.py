@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from trainer.config import Config
+from trainer.console import say
 from trainer.data.batches import Batch, Batches, Needs
 from trainer.data.latents import Latents
 from trainer.data.mixture import Mixture
@@ -69,6 +70,8 @@ def open_data(config: Config, urls: list[str]) -> IndexedShards[Any] | StreamedS
 class Cycles(Feed):
     """Each sample once a cycle, in an order that (seed, position) alone decides."""
 
+    made: Batches | None = None
+
     def __init__(self, config: Config, urls: list[str]) -> None:
         self.config = config
         self.shards: IndexedShards[Any] | StreamedShards | Mixture = open_data(config, urls)
@@ -82,13 +85,28 @@ class Cycles(Feed):
             if isinstance(part, IndexedShards) and isinstance(part.samples, Latents):
                 part.samples.check(autoencoder)
         sentences = Sentences(text, self.shards.tars)
-        batches = Batches(self.shards, autoencoder, sentences, self.config.run.cache_mb if indexed else 0, needs)
+        cache_mb = self.config.run.cache_mb if indexed else 0
+        self.made = batches = Batches(self.shards, autoencoder, sentences, cache_mb, needs)
         planned = steps(run.seen, self.config.training)
         return batches.run(parts(run.ranks.share(step), self.config.run.micro_batch) for step in planned)
 
     def shown(self) -> dict[str, float]:
         broken = 0 if isinstance(self.shards, StreamedShards) else self.shards.broken
-        return {"broken": broken} if broken else {}
+        shown = {"broken": broken} if broken else {}
+        return shown | ({} if self.encode_ms is None else {"encode_ms": self.encode_ms})
+
+    @property
+    def encode_ms(self) -> float | None:
+        """Milliseconds that a sample took to be encoded on the way; None where none was."""
+        return 1000 * self.made.seconds / self.made.encoded if self.made and self.made.encoded else None
+
+    def close(self) -> None:
+        super().close()
+        if self.encode_ms is not None:
+            say(
+                f"encoding took {self.encode_ms:.0f} ms a sample, of {self.made.encoded if self.made else 0}; "
+                "`trainer encode` does it once for all runs"
+            )
 
 
 class Pooled(Feed):
