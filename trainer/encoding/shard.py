@@ -100,7 +100,8 @@ def _add(tar: tarfile.TarFile, visit: Visit) -> dict[str, Any]:
     """Writes the members of an entry, and returns what its row says of them."""
     key = str(visit.record["key"])
     record = json.dumps(visit.record, ensure_ascii=False, separators=(",", ":"))
-    row = {"key": key, "height": visit.size[0], "width": visit.size[1], "record": record}
+    row = {"key": key, "instruction": visit.record["instruction"], "record": record}
+    row |= {"height": visit.size[0], "width": visit.size[1]}
     members = {"json": ("json", record.encode())}
     members |= {name: (f"{name}.npy", _npy(array)) for name, array in visit.arrays.items()}
     for member, (ending, data) in sorted(members.items(), key=lambda item: item[1][0]):  # as webdataset sorts them
