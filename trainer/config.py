@@ -111,6 +111,16 @@ class TrainingConfig(Section):
     """Of the network's matrix products: auto is bf16 on a GPU and fp32 on a CPU. Weights and loss are fp32 always."""
 
 
+class OrderConfig(Section):
+    """In which order samples come."""
+
+    kind: Literal["global", "window"] = "global"
+    """global: over all samples. window: shards in a drawn order, and samples within a window of them: for shards in
+    stores that answer slowly."""
+    window: int = Field(default=4096, ge=1, le=2**31)
+    """Samples of a window."""
+
+
 class RunConfig(Section):
     """How the work is done, not what comes out: may change between a run and its resumption."""
 
@@ -136,6 +146,10 @@ class RunConfig(Section):
     """Whether the log is written for TensorBoard too, into OUT/tensorboard (the package `tensorboard`)."""
     cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
+    shard_cache: str | None = None
+    """A folder of this machine in which shards of elsewhere are kept whole."""
+    shard_cache_gib: float = Field(default=50.0, gt=0)
+    """That they fill at most: those used longest ago make room."""
     compile: bool = False
     """Whether torch.compile makes code of the network's blocks: faster steps after a minute or so."""
     half_weights: bool = False
@@ -161,6 +175,7 @@ class Config(Resumable):
     flow with adapters leaves as it is. One that goes on does not need it; other weights there are refused."""
     data: tuple[DatasetConfig, ...] = ()
     """Datasets to train on by weight, in place of --shards; of each, if asked, some of its samples alone."""
+    order: OrderConfig = OrderConfig()
     pool: PoolConfig | None = None
     """A pool of samples on the device, from shards that may still be in the making, in place of each sample once a
     cycle. Such a run does not repeat bit for bit; the size of its steps is that of the pool's stages."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.data.cache import ShardCache
 from trainer.data.choice import ALL, Only
 from trainer.data.format import LATENTS, sidecar_of
 from trainer.data.index import Index, schema_of
@@ -50,12 +51,12 @@ class Encoded(NamedTuple):
 
 
 class Latents(Stored[Encoded]):
-    """Encoded samples. only: which are taken. Raises UserError."""
+    """Encoded samples. only: which are taken. cache: for shards of elsewhere. Raises UserError."""
 
-    def __init__(self, tars: list[str], only: Only = ALL) -> None:
+    def __init__(self, tars: list[str], only: Only = ALL, cache: ShardCache | None = None) -> None:
         columns, _ = schema_of(tars[0])
         there = [name for name in SOMETIMES if f"{name}_name" in columns]
-        super().__init__(Index(tars, (*ALWAYS, *there), only, LATENTS))
+        super().__init__(Index(tars, (*ALWAYS, *there), only, LATENTS), cache)
 
     def decode(self, key: str, found: Mapping[str, memoryview], tar: str) -> Encoded:
         where = f"{tar}: {key}"

@@ -1,4 +1,4 @@
-"""From what the user names to tars: brace ranges, and dataset folders, here or anywhere."""
+"""From what the user names to tars: brace ranges, dataset folders, here or anywhere, and pipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.data.format import KINDS, check_format
-from trainer.data.places import is_remote, names_in, read
+from trainer.data.places import is_pipe, is_remote, names_in, read
 from trainer.errors import UserError
 from trainer.files import parse_json
 
@@ -23,7 +23,7 @@ def expand(urls: list[str]) -> list[str]:
         except ValueError:
             raise UserError(f"--shards {pattern}: braces do not match; write {{000000..000003}}.tar") from None
         for url in names:
-            tars += [url] if url.endswith(".tar") else _shards_of_folder(url)
+            tars += [url] if url.endswith(".tar") or is_pipe(url) else _shards_of_folder(url)
     url, times = max(Counter(tars).items(), key=lambda item: item[1], default=("", 0))
     if times > 1:
         raise UserError(f"--shards: {url} is named {'twice' if times == 2 else f'{times} times'}; name each shard once")

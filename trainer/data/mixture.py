@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.data.order import number_at, permutation
+from trainer.data.order import permutation
 from trainer.data.samples import Sample
 from trainer.data.shards import Encoded, IndexedShards
 
@@ -52,7 +52,7 @@ class Mixture:
         which = int(slots[place])
         within = block * self.shares[which] + int((slots[:place] == which).sum())
         # each dataset in an order of its own, so that two of one length do not walk in step
-        return self._starts[which] + number_at(self.seed + 1 + which, within, len(self.parts[which]))
+        return self._starts[which] + self.parts[which].order.at(self.seed + 1 + which, within)
 
     def load(self, numbers: Sequence[int]) -> list[Sample | Encoded]:
         wanted: dict[int, list[int]] = {}

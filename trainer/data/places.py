@@ -20,10 +20,11 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
+from trainer.data.cache import ShardCache, pread
 from trainer.errors import UserError
 from trainer.files import one_line
 
@@ -44,12 +45,19 @@ EXTRAS = {"s3": "mmaif[s3]", "s3a": "mmaif[s3]"}
 """What brings the client of a kind of URL; other kinds name fsspec's own package."""
 
 
+def is_pipe(url: str) -> bool:
+    """Whether it is a command whose output is the file, as webdataset writes it: pipe:COMMAND."""
+    return url.startswith("pipe:")
+
+
 def is_remote(url: str) -> bool:
-    return "://" in url
+    return "://" in url and not is_pipe(url)
 
 
 def exists(url: str) -> bool:
-    """Whether there is such a file. Raises UserError where that cannot be told."""
+    """Whether there is such a file; of a pipe only running it tells. Raises UserError where that cannot be told."""
+    if is_pipe(url):
+        return True
     if not is_remote(url):
         try:
             return Path(url).is_file()
@@ -100,8 +108,10 @@ def read(url: str) -> bytes:
 def identity(url: str) -> str:
     """What tells a file from another without reading it whole: its size, and the sha256 of its first 64 KiB.
 
-    Raises FileNotFoundError, UserError.
+    Of a pipe the command alone. Raises FileNotFoundError, UserError.
     """
+    if is_pipe(url):
+        return url
 
     def size_of(fs: Any, path: str) -> Any:
         try:
@@ -119,7 +129,13 @@ def identity(url: str) -> str:
 
 
 def open_stream(url: str) -> IO[bytes]:
-    """A file opened for one pass. Raises FileNotFoundError, UserError; its reads raise OSError."""
+    """A file, or the output of a pipe, opened for one pass. Raises FileNotFoundError, UserError; its reads raise
+    OSError.
+    """
+    if is_pipe(url):
+        from webdataset.gopen import gopen
+
+        return cast(IO[bytes], gopen(url, "rb", bufsize=STREAM_BYTES))
     if not is_remote(url):
         return Path(url).open("rb")
 
@@ -140,23 +156,26 @@ class Ranges:
     """Bytes at an offset of files, from any thread, and in processes that are forked or get a pickled copy.
 
     A server that ignores the Range header sends the whole shard: it is then kept in a temporary file for as long
-    as this object lives, so that it is sent once.
+    as this object lives, so that it is sent once. cache: where whole shards are kept, whatever the server can.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cache: ShardCache | None = None) -> None:
+        self._cache = cache
         self._asking: dict[str, threading.Lock] = {}
         self._keeping = threading.Lock()
         self._ranged: set[str] = set()
         self._spooled: dict[str, Path] = {}
         self._folder: Path | None = None
 
-    def __reduce__(self) -> tuple[type[Ranges], tuple[()]]:
-        return Ranges, ()
+    def __reduce__(self) -> tuple[type[Ranges], tuple[ShardCache | None]]:
+        return Ranges, (self._cache,)
 
     def read(self, url: str, offset: int, size: int) -> bytes | bytearray:
         """`size` bytes from `offset`; fewer where a file of this machine ends. Raises OSError, UserError."""
         if not is_remote(url):
-            return _pread(Path(url), offset, size)
+            return pread(Path(url), offset, size)
+        if self._cache is not None:
+            return self._cache.read(url, offset, size, partial(_length, url), partial(_fetch, url))
         data = self._ask(url, offset, size) if url in self._ranged else None
         if data is None:
             with self._asking.setdefault(url, threading.Lock()):  # one thread finds out how the server answers
@@ -166,7 +185,7 @@ class Ranges:
                     with self._keeping:
                         self._spooled[url] = self._spool(url)
         if data is None:
-            return _pread(self._spooled[url], offset, size)
+            return pread(self._spooled[url], offset, size)
         self._ranged.add(url)
         return data
 
@@ -186,16 +205,25 @@ class Ranges:
             self._folder = Path(tempfile.mkdtemp(prefix="mmaif-shards-"))
             weakref.finalize(self, _remove, self._folder, os.getpid())
         kept = sum(path.stat().st_size for path in self._spooled.values())
-        told = _again(url, lambda fs, path: fs.info(path)["size"]) or 0
-        if kept + told > SPOOL_LIMIT:
+        if kept + _length(url) > SPOOL_LIMIT:
             raise UserError(
                 f"{url}: its server answers no byte ranges, and the shards read so far fill "
                 f"{SPOOL_LIMIT >> 30} GiB of temporary files; copy them to disk and name the folder"
             )
         handle, name = tempfile.mkstemp(".tar", dir=self._folder)
         os.close(handle)
-        _again(url, lambda fs, path: fs.get_file(path, name))
+        _fetch(url, Path(name))
         return Path(name)
+
+
+def _length(url: str) -> int:
+    """Of a file, in bytes; 0 where its server does not tell. Raises FileNotFoundError, UserError."""
+    return _again(url, lambda fs, path: fs.info(path)["size"]) or 0
+
+
+def _fetch(url: str, to: Path) -> None:
+    """Raises FileNotFoundError, UserError."""
+    _again(url, lambda fs, path: fs.get_file(path, str(to)))
 
 
 class _Stream(io.RawIOBase):
@@ -302,13 +330,6 @@ def _connect(kind: str, host: str, process: int) -> Any:  # noqa: ARG001 (a conn
 
 def _is_http(fs: Any) -> bool:
     return "http" in fs.protocol
-
-
-def _pread(file: Path, offset: int, size: int) -> bytearray:
-    data = bytearray(size)  # and no bytes, so that arrays can share them
-    with file.open("rb") as opened:
-        del data[os.preadv(opened.fileno(), [data], offset) :]
-    return data
 
 
 def _remove(folder: Path, process: int) -> None:

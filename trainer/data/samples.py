@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from trainer.data.cache import ShardCache
 from trainer.data.choice import ALL, Only
 from trainer.data.format import CLEAN, IMAGES, MEMBERS, PICTURES, check_format, member_in
 from trainer.data.images import Image, decode_member
@@ -50,9 +51,9 @@ class Stored(ABC, Generic[S]):
     that a DataLoader of torch can drive it. Bytes are held to their sha256 when they are first read.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, cache: ShardCache | None = None) -> None:
         self.index = index
-        self._ranges = Ranges()
+        self._ranges = Ranges(cache)
         self._whole = np.zeros(len(index), dtype=bool)
 
     def __len__(self) -> int:
@@ -88,10 +89,13 @@ class Stored(ABC, Generic[S]):
 
 
 class Samples(Stored[Sample]):
-    """Degraded pairs. clean: with the clean pair. only: which are taken. Raises UserError."""
+    """Degraded pairs. clean: with the clean pair. only: which are taken. cache: for shards of elsewhere.
 
-    def __init__(self, tars: list[str], clean: bool = False, only: Only = ALL) -> None:
-        super().__init__(Index(tars, members_of(clean), only))
+    Raises UserError.
+    """
+
+    def __init__(self, tars: list[str], clean: bool = False, only: Only = ALL, cache: ShardCache | None = None) -> None:
+        super().__init__(Index(tars, members_of(clean), only), cache)
 
     def decode(self, key: str, found: Mapping[str, memoryview], tar: str) -> Sample:
         return decode(key, found, tar, self.index.members)

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from trainer.console import say
+from trainer.data.cache import ShardCache
 from trainer.data.choice import ALL, Only
 from trainer.data.format import LATENTS, sidecar_of
 from trainer.data.index import schema_of
 from trainer.data.latents import Encoded, Latents
 from trainer.data.listing import expand
-from trainer.data.order import number_at
-from trainer.data.places import at_once, exists
+from trainer.data.order import Order
+from trainer.data.places import at_once, exists, is_pipe
 from trainer.data.samples import Broken, Sample, Samples, Stored
 from trainer.data.stream import StreamedShards
 from trainer.errors import UserError
 
-__all__ = ["Encoded", "IndexedShards", "Sample", "Shards", "StreamedShards", "open_either", "open_shards"]
+__all__ = ["Encoded", "IndexedShards", "Reading", "Sample", "Shards", "StreamedShards", "open_either", "open_shards"]
 
 
 MOST_BROKEN = 0.01
@@ -65,14 +66,31 @@ def open_shards(
     return IndexedShards(Samples(tars, clean, only), seed, workers) if indexed else StreamedShards(tars, seed, clean)
 
 
+class Reading(NamedTuple):
+    """How shards are read."""
+
+    workers: int = 0
+    """Threads."""
+    window: int | None = None
+    """Of the order of samples (Order); none: over all of them."""
+    cache: ShardCache | None = None
+    """For shards of elsewhere."""
+
+
 def open_either(
-    urls: list[str], seed: int, workers: int = 0, only: Only = ALL
+    urls: list[str], seed: int, reading: Reading, only: Only = ALL
 ) -> IndexedShards[Sample] | IndexedShards[Encoded] | StreamedShards:
     """The same, or shards of latents. Raises UserError."""
     tars, indexed = _found(urls, only)
-    if indexed and schema_of(tars[0])[1].get("mmaif.kind") == LATENTS:
-        return IndexedShards(Latents(tars, only), seed, workers)
-    return IndexedShards(Samples(tars, only=only), seed, workers) if indexed else StreamedShards(tars, seed)
+    if not indexed:
+        say(
+            f"--shards {tars[0]}: streamed, since no sidecar (.parquet) lies beside it: shards come in a drawn order, "
+            "their samples as they lie; to go on, what was seen is read once more; nothing is held to its sha256"
+        )
+        return StreamedShards(tars, seed)
+    if schema_of(tars[0])[1].get("mmaif.kind") == LATENTS:
+        return IndexedShards(Latents(tars, only, reading.cache), seed, reading.workers, reading.window)
+    return IndexedShards(Samples(tars, only=only, cache=reading.cache), seed, reading.workers, reading.window)
 
 
 def _found(urls: list[str], only: Only) -> tuple[list[str], bool]:
@@ -81,7 +99,7 @@ def _found(urls: list[str], only: Only) -> tuple[list[str], bool]:
     for url, there in zip(tars, at_once(exists, tars), strict=True):
         if not there:
             raise UserError(f"--shards {url}: not there; check the path, the address and the range in braces")
-    sidecars = at_once(exists, [sidecar_of(url) for url in tars])
+    sidecars = at_once(lambda url: not is_pipe(url) and exists(sidecar_of(url)), tars)
     bare = [url for url, there in zip(tars, sidecars, strict=True) if not there]
     if bare and len(bare) < len(tars):
         raise UserError(f"{bare[0]}: no sidecar (.parquet) beside it, so it is unfinished; leave it out or finish it")
@@ -95,11 +113,12 @@ def _found(urls: list[str], only: Only) -> tuple[list[str], bool]:
 class IndexedShards(Generic[S]):
     """Shards with sidecars: any sample by its number, every sample once in a cycle, read by threads."""
 
-    def __init__(self, samples: Stored[S], seed: int, workers: int = 0) -> None:
+    def __init__(self, samples: Stored[S], seed: int, workers: int = 0, window: int | None = None) -> None:
         self.samples, self.seed = samples, seed
         index = samples.index
         self.tars, self.failed, self.fingerprint = index.tars, index.failed, index.fingerprint
         self.sizes, self.bytes = index.sizes, index.bytes
+        self.order = Order(index.counts, window)
         self._pool = ThreadPoolExecutor(workers, "reader") if workers else None
         self._lock, self._broken = Lock(), set[int]()
 
@@ -112,7 +131,7 @@ class IndexedShards(Generic[S]):
         return len(self.samples)
 
     def at(self, position: int) -> int:
-        return number_at(self.seed, position, len(self))
+        return self.order.at(self.seed, position)
 
     def load(self, numbers: Sequence[int]) -> list[S]:
         """In place of one that is broken comes the next that is not; over a share of MOST_BROKEN raises UserError."""

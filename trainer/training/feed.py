@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 from trainer.config import Config
 from trainer.console import say
 from trainer.data.batches import Batch, Batches, Needs
+from trainer.data.cache import ShardCache
 from trainer.data.latents import Latents
 from trainer.data.mixture import Mixture
 from trainer.data.pool import Growing, Pool, PoolConfig
 from trainer.data.prompts import Sentences
-from trainer.data.shards import Encoded, IndexedShards, Sample, Shards, StreamedShards, open_either
+from trainer.data.shards import Encoded, IndexedShards, Reading, Sample, Shards, StreamedShards, open_either
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
@@ -55,12 +57,14 @@ def open_data(config: Config, urls: list[str]) -> IndexedShards[Any] | StreamedS
     if bool(urls) == bool(config.data):
         told = "both say what to train on" if urls else "neither says what to train on"
         raise UserError(f"--shards, and `data` in the config: {told}; give one of them")
-    workers = config.run.workers
+    run, window = config.run, config.order.window if config.order.kind == "window" else None
+    cache = None if run.shard_cache is None else ShardCache(Path(run.shard_cache), int(run.shard_cache_gib * 2**30))
+    reading = Reading(run.workers, window, cache)
     if urls:
-        return open_either(urls, config.seed, workers)
+        return open_either(urls, config.seed, reading)
     opened: list[IndexedShards[Any]] = []
     for number, dataset in enumerate(config.data):
-        shards = open_either(list(dataset.shards), config.seed, workers, dataset)
+        shards = open_either(list(dataset.shards), config.seed, reading, dataset)
         if isinstance(shards, StreamedShards):
             raise UserError(f"data[{number}]: tars without sidecars have no samples to draw by weight; use --shards")
         opened.append(shards)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.trainer.data.helpers import RangeHandler, keys, serving
 from tests.trainer.helpers import picture, write_shard
-from trainer.data.shards import open_shards
+from trainer.data.shards import Reading, open_either, open_shards
 from trainer.data.stream import StreamedShards
 from trainer.errors import UserError
 
@@ -93,3 +93,26 @@ def test_a_line_that_breaks_in_a_stream_is_one_line(tmp_path: Path) -> None:
     with serving(tmp_path, Cutting) as url, pytest.raises(UserError, match=said) as error:
         StreamedShards([f"{url}/0.tar"], seed=0).load(range(8))
     assert "\n" not in str(error.value)
+
+
+def test_the_output_of_a_command_is_streamed_and_says_what_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        write_shard(tmp_path / f"{number}.tar", range(4 * number, 4 * number + 4))
+    shards = open_either([f"pipe:cat {tmp_path}/{{0..1}}.tar"], 0, Reading())
+    assert isinstance(shards, StreamedShards)
+    assert sorted(keys(shards, range(8))) == list(range(8))
+    assert "streamed, since no sidecar" in capsys.readouterr().err
+    packed = open_either([f"pipe:gzip -c {tmp_path}/0.tar | gunzip"], 0, Reading())
+    assert sorted(keys(packed, range(4))) == list(range(4))
+    assert packed.fingerprint != shards.fingerprint
+
+
+def test_a_command_that_fails_is_one_line(tmp_path: Path) -> None:
+    shards = open_either([f"pipe:cat {tmp_path}/none.tar"], 0, Reading())
+    with pytest.raises(UserError, match=r"none\.tar: not a whole tar \(.*exit 1"):
+        shards.load([0])
+    write_shard(tmp_path / "0.tar", range(4))
+    with pytest.raises(UserError, match="no sidecar"):
+        open_either([str(tmp_path / "0.tar"), f"pipe:cat {tmp_path}/0.tar"], 0, Reading())

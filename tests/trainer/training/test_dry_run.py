@@ -24,7 +24,9 @@ def test_the_probe_tells_how_fast_a_few_steps_are_and_leaves_nothing(
     before = sorted(tmp_path.rglob("*"))
     said = probe(load_config(config_file(samples=100_000)), [str(dataset)], "cpu")
     found = re.fullmatch(
-        r"speed +about ([\d.]+) samples/s while samples are encoded: (\d+) (minutes|hours) at most", said
+        r"speed +about ([\d.]+) samples/s while samples are encoded: (\d+) (minutes|hours) at most\n"
+        r"encoding +(\d+) ms of the (\d+) ms of a sample; `trainer encode` does it once",
+        said,
     )
     assert found
     minutes = int(found[2]) * (60 if found[3] == "hours" else 1)
