@@ -118,8 +118,14 @@ gpu-autoencoder: ## on that machine: the autoencoder (MINUTES=, GPU_OUT=)
 gpu-train: ## on that machine: the network, on samples that are rendered meanwhile (MINUTES=, GPU_OUT=, GPU_ARGS=)
 	$(GPU_PYTHON) -m bench.gpu train --minutes $(MINUTES) --out $(GPU_OUT) $(GPU_ARGS)
 
+bench-reader: $(INSTALLED) ## reading shards beside webdataset and beside what bounds it, into docs/training.md
+	$(BIN)/python -m bench.reader
+
+bench-train: $(INSTALLED) ## what the training loop costs beside the network, into docs/training.md
+	$(BIN)/python -m bench.loop
+
 bench-model: $(INSTALLED) ## the network's time beside a plain DiT of equal operations, one CPU thread
-	$(BIN)/python -m bench.bench_model
+	$(BIN)/python -m bench.model
 
 autoencoder: $(INSTALLED) ## train the autoencoder anew, hours; the same again resumes (DATA=, AE_ARGS=)
 	$(BIN)/synth generate --recipe all_in_one.yaml --data $(DATA)/pairs/train --limit 600 --out shards/ae_degraded

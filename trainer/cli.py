@@ -218,7 +218,7 @@ NAMED_WRONGLY = {
 
 def main() -> None:
     """The entry point: a mistake is one line on stderr and exit code 2, a failing disk 1, an interruption 130."""
-    # where cores are shared, threads that spin while they wait make torch many times slower (bench/bench_trainer.py)
+    # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if app(standalone_mode=False) == 130:  # typer makes this of KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The network's time beside a plain stack of equal operations: `python -m bench.bench_model`, one CPU thread.
+"""The network's time beside a plain stack of equal operations: `python -m bench.model`, one CPU thread.
 
 Size S on 256 positions, with everything on, and its dense control, each against blocks of a plain DiT (LayerNorm,
 AdaLN, attention, MLP of GELU) of the same width and heads, whose MLPs are as wide as makes its operations equal

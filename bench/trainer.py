@@ -1,4 +1,4 @@
-"""What the trainer costs here: `OMP_WAIT_POLICY=PASSIVE python -m bench.bench_trainer SHARDS` (as the command does).
+"""What the trainer costs here: `OMP_WAIT_POLICY=PASSIVE python -m bench.trainer SHARDS` (as the command does).
 
 Prints one line a measurement: starting the command line, reading, encoding, a step of `tiny`, and a fused picture.
 """
