@@ -156,6 +156,19 @@ def plot(
 
 
 @app.command()
+def average(
+    run: Annotated[Path, typer.Argument(help="The folder of a complete run that kept snapshots (training.snapshots).")],
+    std: Annotated[float, typer.Option(help="Width of the average, as a share of the run's samples: 0.01 to 0.25.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The weights folder to write.")],
+) -> None:
+    """Make averaged weights of another width from the snapshots of a run."""
+    from trainer.training.posthoc import average as put_together
+
+    found = put_together(run, std, out)
+    typer.echo(f"weights: {out} (std {std} of {len(found)} snapshots)")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a config, by which editors complete and check the YAML file."""
     import json

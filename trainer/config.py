@@ -81,6 +81,21 @@ class TextConfig(Section):
     """Prompts are cut and padded to this many tokens."""
 
 
+class Snapshots(Section):
+    """The `snapshots:` of `training:`."""
+
+    stds: tuple[float, ...] = Field(default=(0.05, 0.1), min_length=1)
+    """Widths of the averages, as a share of the samples seen: from 0.01 to 0.25."""
+    count: int = Field(default=16, ge=1, le=1000)
+    """Snapshots of the whole run, evenly."""
+
+    @model_validator(mode="after")
+    def _widths(self) -> Snapshots:
+        if not all(0.01 <= std <= 0.25 for std in self.stds) or len(set(self.stds)) < len(self.stds):
+            raise ValueError(f"training.snapshots.stds {list(self.stds)}: each from 0.01 to 0.25, and none twice")
+        return self
+
+
 class TrainingConfig(Section):
     samples: int = Field(ge=1, le=MOST)
     """Samples seen in the whole run; the learning rate reaches zero there."""
@@ -107,6 +122,8 @@ class TrainingConfig(Section):
     """Largest norm of the gradient of a step."""
     ema_half_life: int = Field(ge=1, le=MOST)
     """Half-life of the averaged weights in samples; shorter near the start (a tenth of the samples seen)."""
+    snapshots: Snapshots | None = None
+    """Averages by the power of time that are kept on the way, so that `trainer average` makes one of any width."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the network's matrix products: auto is bf16 on a GPU and fp32 on a CPU. Weights and loss are fp32 always."""
 

@@ -13,8 +13,8 @@ from trainer.training.checkpoint import WAY_OUT, OtherRun, check_identity, has_c
 
 CONFIG = "config.yaml"
 """By which a folder is known as a run's, or else by a checkpoint: it is there before the first step."""
-WRITES = ("weights", "checkpoints", "log.jsonl")
-"""What every run writes, besides its config."""
+WRITES = ("weights", "checkpoints", "log.jsonl", "sheets", "snapshots")
+"""What a run writes, besides its config."""
 
 
 def check_folder(out: Path, config: Resumable | None) -> None:

@@ -27,6 +27,7 @@ from trainer.training.guard import Guard
 from trainer.training.initial import let_learn, read_initial
 from trainer.training.optimizers import build_optimizers
 from trainer.training.parts import build_model, prepare_autoencoder, reopen_autoencoder
+from trainer.training.posthoc import Album
 from trainer.training.ranks import joined
 from trainer.training.run import Run, or_anew
 from trainer.training.schedule import learning_rate
@@ -83,9 +84,9 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         if config.run.checkpointing:
             model.enable_gradient_checkpointing()
-        average = EMA(model, config.training.ema_half_life)
+        average, album = EMA(model, config.training.ema_half_life), Album(model, config.training.snapshots, run.out)
         optimizers = build_optimizers(model, config.training)
-        run.resume(model, {"ema": average}, optimizers.named)
+        run.resume(model, {"ema": average, **album.averages}, optimizers.named)
         if config.run.compile:
             compile_blocks(model)
         if where.type == "cuda" and config.training.minutes:  # such a run does not promise the same bits
@@ -98,6 +99,8 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         first = list(islice(made, 1))  # what is wrong with it shows here; none of a run that is complete
         stream = chain(first, made)
         run.claim(autoencoder=autoencoder.save)
+        if run.ranks.leads:
+            album.begin(run.share(), run.seen)
         run.gauges = gauges_of(where, step_flops(config, autoencoder, text, first[0])) if first else None
         bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
         network, guard = run.ranks.together(model), Guard(run.out, config.RATE)
@@ -116,6 +119,8 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
                 guard.see(norm, step)
                 now = {"lr": rate, "skipped": guard.skipped, **feed.shown()}
                 run.stepped(count, *(({}, now) if norm is None else (means, now | {"grad_norm": norm})))
+                if run.ranks.leads:
+                    album.see(run.share(), run.seen)
                 if watch is not None and run.looks(config.run.val_every):
                     run.note(watch.look(fuser, run.seen))
         return run.finish(lambda folder: fuser.save(folder, config))
