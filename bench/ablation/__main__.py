@@ -5,6 +5,7 @@
     python -m bench.ablation factorial --minutes 12
     python -m bench.ablation effects
     python -m bench.ablation table
+    python -m bench.ablation compare NAME OTHER
     python -m bench.ablation unpack
     python -m bench.ablation parts --weights DIR
 
@@ -12,7 +13,8 @@
 `--config` names and `--set` changes, on as many samples as fit into so many minutes of CPU time on one thread; its rate
 rises over a twentieth of them and falls to zero over the last two fifths. It leaves OUT/NAME, a folder of the averaged
 weights, and OUT/NAME.json: what they reach, by set, task, kind of sentence and effect. `factorial` does sixteen such
-runs, those that are missing; `effects` prints what each of eight ingredients does. `pack` keeps all results in one
+runs, those that are missing; `effects` prints what each of eight ingredients does, `compare` how far the runs NAME-SEED
+are above the runs OTHER-SEED. `pack` keeps all results in one
 small file, and `unpack` lays them out again, without weights, so that `factorial` goes on with what is missing.
 `parts` writes the parts of the error of any weights on the kept sets into docs/results.md.
 """
@@ -97,10 +99,12 @@ def main() -> None:
         command.add_argument("--minutes", type=float, default=12.0, help="of CPU time, one thread")
     fourth = commands.add_parser("parts")
     fourth.add_argument("--weights", type=Path, default=Path("release"))
+    fifth = commands.add_parser("compare")
+    fifth.add_argument("forms", nargs=2, metavar="NAME", help="of runs NAME-SEED")
     others = [commands.add_parser(name) for name in ("table", "effects", "pack", "unpack")]
     for command in others[2:]:
         command.add_argument("--file", type=Path, default=Path("docs/ablation.parquet"))
-    for command in (first, second, third, fourth, *others):
+    for command in (first, second, third, fourth, fifth, *others):
         command.add_argument("--out", type=Path, default=Path("out/ablation"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -118,6 +122,8 @@ def main() -> None:
             factorial.go(options.out, options.minutes, (which, of))
         case "parts":
             document.put("results.md", "parts", COMMAND, parts(options.weights, options.out))
+        case "compare":
+            print(results.compare(options.out, *options.forms, GROUPS))
         case "effects":
             print(factorial.report(options.out))
         case "pack":

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.ablation.results import by_scene, cell
 from bench.ablation.runs import Form, run, seconds
 
 
@@ -40,8 +41,6 @@ FACTORS = (
 )
 GENERATORS = ((1, 2, 3), (0, 2, 3), (0, 1, 2), (0, 1, 3))
 RUNS = 16
-DRAWN = 4000
-"""Times scenes are drawn anew for an interval."""
 
 
 def signs() -> np.ndarray:
@@ -92,7 +91,7 @@ def report(out: Path) -> str:
     steps = json.loads((out / "factorial-steps.json").read_text(encoding="utf-8"))
     slower = np.exp(contrasts(np.log([steps[form.name] for form in forms()]), signs()))
     for number, factor in enumerate(FACTORS):
-        cells = [_cell(*effect(results, table, number, name)) for name in names]
+        cells = [cell(*effect(results, table, number, name)) for name in names]
         lines.append(f"| {factor.name} | x {slower[number]:.2f} | {' | '.join(cells)} |")
     means = [float(np.mean([result["sets"][name]["psnr"]["all"] for result in results])) for name in names]
     lines.append(f"| mean of {len(results)} runs | | {' | '.join(f'{mean:.2f}' for mean in means)} |")
@@ -105,13 +104,7 @@ def effect(
     """Of an ingredient on a set, in dB, and its 95% interval by scene; table: the rows of `signs` that results have."""
     rows = [result["sets"][name]["rows"] for result in results]
     each = contrasts(np.array([[row["psnr"] for row in of_run] for of_run in rows]), table)[factor]  # (samples,)
-    scenes: dict[str, list[int]] = {}
-    for number, row in enumerate(rows[0]):
-        scenes.setdefault(f"{row['task']} {row['scene']}", []).append(number)
-    sums, sizes = (np.array(values) for values in zip(*((each[i].sum(), len(i)) for i in scenes.values()), strict=True))
-    drawn = np.random.default_rng(0).integers(len(sums), size=(DRAWN, len(sums)))
-    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), (2.5, 97.5))
-    return float(each.mean()), float(low), float(high)
+    return by_scene(each, rows[0])
 
 
 def contrasts(values: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -121,8 +114,3 @@ def contrasts(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     """
     design = np.column_stack([np.ones(len(table)), table])
     return 2 * np.linalg.lstsq(design, values, rcond=None)[0][1:]
-
-
-def _cell(mean: float, low: float, high: float) -> str:
-    bold = "**" if low > 0 or high < 0 else ""
-    return f"{bold}{mean:+.2f}{bold} ({low:+.2f} to {high:+.2f})"
