@@ -3,6 +3,7 @@
     python -m bench.ablation encode --train SHARDS --val SHARDS --val SHARDS --foreign out/foreign
     python -m bench.ablation run NAME --set model.naf=false --set objective.counts=square --minutes 12
     python -m bench.ablation factorial --minutes 12
+    python -m bench.ablation trials bench/ablation/trials.yaml
     python -m bench.ablation effects
     python -m bench.ablation table
     python -m bench.ablation compare NAME OTHER
@@ -13,10 +14,10 @@
 `--config` names and `--set` changes, on as many samples as fit into so many minutes of CPU time on one thread; its rate
 rises over a twentieth of them and falls to zero over the last two fifths. It leaves OUT/NAME, a folder of the averaged
 weights, and OUT/NAME.json: what they reach, by set, task, kind of sentence and effect. `factorial` does sixteen such
-runs, those that are missing; `effects` prints what each of eight ingredients does, `compare` how far the runs NAME-SEED
-are above the runs OTHER-SEED. `pack` keeps all results in one
-small file, and `unpack` lays them out again, without weights, so that `factorial` goes on with what is missing.
-`parts` writes the parts of the error of any weights on the kept sets into docs/results.md.
+runs, those that are missing; `trials` runs the forms of a file, with several seeds. `effects` prints what each of eight
+ingredients does, `compare` how far the runs NAME-SEED are above the runs OTHER-SEED. `pack` keeps all results in one
+small file, and `unpack` lays them out again, without weights, so that `factorial` goes on with what is missing. `parts`
+writes the parts of the error of any weights on the kept sets into docs/results.md.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from bench import document
 from bench.ablation import factorial, kept, results
 from bench.ablation.kept import sets
 from bench.ablation.measure import measure, what_of
-from bench.ablation.runs import Form, run, seconds
+from bench.ablation.runs import Form, run, seconds, trials
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.folder import load_weights
@@ -95,7 +96,11 @@ def main() -> None:
     second.add_argument("--seed", type=int, default=0)
     third = commands.add_parser("factorial")
     third.add_argument("--part", default="0/1", help="I/N: every Nth run from I on, for N processes")
-    for command in (second, third):
+    sixth = commands.add_parser("trials")
+    sixth.add_argument("file", type=Path, help="YAML: NAME: {KEY: VALUE of the config}")
+    sixth.add_argument("--seeds", default="0,1")
+    sixth.add_argument("--part", default="0/1", help="I/N, as of factorial")
+    for command in (second, third, sixth):
         command.add_argument("--minutes", type=float, default=12.0, help="of CPU time, one thread")
     fourth = commands.add_parser("parts")
     fourth.add_argument("--weights", type=Path, default=Path("release"))
@@ -104,7 +109,7 @@ def main() -> None:
     others = [commands.add_parser(name) for name in ("table", "effects", "pack", "unpack")]
     for command in others[2:]:
         command.add_argument("--file", type=Path, default=Path("docs/ablation.parquet"))
-    for command in (first, second, third, fourth, fifth, *others):
+    for command in (first, second, third, fourth, fifth, sixth, *others):
         command.add_argument("--out", type=Path, default=Path("out/ablation"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -118,8 +123,10 @@ def main() -> None:
             step = seconds([form], options.out)[form.name]
             run(form, form.config().training.batch_size * round(60 * options.minutes / step), options.out)
         case "factorial":
-            which, of = (int(number) for number in options.part.split("/"))
-            factorial.go(options.out, options.minutes, (which, of))
+            factorial.go(options.out, options.minutes, _part(options.part))
+        case "trials":
+            seeds = [int(seed) for seed in options.seeds.split(",")]
+            trials(options.file, seeds, options.minutes, options.out, _part(options.part))
         case "parts":
             document.put("results.md", "parts", COMMAND, parts(options.weights, options.out))
         case "compare":
@@ -132,6 +139,11 @@ def main() -> None:
             print(f"{results.unpack(options.file, options.out)} results in {options.out}")
         case _:
             print(table(options.out))
+
+
+def _part(text: str) -> tuple[int, int]:
+    which, of = (int(number) for number in text.split("/"))
+    return which, of
 
 
 def encode(options: argparse.Namespace) -> None:

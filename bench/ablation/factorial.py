@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.ablation.results import by_scene, cell
-from bench.ablation.runs import Form, run, seconds
+from bench.ablation.runs import Form, run, timed
 
 
 class Factor(NamedTuple):
@@ -60,19 +60,9 @@ def forms() -> list[Form]:
     return found
 
 
-def timed(out: Path, minutes: float) -> dict[str, int]:
-    """How many samples each form sees in so many minutes; kept in OUT/factorial-steps.json."""
-    path, every = out / "factorial-steps.json", forms()
-    if not path.exists():
-        path.write_text(json.dumps(seconds(every, out), indent=1) + "\n", encoding="utf-8")
-    taken = json.loads(path.read_text(encoding="utf-8"))
-    size = {form.name: form.config().training.batch_size for form in every}
-    return {name: size[name] * round(60 * minutes / step) for name, step in taken.items()}
-
-
 def go(out: Path, minutes: float, part: tuple[int, int]) -> None:
     """Those of part i of n that are missing."""
-    samples = timed(out, minutes)
+    samples = timed("factorial", forms(), minutes, out)
     for form in forms()[part[0] :: part[1]]:
         run(form, samples[form.name], out)
 

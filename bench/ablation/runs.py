@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from bench.ablation.kept import inputs_of, sets
 from bench.ablation.measure import measure
 from trainer.config import Config, load_config
-from trainer.data.batches import Batch
+from trainer.data.batches import Batch, Crops
+from trainer.data.images import from_bytes
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import Fuser
+from trainer.model.inputs import in_range
 from trainer.objectives import Noise, make_objective
 from trainer.training.ema import EMA
 from trainer.training.optimizers import build_optimizers
@@ -35,7 +38,8 @@ DECAY = 0.4
 AVERAGED = 0.05
 """Half-life of the averaged weights, as a share of the samples seen."""
 ROUNDS, STEPS = 5, 6
-"""In which steps are timed, and how many of them a form has in a round; the first is not counted."""
+"""In which steps are timed, and how many of them a form has in a round, evenly over the run: a loss may change on the
+way."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,10 @@ class Trial:
         numbers, self._order = self._order[:size], self._order[size:]
         target = self.autoencoder.normalise(self.data["latents"][numbers][:, 3].float())
         inputs = inputs_of(self.data, numbers, self.autoencoder, numbers)
-        batch = Batch(inputs, target, ("",) * size, range(self.seen, self.seen + size))
+        batch = Batch(inputs, target, ("",) * size, range(self.seen, self.seen + size), share=share)
+        if self.objective.needs_pictures:
+            a, b, _ = in_range(self.data["pixels"][numbers]).unbind(1)
+            batch = batch._replace(crops=Crops(a, b, from_bytes(self.data["targets"][numbers])))
         rate = self.config.training.lr * min(share / WARMUP, 1) * min(1.0, (1 - share) / DECAY)
         losses = self.objective.loss(self.model, batch, Noise(self.form.seed, batch.positions))
         losses.per_sample.mean().backward()
@@ -89,18 +96,18 @@ class Trial:
 
 
 def seconds(forms: list[Form], out: Path) -> dict[str, float]:
-    """CPU seconds of a step of each form, by name: medians of rounds in which each has its turn."""
+    """CPU seconds of a step of each form, by name, in the mean of a run: medians of rounds, each form in its turn."""
     torch.set_num_threads(1)
     trials = {form.name: Trial(form, out) for form in forms}
-    taken: dict[str, list[float]] = {name: [] for name in trials}
+    taken: dict[str, list[list[float]]] = {name: [[] for _ in range(STEPS)] for name in trials}
     for _ in range(ROUNDS):
         for name, trial in trials.items():
-            trial.step(0.01)
-            for _ in range(STEPS - 1):
+            trial.step(0.0)
+            for number in range(STEPS):
                 begun = time.process_time()
-                trial.step(0.01)
-                taken[name].append(time.process_time() - begun)
-    return {name: float(np.median(values)) for name, values in taken.items()}
+                trial.step((number + 0.5) / STEPS)
+                taken[name][number].append(time.process_time() - begun)
+    return {name: float(np.mean([np.median(values) for values in each])) for name, each in taken.items()}
 
 
 def run(form: Form, samples: int, out: Path) -> dict[str, Any]:
@@ -128,3 +135,22 @@ def run(form: Form, samples: int, out: Path) -> dict[str, Any]:
     overall = {name: round(scores["psnr"]["all"], 2) for name, scores in found["sets"].items()}
     print(f"{form.name}: {trial.seen} samples in {minutes:.1f} minutes, {overall}", flush=True)
     return found
+
+
+def timed(name: str, forms: Sequence[Form], minutes: float, out: Path) -> dict[str, int]:
+    """How many samples each form sees in so many minutes, all timed in turn; kept in OUT/NAME-steps.json."""
+    path = out / f"{name}-steps.json"
+    if not path.exists():
+        path.write_text(json.dumps(seconds(list(forms), out), indent=1) + "\n", encoding="utf-8")
+    taken = json.loads(path.read_text(encoding="utf-8"))
+    size = {form.name: form.config().training.batch_size for form in forms}
+    return {name: size[name] * round(60 * minutes / step) for name, step in taken.items()}
+
+
+def trials(file: Path, seeds: Sequence[int], minutes: float, out: Path, part: tuple[int, int]) -> None:
+    """The forms in a YAML file with each seed as runs NAME-SEED; of those that are missing part i of n."""
+    changes = yaml.safe_load(file.read_text(encoding="utf-8"))
+    samples = timed(file.stem, [Form(name, of) for name, of in changes.items()], minutes, out)
+    every = [(name, seed) for seed in seeds for name in changes]
+    for name, seed in every[part[0] :: part[1]]:
+        run(Form(f"{name}-{seed}", changes[name], seed=seed), samples[name], out)
