@@ -69,6 +69,8 @@ class Ranks:
         """
         if self.count == 1:
             return model
+        # of depthwise kernels, whose one channel may have any stride; it copies nothing
+        warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
         with warnings.catch_warnings():  # what torch 2.13 would have instead, 2.11 does not know
             warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
             return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
