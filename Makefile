@@ -118,6 +118,9 @@ gpu-autoencoder: ## on that machine: the autoencoder (MINUTES=, GPU_OUT=)
 gpu-train: ## on that machine: the network, on samples that are rendered meanwhile (MINUTES=, GPU_OUT=, GPU_ARGS=)
 	$(GPU_PYTHON) -m bench.gpu train --minutes $(MINUTES) --out $(GPU_OUT) $(GPU_ARGS)
 
+bench-gpu: ## on that machine: speed of training steps and fusions, and where a step's time goes (two minutes)
+	$(GPU_PYTHON) -m bench.gpu speed
+
 bench-reader: $(INSTALLED) ## reading shards beside webdataset and beside what bounds it, into docs/training.md
 	$(BIN)/python -m bench.reader
 

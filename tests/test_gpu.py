@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+import bench.gpu.speed as speed_of
+from bench.gpu import fuse_time
 from bench.gpu.pack import HELD_OUT, _pairs
 from bench.gpu.words import sentences
 from bench.gpu.work import PIECE, _split
@@ -68,3 +72,21 @@ def test_pieces_are_small_and_join_to_the_whole(tmp_path: Path) -> None:
     pieces = sorted(tmp_path.iterdir())
     assert [piece.stat().st_size for piece in pieces] == [PIECE, PIECE, 5]
     assert b"".join(piece.read_bytes() for piece in pieces) == data
+
+
+def test_the_speed_of_steps_is_told_line_by_line_with_a_profile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speed_of, "ON_A_CPU", (speed_of.Trial("tiny", 64, 2), speed_of.Trial("tiny", 32, 1)))
+    monkeypatch.setattr(fuse_time, "SIZES", ((40, 56),))
+    assert speed_of.speed(Namespace(seconds=60, each=0.05)) == 0
+    told = capsys.readouterr().out
+    lines = re.findall(
+        r"^tiny (\d+) px, batch (\d): ([\d.]+) samples/s, tflop_per_s ([\d.]+) memory", told, re.MULTILINE
+    )
+    assert [line[:2] for line in lines] == [("64", "2"), ("32", "1")]
+    assert all(float(line[2]) > 0 for line in lines)
+    assert "aten::" in told
+    assert re.search(r"fuse 56x40: [\d.]+ s", told)
+    assert speed_of.speed(Namespace(seconds=-1, each=0.05)) == 0
+    assert capsys.readouterr().out == "out of time\n"

@@ -1,4 +1,4 @@
-"""`python -m bench.gpu pack` here; `unpack`, `autoencoder` and `train` on the machine with the GPU."""
+"""`python -m bench.gpu pack` here; `autoencoder`, `train` and `speed` on the machine with the GPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ def main() -> None:
         work.add_argument("--autoencoder", default="mmaif", help="of the network; its folder, where one was trained")
         work.add_argument("--init", default=None, help="averaged weights to begin from")
         work.add_argument("--config", default="gpu")
+    quick = commands.add_parser("speed")
+    quick.add_argument("--seconds", type=float, default=120.0, help="after which nothing new begins")
+    quick.add_argument("--each", type=float, default=8.0, help="seconds of steps that are timed of each trial")
     given = parser.parse_args()
+    if given.command == "speed":
+        from bench.gpu.speed import speed
+
+        sys.exit(speed(given))
     if given.command == "pack":
         from bench.gpu.pack import pack as write
 
