@@ -15,11 +15,15 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import yaml
+
 PIECE = 15 * 2**20
 """Bytes of a file that comes back, at most."""
 SNAPSHOT = 90.0
 """Seconds between copies of the averaged weights into the folder that comes back, should the end not be reached."""
 RECIPE = "recipes/release.yaml"
+LOOKED_AT, LOOKED_AT_SEED = 12, 1_000_003
+"""Samples that are fused on the way, and the seed of their recipe."""
 COMPARED, BETTER = 40, "better"
 """Photographs by which two autoencoders are compared, and the file that marks the new one."""
 NAMED = ("torch", "numpy", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "pyarrow", "pydantic")
@@ -51,8 +55,10 @@ def train(pack: Path, given: argparse.Namespace) -> int:
     options = ["--config", given.config, "--shards", given.work / "shards", "--out", out]
     options += ["--autoencoder", trained if better else given.autoencoder, "--for", f"{given.minutes}m"]
     options += ["--init", given.init] if given.init else []
+    options += ["--val-shards", given.work / "looked-at", "--set", f"run.val_samples={LOOKED_AT}"]
     trainer = subprocess.Popen(_command("trainer", "train", *options), env=_environment())  # waits for samples
     prepare(pack, given)
+    _render_looked_at(given)
     renderer = render(given)
     ended = threading.Event()
     threading.Thread(target=_snapshots, args=(out, given.out, ended), daemon=True).start()
@@ -61,6 +67,7 @@ def train(pack: Path, given: argparse.Namespace) -> int:
     for piece in given.out.glob("average.*"):
         piece.unlink()
     _pieces(given.out, "weights", [out / "weights", out / "log.jsonl"])
+    _pictures(out, given.out)
     if renderer is not None:
         renderer.terminate()
     print(f"{_shards(given)} shards rendered; {time.monotonic() - begun:.0f} s in all", flush=True)
@@ -105,6 +112,25 @@ def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
     command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
     with (given.work / "render.txt").open("w") as log:
         return subprocess.Popen([*command, "--out", str(shards)], stdout=log, stderr=log, start_new_session=True)
+
+
+def _render_looked_at(given: argparse.Namespace) -> None:
+    """Samples of the same pairs, with damage that no other sample has, before all else is rendered: for the sheet."""
+    out = given.work / "looked-at"
+    if not out.is_dir():
+        recipe = yaml.safe_load(Path(RECIPE).read_text(encoding="utf-8")) | {"name": out.name, "seed": LOOKED_AT_SEED}
+        path = given.work / f"{out.name}.yaml"
+        path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+        command = ["generate", "--recipe", path, "--data", given.work / "pairs", "--limit", LOOKED_AT]
+        _run("synth", *command, "--workers", given.workers, "--out", out)
+
+
+def _pictures(run: Path, out: Path) -> None:
+    """The curves of the run, and its last sheet: what is too large to come back stays."""
+    _run("trainer", "plot", run, "--out", out / "curves.png")
+    sheets = sorted((run / "sheets").glob("*.png"))
+    if sheets and sheets[-1].stat().st_size <= PIECE:
+        shutil.copyfile(sheets[-1], out / "sheet.png")
 
 
 def _compare(given: argparse.Namespace, weights: Path) -> None:

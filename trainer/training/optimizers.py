@@ -54,7 +54,7 @@ def build_optimizers(model: nn.Module, config: TrainingConfig) -> Optimizers:
     rest = [parameter for parameter in learning.values() if id(parameter) not in taken]
     device = next(iter(learning.values())).device
     adamw = torch.optim.AdamW(
-        _groups(rest, config.weight_decay), lr=config.lr, betas=(0.9, 0.99), fused=device.type == "cuda"
+        _groups(rest, config.weight_decay), lr=config.lr, betas=(0.9, 0.99), fused=device.type in ("cpu", "cuda")
     )
     named: dict[str, torch.optim.Optimizer] = {"optimizer": adamw}
     if matrices:
