@@ -88,7 +88,8 @@ def encode_sample(autoencoder: Autoencoder, sample: Sample, needs: Needs) -> Enc
     pair = encode_pair(autoencoder, sample.a, sample.b)
     target = autoencoder.filled(to_tensor([sample.target], autoencoder.device))
     latents = torch.cat([pair.latents, autoencoder.encode(target)]).cpu()
-    pixels = torch.cat([pair.pixels, to_bytes(target)])[: needs.planes].cpu() if needs.planes else None
+    planes = [pair.pixels, *([to_bytes(target)] if needs.crops else [])]
+    pixels = torch.cat(planes).cpu() if needs.planes else None
     height, width = sample.target.shape[:2]
     return Encoded(sample.key, sample.instruction, sample.record, latents, (height, width), pixels)
 

@@ -78,11 +78,9 @@ class Sentences:
     def __call__(self, prompts: list[str]) -> Prompts:
         each = [next(self._found(prompt), None) for prompt in prompts]
         new = [prompt for prompt, found in zip(prompts, each, strict=True) if found is None]
-        made = iter(zip(*self.text(new), strict=True)) if new else iter(())
+        made = iter(zip(*(part.cpu() for part in self.text(new)), strict=True)) if new else iter(())
         rows = [Prompts(*next(made)) if found is None else found for found in each]
-        return Prompts(
-            *(torch.stack([part.to(self.text.device) for part in parts]) for parts in zip(*rows, strict=True))
-        )
+        return Prompts(*(torch.stack(parts).to(self.text.device) for parts in zip(*rows, strict=True)))
 
     def _found(self, prompt: str) -> Iterator[Prompts]:
         for table in self.tables:

@@ -23,7 +23,7 @@ from trainer.data.index import column_of, schema_of
 from trainer.data.latents import AUTOENCODER, FUSION
 from trainer.data.places import is_remote
 from trainer.data.prompts import TABLE, PromptTable, write_prompts
-from trainer.data.shards import IndexedShards, open_shards
+from trainer.data.shards import MOST_BROKEN, IndexedShards, open_shards
 from trainer.device import choose_device
 from trainer.encoding.shard import ShardEncoder, file_facts
 from trainer.encoding.visits import Visits
@@ -81,7 +81,7 @@ def encode(  # noqa: PLR0913
     each = zip(shards.tars, shards.samples.index.counts, strict=True)
     jobs = [_Job(source, out / f"{number:06d}.tar", count) for number, (source, count) in enumerate(each)]
     shards.close()
-    _encode(encoder, [job for job in jobs if not _is_there(job.tar, told[MADE_BY])], len(shards), workers)
+    _encode(encoder, jobs, workers)
     sentences = sorted({sentence for job in jobs for sentence in column_of(str(job.tar), "instruction")})
     _prompts(out / TABLE, sentences, text)
     finished = _finished(manifest, jobs)
@@ -143,29 +143,41 @@ def _is_there(tar: Path, made_by: str) -> bool:
     return Path(sidecar_of(str(tar))).is_file() and schema_of(str(tar))[1].get(MADE_BY) == made_by
 
 
-def _encode(encoder: ShardEncoder, jobs: Sequence[_Job], total: int, workers: int) -> None:
-    behind = total - sum(job.samples for job in jobs)
+def _encode(encoder: ShardEncoder, jobs: Sequence[_Job], workers: int) -> None:
+    """The shards that are not there yet. Raises UserError where more than MOST_BROKEN of all samples are broken."""
+    finished = [job for job in jobs if _is_there(job.tar, encoder.told[MADE_BY])]
+    behind, total = (sum(job.samples for job in some) for some in (finished, jobs))
+    broken = 0
     if behind:
         say(f"{behind} of {total} samples are encoded already")
+
+    def count(more: int) -> None:
+        nonlocal broken
+        broken += more
+        if broken > MOST_BROKEN * total:
+            raise UserError(f"{broken} of {total} samples cannot be used, over {MOST_BROKEN:.0%}; see the lines above")
+
+    count(behind - sum(len(column_of(str(job.tar), "key")) for job in finished) // encoder.visits.count)
+    missing = [job for job in jobs if job not in finished]
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("encoding", total=total, completed=behind)
         if not workers:
-            for job in jobs:
-                encoder.encode(job.source, job.tar, lambda count: progress.advance(task, count))
+            for job in missing:
+                count(encoder.encode(job.source, job.tar, lambda behind: progress.advance(task, behind)))
             return
         # spawned: torch's threads do not live through a fork
         pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
         try:
-            for count in pool.map(partial(_encode_one, encoder), jobs):
-                progress.advance(task, count)
+            for job, more in zip(missing, pool.map(partial(_encode_one, encoder), missing), strict=True):
+                count(more)
+                progress.advance(task, job.samples)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _encode_one(encoder: ShardEncoder, job: _Job) -> int:
-    encoder.encode(job.source, job.tar)
-    return job.samples
+    return encoder.encode(job.source, job.tar)
 
 
 def _prompts(path: Path, sentences: Sequence[str], text: TextEncoder) -> None:

@@ -19,9 +19,7 @@ from trainer.data.batches import Needs
 from trainer.data.format import LATENTS, VERSION, sidecar_of
 from trainer.data.index import good_rows
 from trainer.data.samples import Broken, Sample, Samples
-from trainer.data.shards import MOST_BROKEN
 from trainer.encoding.visits import Visit, Visits, encode_visits
-from trainer.errors import UserError
 from trainer.files import atomically
 from trainer.frozen.autoencoder import Autoencoder
 
@@ -50,10 +48,11 @@ class ShardEncoder:
         self.autoencoder, self.visits, self.needs = autoencoder, visits, needs
         self.together, self.told = together, dict(told)
 
-    def encode(self, source: str, out: Path, done: Callable[[int], object] = lambda _: None) -> None:
-        """The shard of pictures `source` as the tar `out` and its sidecar. Broken samples are left out, with a line.
+    def encode(self, source: str, out: Path, done: Callable[[int], object] = lambda _: None) -> int:
+        """The shard of pictures `source` as the tar `out` and its sidecar; returns how many samples are broken: they
+        are left out, with a line each. done: called with the number of samples that came to be behind it.
 
-        done: called with the number of samples that came to be behind it. Raises UserError.
+        Raises UserError.
         """
         entries: list[Entry] = []
         samples = Samples([source])
@@ -72,13 +71,10 @@ class ShardEncoder:
                     done(len(numbers))
 
         atomically(out, write)
-        broken = len(samples) - len(entries) // self.visits.count
-        if broken > MOST_BROKEN * len(samples):
-            out.unlink()
-            raise UserError(f"{source}: {broken} of {len(samples)} samples cannot be used, over {MOST_BROKEN:.0%}")
         told = {"mmaif.version": str(VERSION), "mmaif.kind": LATENTS, **self.told}
         told |= {f"mmaif.tar_{name}": str(value) for name, value in file_facts(out).items()}
         atomically(Path(sidecar_of(str(out))), lambda path: _write_sidecar(path, source, entries, told))
+        return len(samples) - len(entries) // self.visits.count
 
 
 def file_facts(path: Path) -> dict[str, Any]:
