@@ -22,7 +22,7 @@ from trainer.data.batches import Batches, Needs
 from trainer.data.images import to_bytes, to_tensor
 from trainer.data.latents import Latents
 from trainer.data.prompts import Sentences
-from trainer.data.shards import IndexedShards, open_either, open_shards
+from trainer.data.shards import IndexedShards, Reading, open_either, open_shards
 from trainer.encoding.run import encode
 from trainer.encoding.visits import Visits
 from trainer.errors import UserError
@@ -42,7 +42,7 @@ def config(config_file: Callable[..., str]) -> Config:
 
 
 def opened(folder: Path) -> IndexedShards[Any]:
-    shards = open_either([str(folder)], seed=0)
+    shards = open_either([str(folder)], 0, Reading())
     assert isinstance(shards, IndexedShards)
     return shards
 
