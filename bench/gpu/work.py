@@ -53,7 +53,8 @@ def train(pack: Path, given: argparse.Namespace) -> int:
     better = given.autoencoder == "mmaif" and not given.init and (trained / BETTER).is_file()
     out = given.work / "run"
     options = ["--config", given.config, "--shards", given.work / "shards", "--out", out]
-    options += ["--autoencoder", trained if better else given.autoencoder, "--for", f"{given.minutes}m"]
+    options += ["--autoencoder", trained if better else given.autoencoder]
+    options += ["--for", f"{given.minutes - given.flow_minutes}m"]
     options += ["--init", given.init] if given.init else []
     options += ["--val-shards", given.work / "looked-at", "--set", f"run.val_samples={LOOKED_AT}"]
     trainer = subprocess.Popen(_command("trainer", "train", *options), env=_environment())  # waits for samples
@@ -68,6 +69,8 @@ def train(pack: Path, given: argparse.Namespace) -> int:
         piece.unlink()
     _pieces(given.out, "weights", [out / "weights", out / "log.jsonl"])
     _pictures(out, given.out)
+    if code == 0 and given.flow_minutes:
+        out = _flow(given, out)
     if renderer is not None:
         renderer.terminate()
     print(f"{_shards(given)} shards rendered; {time.monotonic() - begun:.0f} s in all", flush=True)
@@ -112,6 +115,28 @@ def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
     command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
     with (given.work / "render.txt").open("w") as log:
         return subprocess.Popen([*command, "--out", str(shards)], stdout=log, stderr=log, start_new_session=True)
+
+
+def _flow(given: argparse.Namespace, regression: Path) -> Path:
+    """Trains a flow from a regression's weights and returns its run, or the regression's where that fails: its weights
+    hold both, and come back in the place of the regression's.
+    """
+    out, path = given.work / "flow", given.work / "flow.yaml"
+    values = yaml.safe_load((regression / "config.yaml").read_text(encoding="utf-8")) | {"name": "flow", "init": None}
+    values["model"]["adapters"] = 16
+    values["objective"] = {"kind": "flow", "start": "regression", "sigma": 0.05, "times": "early", "steps": 2}
+    values["training"] |= {"lr": 5e-4, "optimizer": "adamw"}
+    last = values["pool"]["stages"][-1]
+    values["pool"]["stages"] = [last | {"until": 1}]
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    options = ["--config", path, "--shards", given.work / "shards", "--init", regression / "weights", "--out", out]
+    if _run("trainer", "train", *options, "--for", f"{given.flow_minutes}m"):
+        return regression
+    for piece in given.out.glob("weights.tar.*"):
+        piece.unlink()
+    shutil.copyfile(out / "log.jsonl", out / "flow.jsonl")
+    _pieces(given.out, "weights", [out / "weights", regression / "log.jsonl", out / "flow.jsonl"])
+    return out
 
 
 def _render_looked_at(given: argparse.Namespace) -> None:
