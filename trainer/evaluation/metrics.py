@@ -24,6 +24,8 @@ QABF_ANGLE = (0.9879, -22.0, 0.8)  # and for its orientation
 VIF_NOISE = 2.0  # variance of the visual noise, in squared grey levels (Sheikh and Bovik's vifp_mscale)
 VIF_SCALES = 4
 VIF_SMALLEST = 41  # pixels of the short side that leave one window at the last scale
+MEF_WINDOW, MEF_MOST = 8, 10.0  # pixels; the largest power of a contrast (Ma, Zeng, Wang)
+MEF_SCALES = (0.0448, 0.2856, 0.3001)  # weights of three scales, before they are made to sum to 1
 TINY = 1e-10  # variance, in squared grey levels, below which a window is flat
 
 
@@ -186,6 +188,51 @@ def _correlation(x: Plane, y: Plane) -> float:
     x, y = x - x.mean(), y - y.mean()
     scale = float(np.sqrt(np.sum(x * x) * np.sum(y * y)))
     return float(np.sum(x * y)) / scale if scale > 0 else 0.0
+
+
+def mef_ssim(a: Picture, b: Picture, f: Picture) -> float:
+    """How well the fused image of a bracket has the structure of its exposures, in [−1, 1]; 1 is best.
+
+    Ma, Zeng, Wang, "Perceptual quality assessment for multi-exposure image fusion", TIP 2015, on luma: at each place
+    the contrast of the exposure that has most, and the mean of their structures by contrast to a power that agrees with
+    how alike they are; three scales. What the mean brightness is does not count.
+    """
+    planes = [luma(image) for image in (a, b, f)]
+    if min(planes[0].shape) < MEF_WINDOW * 2 ** (len(MEF_SCALES) - 1):
+        raise ValueError(f"MEF-SSIM needs {MEF_WINDOW * 4} pixels a side, the image is {planes[0].shape[::-1]}")
+    total = 1.0
+    for weight in MEF_SCALES:
+        value = _mef_ssim(*planes)
+        total *= np.sign(value) * abs(value) ** (weight / sum(MEF_SCALES))
+        planes = [cv2.blur(plane, (2, 2), borderType=cv2.BORDER_REFLECT)[::2, ::2] for plane in planes]
+    return float(total)
+
+
+def _mef_ssim(a: Plane, b: Plane, f: Plane) -> float:
+    """At one scale."""
+
+    def means(plane: Plane) -> Plane:
+        whole: Plane = cv2.boxFilter(plane, cv2.CV_64F, (MEF_WINDOW, MEF_WINDOW))
+        first, last = MEF_WINDOW // 2, -(MEF_WINDOW - 1 - MEF_WINDOW // 2)
+        return whole[first:last, first:last]
+
+    def covariance(p: Plane, q: Plane) -> Plane:
+        return means(p * q) - means(p) * means(q)
+
+    spread = [np.sqrt(np.maximum(covariance(plane, plane), TINY)) for plane in (a, b)]
+    together = covariance(a, b)
+    whole = np.sqrt(np.maximum(spread[0] ** 2 + spread[1] ** 2 + 2 * together, 0))
+    alike = np.clip(whole / (spread[0] + spread[1]), 0, 1 - 1e-9)
+    power = np.minimum(np.tan(np.pi / 2 * alike), MEF_MOST)
+    highest = np.maximum(*spread)
+    shares = [(each / highest) ** power for each in spread]
+    shares = [share / (shares[0] + shares[1]) for share in shares]
+    length = sum(share**2 for share in shares) + 2 * shares[0] * shares[1] * together / (spread[0] * spread[1])
+    scale = highest / np.sqrt(np.maximum(length, TINY))
+    wanted = scale * sum(
+        share / each * covariance(plane, f) for share, each, plane in zip(shares, spread, (a, b), strict=True)
+    )
+    return float(np.mean((2 * wanted + SSIM_C2) / (highest**2 + covariance(f, f) + SSIM_C2)))
 
 
 def spatial_frequency(f: Picture) -> float:

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from scipy.ndimage import correlate
@@ -168,3 +169,34 @@ def test_what_is_too_small_is_refused():
         metrics.vif(small, small)
     with pytest.raises(ValueError, match="an image is"):
         metrics.entropy(np.zeros((4, 4, 2), np.uint8))
+
+
+def test_mef_ssim_is_one_for_the_exposure_that_has_it_all_and_falls_with_noise_blur_and_lost_parts() -> None:
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.uniform(0, 255, (96, 128)), (0, 0), 2)
+    scene = (scene - scene.min()) / (scene.max() - scene.min()) * 200 + 20
+    dark, bright = np.full_like(scene, 5), np.full_like(scene, 250)
+    assert metrics.mef_ssim(scene, dark, scene) == pytest.approx(1, abs=1e-3)
+    assert metrics.mef_ssim(bright, scene, scene + 30) == pytest.approx(1, abs=1e-3), "brightness does not count"
+    left, right = scene.copy(), scene.copy()
+    left[:, 64:], right[:, :64] = scene.mean(), scene.mean()
+    both = metrics.mef_ssim(left, right, scene)
+    assert both > 0.95
+    for worse in (left, right, cv2.GaussianBlur(scene, (0, 0), 3), scene + rng.normal(0, 10, scene.shape), scene / 3):
+        assert metrics.mef_ssim(left, right, worse) < both - 0.02
+    with pytest.raises(ValueError, match="needs 32 pixels a side"):
+        metrics.mef_ssim(scene[:20], dark[:20], scene[:20])
+
+
+def test_mef_ssim_follows_its_paper_window_by_window() -> None:
+    """One window, one scale, the patches as vectors."""
+    rng = np.random.default_rng(1)
+    a, b, f = rng.uniform(0, 255, (3, 8, 8))
+    x, y, z = (patch.ravel() - patch.mean() for patch in (a, b, f))
+    lengths = [np.linalg.norm(x), np.linalg.norm(y)]
+    power = min(np.tan(np.pi / 2 * np.linalg.norm(x + y) / sum(lengths)), 10)
+    structure = sum(n**power * patch / n for n, patch in zip(lengths, (x, y), strict=True))
+    wanted = max(lengths) * structure / np.linalg.norm(structure)
+    c = (0.03 * 255) ** 2
+    expected = (2 * wanted @ z / 64 + c) / (wanted @ wanted / 64 + z @ z / 64 + c)
+    assert metrics._mef_ssim(a, b, f) == pytest.approx(expected, rel=1e-9)
