@@ -1,7 +1,7 @@
 """What the training loop costs beside the network: `python -m bench.loop [--shards LATENTS]`.
 
-A run of `release-cpu` on latents, one thread. Timed within it: waiting for data, and forward, backward and the
-optimizer; what is left of a step is the loop's own (averages, log, guard, schedule). Writes docs/training.md.
+A run of `release-cpu` on latents, one thread. Timed within it: waiting for data, and forward, backward, the optimizer
+and the averaged weights; what is left of a step is the loop's own (log, guard, schedule). Writes docs/training.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import trainer.training.loop as loop
 from bench.document import put, table
 from bench.reader import build
 from trainer.config import load_config
+from trainer.training.ema import EMA
 from trainer.training.optimizers import Optimizers
 from trainer.training.run import Run
 
@@ -71,6 +72,7 @@ def main() -> None:
     clock = Clock()
     loop.add_gradients = clock.around("network", loop.add_gradients)
     Optimizers.step = clock.around("optimizer", Optimizers.step)  # type: ignore[method-assign]
+    EMA.update = clock.around("averages", EMA.update)  # type: ignore[method-assign]
     Run.each = clock.each(Run.each)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         shards = given.shards or str(build(Path(folder), 128, 256)["latents"])
@@ -79,10 +81,11 @@ def main() -> None:
         loop.train(load_config("release-cpu", changes), [shards], Path(folder) / "run", device="cpu")
     spent = clock.spent
     whole = spent["step"] + spent["waiting"]
-    own = spent["step"] - spent["network"] - spent["optimizer"]
+    own = spent["step"] - spent["network"] - spent["optimizer"] - spent["averages"]
     parts = {
         "forward and backward": spent["network"],
         "optimizer": spent["optimizer"],
+        "averages": spent["averages"],
         "waiting for data": spent["waiting"],
         "the loop itself": own,
     }

@@ -99,7 +99,7 @@ def train(
         restart=restart,
         held_out=val_shards or [],
     )
-    if weights is not None:
+    if weights is not None and os.environ.get("RANK", "0") == "0":
         typer.echo(f"weights: {weights}")
 
 

@@ -192,9 +192,11 @@ class Run:
         """The weights' folder, which `write` makes, of a run that is complete; else None. Raises UserError."""
         self._reach("finish")
         if self.share() < 1:
-            say(
-                f"{self.out}: stands at {self.seen} of {self.pace.samples} samples; run the same command again to go on"
-            )
+            if self.ranks.leads:
+                say(
+                    f"{self.out}: stands at {self.seen} of {self.pace.samples} samples; "
+                    "run the same command again to go on"
+                )
             return None
         if self.ranks.leads:
             atomically(self.out / "weights", write)
