@@ -15,7 +15,7 @@ AE_ARGS ?=# e.g. --precision bf16, twice as fast where a CPU has avx512_bf16
 
 MINUTES ?= 8
 GPU_OUT ?= out/gpu
-PACK_ARGS ?=# e.g. --pairs-mib 22.5 --photos-mib 18
+PACK_ARGS ?=# e.g. --pairs-mib 21 --photos-mib 18
 GPU_ARGS ?=# e.g. --init runs/release/weights
 
 GPU_PYTHON := PYTHONPATH=/tmp/site:.gpu/text:. PYTHONUNBUFFERED=1 $(PYTHON)
