@@ -13,6 +13,12 @@ from synth.images.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
 CONTRAST_FLOOR = 1e-3  # the measures are multiplied: without floors a grey or even place would have no say at all
 SATURATION_FLOOR = 1e-2
 EXPOSED_SHARE = 1e-4  # what decides where both images are flat and grey: which is the nearer to mid-grey
+CLIPPED = (235.0, 255.0)  # grey levels between which a place loses its say, since some channel is clipped
+HALF, TOE, SHOULDER = 0.5, 0.07, 0.95  # luma: the middle, and what the ends land at
+TOP = 0.98  # what the highest channel of the brightest lands at
+ENDING, SLACK = 0.03, 0.002  # luma over which what is beyond a source's range is drawn into it; rounding
+REST = 0.005  # share of a picture beyond either end
+SHOWN = 45  # grey levels of luma from which a frame shows what is there
 EXPOSED_SPREAD = 0.2  # of that nearness, as in the paper
 
 
@@ -43,6 +49,75 @@ def blend(a: Bytes, b: Bytes, weight: Floats) -> Floats:
     first, second = a.astype(np.float32), b.astype(np.float32)
     middle, half = (first + second) * np.float32(0.5), (first - second) * np.float32(0.5)
     return middle + _weighed(half, weight)
+
+
+def into_range(plane: Floats, colours: Floats, a: Bytes, b: Bytes) -> Floats:
+    """A blended luma, (H, W), drawn into the range of its sources, within [0, 1], by a smooth toe and shoulder, only as
+    far as the picture needs: the pyramid of two frames that lie stops apart leaves the range at both ends.
+
+    Of what the brighter frame shows (a luma over SHOWN) the darkest share REST lands at TOE; of what the darker frame
+    has not clipped the brightest lands at SHOULDER, or lower, so that its highest channel lands at TOP. Around half a
+    grey nothing moves. colours: the picture that gives them, of about this luma.
+    """
+    plane = plane.astype(np.float32, copy=False)
+    first, second = luma(a), luma(b)
+    seen = plane[np.maximum(first, second) > SHOWN]
+    if seen.size:
+        plane = HALF - _bent(HALF - plane, HALF - float(np.quantile(seen, REST)), HALF - TOE)
+    kept = np.minimum(_highest(a), _highest(b)) < CLIPPED[0]
+    if kept.any():
+        last = float(np.quantile(plane[kept], 1 - REST))
+        over = np.quantile((plane + _highest(colours) - luma(colours))[kept], 1 - REST) - TOP
+        plane = HALF + _bent(plane - HALF, last - HALF, min(SHOULDER, last - max(over, 0)) - HALF)
+    least, most = (float(end) / 255 for end in (np.minimum(first, second).min(), np.maximum(first, second).max()))
+    if plane.min() < least - SLACK:
+        knee = max(TOE, least + ENDING)
+        plane = knee - _ending(knee - plane, knee - least)
+    if plane.max() > most + SLACK:
+        knee = min(SHOULDER, most - ENDING)
+        plane = knee + _ending(plane - knee, most - knee)
+    return np.clip(plane, least, most)
+
+
+def _bent(x: Floats, last: float, lands: float) -> Floats:
+    """x where it is below 0; above, x / √(1 + (x / s)²) with s such that `last` lands there, if it is beyond that."""
+    if last <= lands:
+        return x
+    inverse = np.float32(((last / lands) ** 2 - 1) / last**2)
+    return np.where(x > 0, x / np.sqrt(1 + np.square(x) * inverse), x)
+
+
+def _ending(x: Floats, room: float) -> Floats:
+    """x where it is below 0; above, what never reaches `room`."""
+    return np.where(x > 0, np.float32(room) * np.tanh(x * np.float32(1 / room)), x)
+
+
+def hues(levels: Floats, a: Bytes, b: Bytes) -> Floats:
+    """A blend of both pictures, (H, W, 3) in [0, 1] or beyond, whose colours are mixed of those of its two sources: the
+    mixture that is nearest to the blend's own.
+
+    levels: as `blend` gives them. Of a pyramid of frames that lie stops apart a dark place may else come out violet,
+    though both show it grey. A colour is the difference of the channels to their luma.
+    """
+    unit = levels * np.float32(1 / 255)
+    own = luma(unit)[:, :, None]
+    both = []
+    for image in (a, b):
+        source = in_colour(image).astype(np.float32) * np.float32(1 / 255)
+        both.append(source - luma(source)[:, :, None])
+    way = both[0] - both[1]
+    share = _dot(unit - own - both[1], way) / (_dot(way, way) + np.float32(1e-6))
+    return own + both[1] + np.clip(share, 0, 1)[:, :, None] * way
+
+
+def _dot(x: Floats, y: Floats) -> Floats:
+    """Over the channels, (H, W)."""
+    return np.einsum("hwc,hwc->hw", x, y)
+
+
+def _highest(image: Bytes | Floats) -> Bytes | Floats:
+    """The largest channel, (H, W)."""
+    return image if image.ndim == 2 else image.max(axis=2)
 
 
 def _weighed(difference: Floats, weight: Floats) -> Floats:

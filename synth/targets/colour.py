@@ -20,7 +20,7 @@ def recolour(fused: Floats, picture: Floats) -> Bytes:
     if picture.ndim == 2:
         return round_to_bytes(fused * 255)
     own = luma(picture)
-    gain = np.clip((fused + np.float32(DARK)) / (own + np.float32(DARK)), *GAIN)
+    gain = np.clip((fused + np.float32(DARK)) / (np.maximum(own, 0) + np.float32(DARK)), *GAIN)
     channels = [channel - own for channel in cv2.split(picture)]
     above = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
     below = np.minimum(np.minimum(channels[0], channels[1]), channels[2])

@@ -17,7 +17,7 @@ from synth.targets.activity import unit_luma
 from synth.targets.colour import recolour
 from synth.targets.poisson import solve
 
-VERSION = 2  # changes with the pixels, and stands in the record
+VERSION = 3  # changes with the pixels, and stands in the record
 DETAIL_MOST = 0.3  # how far, roughly, gradients may lift luma in [0, 1] over the intensity: beyond it they are halos
 SEAM = 0.7  # pixels over which a choice of gradients goes from one image to the other
 
@@ -50,10 +50,13 @@ class Rules(Protocol):
         """The choices of a clean pair, each picture (H, W) or (H, W, 3) of one size."""
 
     def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
-        """The picture that gives its colours, (H, W) or (H, W, 3), and the intensity u, (H, W), in [0, 1].
+        """The picture that gives its colours, (H, W) or (H, W, 3), and the intensity u, (H, W), about in [0, 1].
 
         lumas: of the pictures, (H, W) in [0, 1].
         """
+
+    def in_range(self, fused: Floats, colours: Floats, pictures: Pictures, lumas: Lumas) -> Floats:
+        """The fused luma, (H, W), brought into [0, 1]; colours: the picture that gives them."""
 
     def colours(self, pictures: Pictures) -> Bytes:
         """The picture whose colours a luma gets that was made elsewhere, (H, W) or (H, W, 3)."""
@@ -67,8 +70,7 @@ def share(lean: Floats) -> Floats:
 def fuse(rules: Rules, pictures: Pictures, choices: Choices) -> Bytes:
     """The fused image, (H, W, 3) where what gives its colours has any, else (H, W).
 
-    Its luma F minimises ‖∇F − g‖² + λ‖F − u‖²: g are the chosen gradients, u is the intensity. It stays near u and
-    in the range of its sources.
+    Its luma F minimises ‖∇F − g‖² + λ‖F − u‖²: g are the chosen gradients, u is the intensity. It stays near u.
     """
     lumas = {name: unit_luma(picture) for name, picture in pictures.items()}
     picture, intensity = rules.intensity(pictures, lumas, choices.lean)
@@ -77,7 +79,7 @@ def fuse(rules: Rules, pictures: Pictures, choices: Choices) -> Bytes:
     dy = _chosen({name: step for name, (_, step) in steps.items()}, choices, np.s_[:-1, :], np.s_[1:, :])
     detail = solve(dx, dy, intensity, rules.screening) - intensity
     detail /= np.sqrt(1 + np.square(detail * np.float32(1 / DETAIL_MOST)))
-    return recolour(_in_range(intensity + detail, list(lumas.values())), picture)
+    return recolour(rules.in_range(intensity + detail, picture, pictures, lumas), picture)
 
 
 def _chosen(steps: Mapping[ImageName, Floats], choices: Choices, here: tuple, there: tuple) -> Floats:
@@ -89,6 +91,6 @@ def _chosen(steps: Mapping[ImageName, Floats], choices: Choices, here: tuple, th
     return reduce(np.add, taken)
 
 
-def _in_range(fused: Floats, lumas: Sequence[Floats]) -> Floats:
-    """Clipped to the darkest and the brightest luma of all sources."""
+def clipped(fused: Floats, lumas: Sequence[Floats]) -> Floats:
+    """To the darkest and the brightest luma of all sources."""
     return np.clip(fused, min(float(luma.min()) for luma in lumas), max(float(luma.max()) for luma in lumas))

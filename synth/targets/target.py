@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict
 
 from synth.errors import UserError
-from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes
-from synth.targets import gradient, network
+from synth.targets import exposure, gradient, network
 from synth.targets.gradient import Pictures, Rules
 
 TargetKind: TypeAlias = Literal["given", "exposure", "gradient", "network"]
@@ -55,7 +54,7 @@ def make_target(
     if kind == "given" and gt is not None:
         return gt, {"kind": "given"}
     if kind == "exposure":
-        return mertens(*pictures.values()), {"kind": "exposure", "method": "mertens"}
+        return exposure.fuse(*pictures.values()), {"kind": "exposure", "method": exposure.METHOD}
     if kind == "network":
         if onnx is None:
             raise UserError("target network: which file? `target_network: {onnx: FILE}` names it")

@@ -12,7 +12,7 @@ from synth.errors import hint
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import IMAGES, Capture, ImageName
-from synth.targets.gradient import Choices, Lumas, Pictures
+from synth.targets.gradient import Choices, Lumas, Pictures, clipped
 from synth.targets.target import TargetKind
 
 
@@ -48,6 +48,10 @@ class Task(ABC):
     @abstractmethod
     def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
         """The picture that gives its colours, (H, W) or (H, W, 3), and the intensity, (H, W), in [0, 1]."""
+
+    def in_range(self, fused: Floats, colours: Floats, pictures: Pictures, lumas: Lumas) -> Floats:
+        """Clipped to the range of its sources."""
+        return clipped(fused, list(lumas.values()))
 
     def colours(self, pictures: Pictures) -> Bytes:
         """The picture whose colours a luma gets that a network made: exposure fusion."""

@@ -3,8 +3,9 @@
 import numpy as np
 
 from synth.images import exposure_fusion
-from synth.images.pixels import Floats, luma
+from synth.images.pixels import Floats
 from synth.scene.capture import Capture
+from synth.targets import exposure
 from synth.targets.activity import blur, signal, unit_luma
 from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, share
 from synth.tasks.base import Task
@@ -33,7 +34,9 @@ class MultiExposure(Task):
         return Choices({"a": share(stronger), "b": share(-stronger)}, exposure_fusion.choose(a, b))
 
     def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
-        """Exposure fusion and its luma."""
-        levels = exposure_fusion.blend(pictures["a"], pictures["b"], lean)
-        colours = np.clip(levels * np.float32(1 / 255), 0, 1)
-        return colours, luma(colours)
+        """Exposure fusion and its luma; both leave the range."""
+        return exposure.blended(pictures["a"], pictures["b"], lean)
+
+    def in_range(self, fused: Floats, colours: Floats, pictures: Pictures, lumas: Lumas) -> Floats:
+        """Drawn into it by a toe and a shoulder."""
+        return exposure_fusion.into_range(fused, colours, pictures["a"], pictures["b"])

@@ -297,3 +297,46 @@ def test_each_kind_of_target_says_what_it_is():
         image, record = make_target(kind, TASKS["mef"], {"a": a, "b": b}, None)
         assert image.shape == (64, 64, 3)
         assert record["kind"] == kind
+
+
+def stops_apart(scene: np.ndarray, stops: float) -> tuple[np.ndarray, np.ndarray]:
+    """A scene as two frames so many stops under and over it, clipped."""
+    return to_bytes(scene * 2**-stops), to_bytes(np.minimum(scene * 2**stops, 1))
+
+
+@pytest.mark.parametrize("kind", ["gradient", "exposure"])
+def test_what_a_frame_of_a_bracket_shows_is_neither_black_nor_white(kind):
+    light = to_linear(photograph(150, 200))
+    ramp = np.linspace(1, 0.02, 200, dtype=np.float32)[None, :, None]
+    a, b = stops_apart(light * ramp, 3)
+    a, b = (cv2.GaussianBlur(image, (3, 3), 0.5) for image in (a, b))
+    made, _ = make_target(kind, TASKS["mef"], {"a": a, "b": b}, None)
+    shown = np.maximum(luma(a), luma(b)) > 45
+    assert np.mean((luma(made) <= 16) & shown) < 0.005
+    assert np.mean((made.max(2) >= 254) & (np.minimum(a.max(2), b.max(2)) <= 235)) < 0.02
+    plain = mertens(a, b)
+    ends = np.mean((luma(plain) <= 16) & shown) + np.mean(
+        (plain.max(2) >= 254) & (np.minimum(a.max(2), b.max(2)) <= 235)
+    )
+    assert ends > 0.02, "which the plain pyramid loses"
+
+
+def test_colours_of_a_bracket_stay_between_those_of_its_frames():
+    a, b = stops_apart(to_linear(photograph(120, 160)), 2.5)
+    levels = exposure.blend(a, b, exposure.choose(a, b))
+    made = exposure.hues(levels, a, b)
+    both = [image / 255 - (luma(image.astype(np.float32)) / 255)[:, :, None] for image in (a, b)]
+    colours = made - luma(made.astype(np.float32))[:, :, None]
+    assert (colours >= np.minimum(*both) - 2e-3).all()
+    assert (colours <= np.maximum(*both) + 2e-3).all()
+    assert np.abs(luma(made.astype(np.float32)) - luma(levels) / 255).max() < 2e-3
+
+
+def test_a_luma_within_its_range_is_not_moved_and_order_is_kept():
+    a, b = stops_apart(to_linear(photograph(120, 160)), 3)
+    inside = luma(a).astype(np.float32) / 255 * 0.4 + 0.3
+    assert exposure.into_range(inside, inside, a, b) == pytest.approx(inside, abs=1e-6)
+    beyond = np.linspace(-0.4, 1.5, a.shape[0] * a.shape[1], dtype=np.float32).reshape(a.shape[:2])
+    drawn = exposure.into_range(beyond, beyond, a, b).ravel()
+    assert (np.diff(drawn) >= -1e-6).all()
+    assert (drawn.min() >= 0, drawn.max() <= 1) == (True, True)
