@@ -13,13 +13,17 @@ from synth.images.pixels import Bytes, Floats, in_colour, luma, round_to_bytes
 CONTRAST_FLOOR = 1e-3  # the measures are multiplied: without floors a grey or even place would have no say at all
 SATURATION_FLOOR = 1e-2
 EXPOSED_SHARE = 1e-4  # what decides where both images are flat and grey: which is the nearer to mid-grey
-CLIPPED = (235.0, 255.0)  # grey levels between which a place loses its say, since some channel is clipped
-HALF, TOE, SHOULDER = 0.5, 0.07, 0.95  # luma: the middle, and what the ends land at
-TOP = 0.98  # what the highest channel of the brightest lands at
-ENDING, SLACK = 0.03, 0.002  # luma over which what is beyond a source's range is drawn into it; rounding
-REST = 0.005  # share of a picture beyond either end
-SHOWN = 45  # grey levels of luma from which a frame shows what is there
 EXPOSED_SPREAD = 0.2  # of that nearness, as in the paper
+
+SHOWN, FULL = (
+    45,
+    235,
+)  # grey levels: of luma from which a frame shows what is there, of a channel that is as good as clipped
+HALF, TOE, SHOULDER = 0.5, 0.07, 0.95  # luma: the middle, and what the ends land at
+TOP, LEAST = 0.98, 0.75  # what the highest channel of the brightest lands at, and the lowest luma that this may mean
+REST = 0.005  # share of a picture beyond either end
+ENDING, SLACK = 0.03, 0.002  # luma over which what is beyond a source's range is drawn into it; rounding
+SAMPLED = 1 << 15  # pixels by which a share is found
 
 
 def choose(a: Bytes, b: Bytes) -> Floats:
@@ -63,12 +67,13 @@ def into_range(plane: Floats, colours: Floats, a: Bytes, b: Bytes) -> Floats:
     first, second = luma(a), luma(b)
     seen = plane[np.maximum(first, second) > SHOWN]
     if seen.size:
-        plane = HALF - _bent(HALF - plane, HALF - float(np.quantile(seen, REST)), HALF - TOE)
-    kept = np.minimum(_highest(a), _highest(b)) < CLIPPED[0]
+        plane = HALF - _bent(HALF - plane, HALF - _quantile(seen, REST), HALF - TOE)
+    kept = np.minimum(_highest(a), _highest(b)) < FULL
     if kept.any():
-        last = float(np.quantile(plane[kept], 1 - REST))
-        over = np.quantile((plane + _highest(colours) - luma(colours))[kept], 1 - REST) - TOP
-        plane = HALF + _bent(plane - HALF, last - HALF, min(SHOULDER, last - max(over, 0)) - HALF)
+        last = _quantile(plane[kept], 1 - REST)
+        over = _quantile((plane + _highest(colours) - luma(colours))[kept], 1 - REST) - TOP
+        lands = max(LEAST, min(SHOULDER, last - max(over, 0)))
+        plane = HALF + _bent(plane - HALF, last - HALF, lands - HALF)
     least, most = (float(end) / 255 for end in (np.minimum(first, second).min(), np.maximum(first, second).max()))
     if plane.min() < least - SLACK:
         knee = max(TOE, least + ENDING)
@@ -99,25 +104,36 @@ def hues(levels: Floats, a: Bytes, b: Bytes) -> Floats:
     levels: as `blend` gives them. Of a pyramid of frames that lie stops apart a dark place may else come out violet,
     though both show it grey. A colour is the difference of the channels to their luma.
     """
-    unit = levels * np.float32(1 / 255)
-    own = luma(unit)[:, :, None]
-    both = []
-    for image in (a, b):
-        source = in_colour(image).astype(np.float32) * np.float32(1 / 255)
-        both.append(source - luma(source)[:, :, None])
-    way = both[0] - both[1]
-    share = _dot(unit - own - both[1], way) / (_dot(way, way) + np.float32(1e-6))
-    return own + both[1] + np.clip(share, 0, 1)[:, :, None] * way
+    own, red, blue = _colours(levels)
+    (_, red_a, blue_a), (_, red_b, blue_b) = (_colours(in_colour(image).astype(np.float32)) for image in (a, b))
+    red_way, blue_way = red_a - red_b, blue_a - blue_b
+    share = (red - red_b) * red_way + (blue - blue_b) * blue_way
+    share /= red_way * red_way + blue_way * blue_way + np.float32(1e-6)
+    np.clip(share, 0, 1, out=share)
+    red, blue = red_b + share * red_way, blue_b + share * blue_way
+    green = red * np.float32(-0.299 / 0.587) + blue * np.float32(-0.114 / 0.587)  # so that the luma stays
+    return cv2.merge([own + red, own + green, own + blue])
 
 
-def _dot(x: Floats, y: Floats) -> Floats:
-    """Over the channels, (H, W)."""
-    return np.einsum("hwc,hwc->hw", x, y)
+def _colours(image: Floats) -> tuple[Floats, Floats, Floats]:
+    """Luma of grey levels (H, W, 3), and by how much red and blue are above it, (H, W) in units of white."""
+    unit = image * np.float32(1 / 255)
+    own = luma(unit)
+    red, _, blue = cv2.split(unit)
+    return own, red - own, blue - own
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """Of enough of many values, (N,)."""
+    return float(np.quantile(values[:: max(1, len(values) // SAMPLED)], share))
 
 
 def _highest(image: Bytes | Floats) -> Bytes | Floats:
     """The largest channel, (H, W)."""
-    return image if image.ndim == 2 else image.max(axis=2)
+    if image.ndim == 2:
+        return image
+    red, green, blue = cv2.split(image)  # numpy's own maximum over three channels takes ten times as long
+    return cv2.max(cv2.max(red, green), blue)
 
 
 def _weighed(difference: Floats, weight: Floats) -> Floats:
