@@ -21,7 +21,6 @@ from trainer.data.batches import Needs
 from trainer.data.format import LATENTS, VERSION, sidecar_of
 from trainer.data.index import column_of, schema_of
 from trainer.data.latents import AUTOENCODER, FUSION
-from trainer.data.places import is_remote
 from trainer.data.prompts import TABLE, PromptTable, write_prompts
 from trainer.data.shards import MOST_BROKEN, IndexedShards, open_shards
 from trainer.device import choose_device
@@ -65,6 +64,8 @@ def encode(  # noqa: PLR0913
     table of the sentences. What an earlier call with the same settings finished stays. Raises UserError. (Seven
     arguments: what `trainer encode` is given.)
     """
+    if ":/" in str(out) or (out.exists() and not out.is_dir()):  # of a URL a path keeps one slash
+        raise UserError(f"--out {out}: name a folder of this machine")
     where = choose_device(device)
     shards = open_shards(list(urls), config.seed)
     if not isinstance(shards, IndexedShards):
@@ -119,8 +120,6 @@ def _hash(encoding: Mapping[str, Any]) -> str:
 
 def _claim(out: Path, manifest: Mapping[str, Any], autoencoder: Autoencoder) -> None:
     """Makes the folder what it is to be. Raises UserError where it holds something else."""
-    if is_remote(str(out)) or (out.exists() and not out.is_dir()):
-        raise UserError(f"--out {out}: name a folder of this machine")
     path = out / MANIFEST
     if path.is_file():
         there = read_json(path, f"--out {path}", "name another folder").get("encoding", {})

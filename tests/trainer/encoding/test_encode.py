@@ -222,6 +222,17 @@ def test_another_autoencoder_another_base_and_missing_pixels_are_refused(
         open_shards([str(tmp_path / "latents")], seed=0)
 
 
+@pytest.mark.parametrize("out", ["s3://bucket/latents", "file"])
+def test_what_is_no_folder_of_this_machine_is_refused_before_any_work(
+    config: Config, tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="name a folder of this machine"):
+        encode(config, ["not looked for"], Path(out), Visits())
+    assert [path.name for path in tmp_path.iterdir() if path.name != "mini.yaml"] == ["file"]
+
+
 def test_tars_without_sidecars_are_refused(config: Config, tmp_path: Path) -> None:
     write_shard(tmp_path / "0.tar", range(3), sidecar=False)
     with pytest.raises(UserError, match=r"0.tar: no sidecar \(.parquet\) beside it, which is needed here"):
