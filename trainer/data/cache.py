@@ -14,8 +14,9 @@ from trainer.errors import UserError
 class ShardCache:
     """A folder of whole files by their URLs; those used longest ago go where it would grow beyond `limit` bytes.
 
-    Any threads and processes may share one: a file is fetched under another name and then put in place. Each process
-    may be over the limit by the files that others fetch meanwhile. A file stays what it was when it was fetched.
+    Any threads and processes may share one: a file is fetched under another name and then put in place. A process
+    fetches one file at a time, and may be over the limit by the files that others fetch meanwhile. A file stays what it
+    was when it was fetched.
     Raises UserError where the folder cannot be made.
     """
 

@@ -26,8 +26,6 @@ ALWAYS, SOMETIMES = ("json", "latents"), ("glance", "pixels")
 """Members of a sample; the second as its dataset was made."""
 AUTOENCODER, FUSION = "mmaif.autoencoder", "mmaif.base"
 """What a sidecar's metadata tell of the frozen parts: the autoencoder's hash, the name of the fixed fusion."""
-PLANES = ("a", "b", "base", "target")
-"""Of latents and pixels, in order; pixels may lack the last."""
 
 
 class Encoded(NamedTuple):

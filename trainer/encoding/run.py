@@ -195,9 +195,11 @@ def _prompts(path: Path, sentences: Sequence[str], text: TextEncoder) -> None:
 def _finished(manifest: Mapping[str, Any], jobs: Sequence[_Job]) -> dict[str, Any]:
     shards = []
     for job in jobs:
+        told = schema_of(str(job.tar))[1]
         entry: dict[str, Any] = {"name": job.tar.name, "samples": len(column_of(str(job.tar), "key"))}
-        for kind, file in (("tar", job.tar), ("parquet", Path(sidecar_of(str(job.tar))))):
-            entry |= {f"{kind}_{name}": value for name, value in file_facts(file).items()}
+        entry |= {"tar_bytes": int(told["mmaif.tar_bytes"]), "tar_sha256": told["mmaif.tar_sha256"]}
+        sidecar = file_facts(Path(sidecar_of(str(job.tar))))
+        entry |= {f"parquet_{name}": value for name, value in sidecar.items()}
         shards.append(entry)
     counts = {"samples": sum(entry["samples"] for entry in shards), "failed": 0}
     return {**manifest, "complete": True, "counts": counts, "shards": shards}

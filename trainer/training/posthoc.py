@@ -38,13 +38,17 @@ class Snapshot(NamedTuple):
 
 
 class Album:
-    """The snapshots of a run: averages by name for `Run.resume`, written at even shares of the run."""
+    """The snapshots of a run: averages by name for `Run.resume`, written at even shares of the run. What does not learn
+    is in none.
+    """
 
     def __init__(self, model: nn.Module, config: Snapshots | None, out: Path) -> None:
         stds = () if config is None else config.stds
         self.averages: dict[str, PowerEMA[Any]] = {f"power-{std:.4f}": PowerEMA(model, std) for std in stds}
         self._stds, self._count, self._folder = stds, 0 if config is None else config.count, out / FOLDER
         self._behind = 0
+        self._kept = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self._kept |= {name for name, _ in model.named_buffers()}
 
     def begin(self, share: float, samples: int) -> None:
         """Where the run begins or goes on: snapshots beyond that are of steps that are lost."""
@@ -58,7 +62,8 @@ class Album:
         before, self._behind = self._behind, self._number(share)
         if self._behind > before:
             for std, average in zip(self._stds, self.averages.values(), strict=True):
-                tensors = {name: _small(tensor) for name, tensor in average.model.state_dict().items()}
+                state = average.model.state_dict()
+                tensors = {name: _small(state[name]) for name in state if name in self._kept}
                 atomically(self._folder / f"{samples:012d}-{std:.4f}.safetensors", partial(save_file, tensors))
 
     def _number(self, share: float) -> int:
@@ -67,7 +72,7 @@ class Album:
 
 def average(run: Path, std: float, out: Path) -> list[Snapshot]:
     """Writes a weights folder with the average of width `std` at the end of a run, from its snapshots, which it
-    returns. Raises UserError where the run is not complete, or kept none.
+    returns. What does not learn stays as it is. Raises UserError where the run is not complete, or kept none.
     """
     if not 0.01 <= std <= 0.25:
         raise UserError(f"--std {std}: give a width from 0.01 to 0.25 of the samples of the run")
@@ -78,15 +83,13 @@ def average(run: Path, std: float, out: Path) -> list[Snapshot]:
     found = snapshots_of(run)
     fuser = Fuser.from_pretrained(run / "weights", "cpu")
     weights = dict(fuser.model.state_dict())
-    learning = {name for name, _ in fuser.model.named_parameters()}
+    parameters = {name for name, _ in fuser.model.named_parameters()}  # the rest are states, of the run's end
     last = max(snapshot.samples for snapshot in found)
-    sums = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in weights.items() if name in learning}
+    sums: dict[str, Tensor] = {}
     for snapshot, share in zip(found, coefficients(found, last, std), strict=True):
-        tensors = _read(snapshot.path, weights)
-        for name, total in sums.items():
-            total += share * tensors[name].double()
-        if snapshot.samples == last:
-            weights |= {name: tensor for name, tensor in tensors.items() if name not in learning}
+        for name, tensor in _read(snapshot.path, weights).items():
+            if name in parameters:
+                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + share * tensor.double()
     fuser.model.load_state_dict(weights | {name: total.to(weights[name].dtype) for name, total in sums.items()})
     config = parse(Config, read_yaml(run / "config.yaml"), str(run / "config.yaml"))
     atomically(out, lambda folder: fuser.save(folder, config))
@@ -130,7 +133,7 @@ def _read(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{path}: damaged ({one_line(error)}); remove it, the others may do") from None
-    different = [name for name in like if name not in tensors or tensors[name].shape != like[name].shape]
+    different = [name for name in tensors if name not in like or tensors[name].shape != like[name].shape]
     if different:
         raise UserError(f"{path}: {different[0]}: not that of the run's weights; remove it")
     return tensors
