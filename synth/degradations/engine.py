@@ -101,8 +101,8 @@ def draw(spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, tu
     the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
     """
     effect = f"{spec.label}{turn + 1}" if turn else spec.label
-    images = spec.images or spec.degradation.images
     names = list(views)
+    images = spec.images or spec.degradation.images_of(views[names[0]].scene.simultaneous)
     if spec.images is None and spec.degradation.infrared_first:
         names = [name for name in names if views[name].infrared] or names
     if images == "any":
