@@ -69,6 +69,7 @@ class Haze(Degradation[HazeParams]):
     name = "haze"
     stage = Stage.SCENE
     may_stay = "always"
+    outdoors = True
     version = 3
     images: ClassVar[Images] = "shared"
     quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True)}

@@ -90,6 +90,7 @@ class Rain(Degradation[RainParams]):
     name = "rain"
     stage = Stage.SCENE
     may_stay = "always"
+    outdoors = True
     version = 2
     order = 1
     images: ClassVar[Images] = "shared"

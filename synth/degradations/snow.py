@@ -98,6 +98,7 @@ class Snow(Degradation[SnowParams]):
     name = "snow"
     stage = Stage.SCENE
     may_stay = "always"
+    outdoors = True
     version = 2
     order = 2
     images: ClassVar[Images] = "shared"

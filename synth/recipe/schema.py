@@ -85,6 +85,9 @@ class Degradations(_Part):
     """`stage`: the order of physics; `shuffled`: any, drawn for each sample."""
     second_pass: float = Field(default=0.0, ge=0, le=1)
     """The share of samples that go twice through all effects but the scene's, with other draws (as Real-ESRGAN)."""
+    indoor: Literal["guess", "flagged", "as_outdoor"] = "guess"
+    """Which pairs show rooms, where no haze, rain and snow fall: those that are flagged `indoor: true`, and, where
+    nothing is said of a pair, those that look like one; those that are flagged alone; or none."""
 
     @model_validator(mode="after")
     def _each_once(self) -> "Degradations":

@@ -1,14 +1,23 @@
-"""What is drawn of a sample before its pair is read: all that a plan, a failed row or a statistic needs."""
+"""What is drawn of a sample before it is made: all that a plan, a failed row or a statistic needs.
+
+No picture is read for it, but for weather: to see whether a pair of which nobody says so looks like a room.
+"""
 
 from dataclasses import dataclass
+
+from numpy.random import Generator
 
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec, in_order
 from synth.instructions.intent import Intent, draw_intent
 from synth.pairs.base import PairRef
 from synth.recipe.schema import Degradations
+from synth.sample.loading import odds_of_room
 from synth.sample.plan import Plan
 from synth.streams import Streams, stream
+
+MOST_TRIES = 8  # pairs that are looked at for one from outside
+LOOKED_AT = 12  # pairs of a dataset, to see whether all may be rooms
 
 
 def key_of(index: int) -> str:
@@ -37,7 +46,7 @@ class Draft:
 
 
 def draft(plan: Plan, index: int) -> Draft:
-    """Draw the task, the pair, the effects and what the instruction asks for, without reading a picture."""
+    """Draw the task, the pair, the effects and what the instruction asks for."""
     recipe = plan.recipe
     group = index - index % recipe.instructions.per_pair
     streams = Streams(recipe.seed, group)
@@ -47,10 +56,50 @@ def draft(plan: Plan, index: int) -> Draft:
     if streams("clean").random() < kinds.get("clean", 0):
         return Draft(index, group, task, Intent("clean"), pair, (), number)
     effects = _draw_effects(recipe.tasks[task].degradations, streams)
+    if any(spec.degradation.outdoors for spec in effects):
+        number, pair = _outdoor(plan, task, (number, pair), streams("pair.outdoor"))
     chance = plan.partial_chance(task)
     first = recipe.instructions.per_pair > 1 and index == group
     intent = draw_intent(effects, kinds, chance, first, stream(recipe.seed, index, "instruction.kind"))
     return Draft(index, group, task, intent, pair, effects, number)
+
+
+def _outdoor(plan: Plan, task: str, first: tuple[int, PairRef], rng: Generator) -> tuple[int, PairRef]:
+    """The pair that was drawn, or where it shows a room another, drawn by the same weights among those that do not.
+
+    So effects, kinds and counts are what they were, and only where weather falls is the choice of pairs another. A flag
+    is known and obeyed; for a guess, pairs are drawn one after the other, and of several that all look like rooms, the
+    one that does so least is taken.
+    """
+    rule = plan.recipe.tasks[task].degradations.indoor
+    if rule == "as_outdoor":
+        return first
+    drawn = plan.draw_pair(task, rng, outdoor=True) if first[1].indoor else first
+    tried: list[tuple[float, tuple[int, PairRef]]] = []
+    for _ in range(MOST_TRIES):
+        odds = odds_of_room(drawn[1]) if rule == "guess" and drawn[1].indoor is None else None
+        if odds is None or odds <= 0:
+            return drawn
+        tried.append((odds, drawn))
+        drawn = plan.draw_pair(task, rng, outdoor=True)
+    return min(tried, key=lambda item: item[0])[1]
+
+
+def all_look_like_rooms(plan: Plan, task: str) -> bool:
+    """Whether weather may fall on a task's pairs, and all of a few of them, spread over its datasets, look like rooms.
+
+    Not asked of pairs behind URLs, which would have to be fetched.
+    """
+    rules = plan.recipe.tasks[task].degradations
+    if rules.indoor != "guess" or not any(spec.degradation.outdoors for spec in rules.specs):
+        return False
+    pairs = [
+        pool.pairs[place] for pool in plan.pools if pool.task == task for place in pool.among(outdoor=True)[:LOOKED_AT]
+    ]
+    few = pairs[:: max(1, len(pairs) // LOOKED_AT)]
+    if any(pair.indoor is not None or None in pair.headers() for pair in few):
+        return False
+    return all((odds_of_room(pair) or 0) > 0 for pair in few)
 
 
 def _draw_effects(degradations: Degradations, streams: Streams) -> tuple[EffectSpec, ...]:

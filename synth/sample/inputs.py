@@ -11,6 +11,7 @@ from synth.images.crop import Window, cut, draw_window, too_small
 from synth.images.pixels import Floats
 from synth.pairs.base import CleanPair, PairRef
 from synth.sample.draft import Draft
+from synth.sample.loading import load
 from synth.sample.plan import Plan
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
@@ -20,8 +21,7 @@ from synth.scene.scene import Light, draw_scene
 from synth.streams import Streams
 from synth.tasks import TASKS
 
-PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
-DEPTHS_BYTES = 64 << 20  # and of their depth, which is a sixth of a pair and takes half as long
+DEPTHS_BYTES = 64 << 20  # of depths that a process keeps: one is a sixth of its pair and takes half as long
 LIGHTS = 20_000  # and of how many pairs the light
 
 
@@ -67,16 +67,6 @@ def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
     gt = None if pair.gt is None else cut(pair.gt, window, size)
     pictures = {name: cut(picture, window, size) for name, picture in pair.pictures.items()}
     return replace(pair, pictures=pictures, gt=gt, depth=None)
-
-
-def _weight(pair: CleanPair) -> int:
-    return sum(array.nbytes for array in (*pair.pictures.values(), pair.gt, pair.depth) if array is not None)
-
-
-@cached(LRUCache(PAIRS_BYTES, _weight))
-def load(ref: PairRef) -> CleanPair:
-    """A whole pair, kept from before or read now. Raises UnreadableError."""
-    return ref.load()
 
 
 @cached(LRUCache(DEPTHS_BYTES, lambda depth: depth.nbytes), key=lambda ref, backdrop: (ref, backdrop.network))
