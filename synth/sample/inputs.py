@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 from cachetools import LRUCache, cached
 
 from synth.degradations.engine import Applied, Damaged
 from synth.errors import UnreadableError
+from synth.images.borders import Mask
 from synth.images.crop import Window, cut, draw_window, too_small
 from synth.images.pixels import Floats
 from synth.pairs.base import CleanPair, PairRef
@@ -22,6 +24,7 @@ from synth.streams import Streams
 from synth.tasks import TASKS
 
 DEPTHS_BYTES = 64 << 20  # of depths that a process keeps: one is a sixth of its pair and takes half as long
+CONTENTS_BYTES = 32 << 20  # and of where pairs have padding, of which most have none
 LIGHTS = 20_000  # and of how many pairs the light
 
 
@@ -56,7 +59,7 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
         return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
 
     scene = draw_scene(capture, streams, size, depth, backdrop.depth_kind, _light_of(ref, backdrop))
-    shot = Shot(capture, clean.pictures, scene, streams)
+    shot = Shot(capture, clean.pictures, scene, streams, _cut_contents(_contents_of(ref, backdrop), window, size))
     kept = drawn.intent.kept
     drawn_for = shot.draw(drawn.effects)
     applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in drawn_for]
@@ -67,6 +70,21 @@ def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
     gt = None if pair.gt is None else cut(pair.gt, window, size)
     pictures = {name: cut(picture, window, size) for name, picture in pair.pictures.items()}
     return replace(pair, pictures=pictures, gt=gt, depth=None)
+
+
+def _cut_contents(contents: Mapping[ImageName, Mask], window: Window, size: int) -> dict[ImageName, Mask]:
+    """Of the window, where it has any padding; a pixel that is padding in part counts as padding."""
+    parts = {name: cut(seen.astype(np.uint8) * 255, window, size) == 255 for name, seen in contents.items()}
+    return {name: seen for name, seen in parts.items() if not seen.all()}
+
+
+def _contents_weight(contents: Mapping[ImageName, Mask]) -> int:
+    return 1024 + sum(seen.nbytes for seen in contents.values())
+
+
+@cached(LRUCache(CONTENTS_BYTES, _contents_weight), key=lambda ref, _: ref)
+def _contents_of(_ref: PairRef, backdrop: Backdrop) -> Mapping[ImageName, Mask]:
+    return backdrop.contents
 
 
 @cached(LRUCache(DEPTHS_BYTES, lambda depth: depth.nbytes), key=lambda ref, backdrop: (ref, backdrop.network))

@@ -1,12 +1,13 @@
 """A clean pair in front of its scene: the one way through the effects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
 
 from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw
+from synth.images.borders import Mask, beneath
 from synth.images.pixels import Bytes, Floats
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import Capture, ImageName
@@ -19,26 +20,37 @@ from synth.streams import Streams
 class Shot:
     """What samples, kept targets, `degrade` and `synth render` let effects fall on.
 
-    pictures: the clean pair by name, (H, W) or (H, W, 3) of one size. streams: by which effects are drawn.
+    pictures: the clean pair by name, (H, W) or (H, W, 3) of one size. streams: by which effects are drawn. contents:
+    which pixels a camera saw, (H, W), of the images that have padding.
     """
 
     capture: Capture
     pictures: Mapping[ImageName, Bytes]
     scene: Scene
     streams: Streams
+    contents: Mapping[ImageName, Mask] = field(default_factory=dict)
 
     @classmethod
     def of_whole(cls, backdrop: Backdrop, streams: Streams) -> "Shot":
         """A whole pair, not a window of it, before a scene that is drawn for it."""
         width = backdrop.size[1]
         scene = draw_scene(backdrop.capture, streams, width, backdrop.whole, backdrop.depth_kind, backdrop.light)
-        return cls(backdrop.capture, backdrop.pictures, scene, streams)
+        return cls(backdrop.capture, backdrop.pictures, scene, streams, backdrop.contents)
 
     @cached_property
     def views(self) -> dict[ImageName, View]:
         """How each image sees the scene."""
+        seen, modalities = self.contents, self.capture.modalities
         return {
-            name: View(self.scene, name, self.capture.modalities[name], picture.shape[:2], picture.ndim == 3, picture)
+            name: View(self.scene, name, modalities[name], clean.shape[:2], clean.ndim == 3, clean, seen.get(name))
+            for name, clean in self._bare.items()
+        }
+
+    @cached_property
+    def _bare(self) -> Mapping[ImageName, Bytes]:
+        """The pictures as they were before padding was laid over them."""
+        return {
+            name: beneath(picture, self.contents[name]) if name in self.contents else picture
             for name, picture in self.pictures.items()
         }
 
@@ -64,20 +76,25 @@ class Shot:
             return None
         other = next(there for there in self.pictures if there != name)
         gain = self.scene.gain
-        return partial(unclip, self.pictures[name], self.pictures[other], gain[name], gain[other])
+        return partial(unclip, self._bare[name], self._bare[other], gain[name], gain[other])
 
     def of_fusion(self, fused: Bytes) -> "Shot":
         """The same scene and streams before a fusion of the pair: with its own light, one exposure and no infrared."""
         capture, scene = self.capture.of_fusion, self.scene
         pictures = dict.fromkeys(self.pictures, fused)
+        contents: Mapping[ImageName, Mask] = {}
+        if len(self.contents) == len(self.pictures):  # else no place is padding in all of them
+            seen: Mask = np.logical_or.reduce(list(self.contents.values()))
+            contents = dict.fromkeys(self.pictures, seen)
 
         def depth() -> Floats:
             return scene.depth / np.float32(scene.depth_range_m)
 
-        light = measure(capture, pictures)
+        light = measure(capture, {name: beneath(fused, mask) for name, mask in contents.items()} or pictures)
         return Shot(
             capture,
             pictures,
             draw_scene(capture, self.streams, fused.shape[1], depth, scene.depth_kind, light),
             self.streams,
+            contents,
         )

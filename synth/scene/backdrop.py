@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from synth.images.borders import Mask, beneath, content
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
 from synth.scene.capture import Capture, ImageName
@@ -18,7 +19,7 @@ from synth.scene.scene import DepthKind, Light
 
 @dataclass(frozen=True, eq=False)
 class Backdrop:
-    """Each thing found out when it is asked for.
+    """Each thing found out when it is asked for. Padding tells of no scene: content is mirrored over it first.
 
     pictures: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside
     it, and given_kind what that map held. network: of the user's own, with what its values stand for.
@@ -43,11 +44,25 @@ class Backdrop:
         return height, width
 
     @cached_property
+    def contents(self) -> Mapping[ImageName, Mask]:
+        """Which pixels a camera saw, (H, W), of the images that have padding."""
+        found = {name: content(picture) for name, picture in self.pictures.items()}
+        return {name: seen for name, seen in found.items() if seen is not None}
+
+    @cached_property
+    def _bare(self) -> Mapping[ImageName, Bytes]:
+        """The pictures, without padding."""
+        return {
+            name: beneath(picture, self.contents[name]) if name in self.contents else picture
+            for name, picture in self.pictures.items()
+        }
+
+    @cached_property
     def _small(self) -> Mapping[ImageName, Bytes]:
         """The pictures that tell of the scene at a low resolution: both of a bracket, else one for all."""
         if self.capture.bracketed:
-            return {name: shrink(picture, WORKED_AT) for name, picture in self.pictures.items()}
-        return dict.fromkeys(self.pictures, shrink(self.pictures[self.capture.guide], WORKED_AT))
+            return {name: shrink(picture, WORKED_AT) for name, picture in self._bare.items()}
+        return dict.fromkeys(self.pictures, shrink(self._bare[self.capture.guide], WORKED_AT))
 
     @cached_property
     def light(self) -> Light:
@@ -61,7 +76,7 @@ class Backdrop:
         if self.network is None:
             return coarse_proxy(self._seen(self._small))
         path, kind = self.network
-        return distance_share(depth_of(self._seen(self.pictures), path), kind)
+        return distance_share(depth_of(self._seen(self._bare), path), kind)
 
     def _seen(self, pictures: Mapping[ImageName, Bytes]) -> Bytes:
         """The scene in one picture."""

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, TypedDict
 import numpy as np
 from numpy.random import Generator
 
+from synth.images.borders import Mask
 from synth.images.pixels import Bytes, Floats, to_linear
 from synth.scene.capture import INFRARED, Capture, ImageName, Modality
 from synth.streams import Streams, field_seed
@@ -80,7 +81,8 @@ class View:
     """How one image sees the scene.
 
     size: (height, width) in pixels. colour: three channels, else one.
-    clean: this image's clean crop, (H, W) or (H, W, 3).
+    clean: this image's clean crop, (H, W) or (H, W, 3). seen: which of its pixels the camera saw, (H, W), of an image
+    with padding, under which `clean` goes on (synth/images/borders.py); None where that is all of them.
     """
 
     scene: Scene
@@ -89,6 +91,7 @@ class View:
     size: tuple[int, int]
     colour: bool
     clean: Bytes
+    seen: Mask | None = None
 
     @cached_property
     def ambient(self) -> float:
