@@ -17,7 +17,7 @@ EXACT, EVEN = (
 )  # levels within which so many of them must lie: dark sky is not so even
 LEAST_SIDE = 0.25  # of a side that must be constant from a corner on: padding touches a corner
 LEAST, MOST = 0.003, 0.35  # of the picture
-SMEAR = 2  # pixels of content next to padding that resampling and JPEG mixed with it: they count as padding
+SMEAR = 2  # pixels between padding and content that resampling and JPEG mixed
 WHITE = 250  # from this level of all channels on, padding is a frame on all four sides: else it is a bright sky
 INSIDE = 3  # pixels from the padding inward where content must have begun
 BEGINS = 0.7  # of the border of what is inside, where it must have
@@ -43,14 +43,14 @@ def beneath(image: Bytes, seen: Mask) -> Bytes:
     """The picture with its content mirrored into its padding, as if the camera had seen on; `image` where it saw none.
 
     Each pixel of padding takes what stands as far behind the nearest content, or that content at the picture's end.
+    What the two smeared into each other stays, but is no source.
     """
-    if not seen.any():
+    clear = _eroded(seen.astype(np.uint8), SMEAR)
+    if not clear.any():
         return image
     height, width = seen.shape
-    _, labels = cv2.distanceTransformWithLabels(
-        (~seen).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    rows, columns = np.nonzero(seen)
+    _, labels = cv2.distanceTransformWithLabels(1 - clear, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    rows, columns = np.nonzero(clear)
     of_label = np.zeros(int(labels.max()) + 1, np.int64)
     of_label[labels[rows, columns]] = np.arange(rows.size)
     y, x = np.nonzero(~seen)
@@ -58,7 +58,7 @@ def beneath(image: Bytes, seen: Mask) -> Bytes:
     near_y, near_x = rows[nearest], columns[nearest]
     far_y, far_x = 2 * near_y - y, 2 * near_x - x
     there = (far_y >= 0) & (far_y < height) & (far_x >= 0) & (far_x < width)
-    there[there] = seen[far_y[there], far_x[there]]
+    there[there] = clear[far_y[there], far_x[there]] > 0
     out = image.copy()
     out[y, x] = image[np.where(there, far_y, near_y), np.where(there, far_x, near_x)]
     return out
@@ -81,7 +81,7 @@ def _share(side: int) -> int:
 
 
 def _inside(image: Bytes, value: NDArray[np.int16]) -> Mask | None:
-    """The convex region outside of which all is of one value, less what is smeared; None where there is none."""
+    """The convex region outside of which all is of one value; None where there is none."""
     of_value = _around(image, value, NEAR)
     differs = cv2.morphologyEx(cv2.bitwise_not(of_value), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     rows = np.flatnonzero(differs.any(1))
@@ -97,12 +97,17 @@ def _inside(image: Bytes, value: NDArray[np.int16]) -> Mask | None:
     exactly = np.median(image[outside > 0].reshape(cv2.countNonZero(outside), -1), axis=0)
     if cv2.mean(_around(image, exactly, EXACT), mask=outside)[0] < EVEN * 255:
         return None
-    inner = cv2.erode(hull, np.ones((2 * INSIDE + 1,) * 2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    border = cv2.dilate(outside, np.ones((2 * INSIDE + 3,) * 2, np.uint8)) & inner
+    border = _eroded(hull, INSIDE) & ~_eroded(hull, INSIDE + 1)
     if not border.any() or cv2.mean(of_value, mask=border)[0] > (1 - BEGINS) * 255:
         return None
-    smeared = np.ones((2 * SMEAR + 1,) * 2, np.uint8)
-    return cv2.erode(hull, smeared, borderType=cv2.BORDER_CONSTANT, borderValue=1).astype(bool)
+    rim = hull & ~_eroded(hull, 1)  # a slanted edge has steps: what of them has the value is padding
+    return (hull > 0) & ~((rim > 0) & (of_value > 0))
+
+
+def _eroded(mask: Bytes, pixels: int) -> Bytes:
+    """Ones less those within so many pixels of a zero; the picture's edge takes none."""
+    square = np.ones((2 * pixels + 1,) * 2, np.uint8)
+    return cv2.erode(mask, square, borderType=cv2.BORDER_CONSTANT, borderValue=1)
 
 
 def _frames(outside: Bytes) -> bool:
