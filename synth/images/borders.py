@@ -29,7 +29,8 @@ def content(image: Bytes) -> Mask | None:
     A picture that was shifted, turned or laid in a frame fills a convex region, and around it all is of one value. So
     padding is what lies outside the convex hull of all that differs from the value in some corner. A black night or a
     white sky is of one value too, but it ends at roofs and trees: its hull has hardly any content along its border.
-    White on one side alone is no padding: a horizon may be as straight as a ruler.
+    White on one side alone is no padding: a horizon may be as straight as a ruler. Strips that are narrower than the
+    blocks of a strongly compressed JPEG may be missed: there they are not of one value.
     """
     found: Mask | None = None
     for value in _corner_values(image):

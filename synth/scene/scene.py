@@ -95,8 +95,9 @@ class View:
 
     @cached_property
     def ambient(self) -> float:
-        """The mean of the clean crop in linear light; infrared fades toward it."""
-        return float(to_linear(self.clean).mean())
+        """The mean in linear light of what was seen in the clean crop; infrared fades toward it."""
+        linear = to_linear(self.clean)
+        return float((linear if self.seen is None or not self.seen.any() else linear[self.seen]).mean())
 
     @property
     def gain(self) -> float:
