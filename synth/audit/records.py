@@ -16,8 +16,8 @@ class Expected:
     """What the recipe in dataset.json says of every sample.
 
     effects: by task, the effects that may fall, each with its range of severity (None where there is none).
-    dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for. own: whether sentences may be the user's.
-    sources: (task, dataset); None where dataset.json does not say.
+    dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for. own: whether
+    sentences may be the user's. sources: (task, dataset); None where dataset.json does not say.
     """
 
     seed: int

@@ -16,7 +16,8 @@ from synth.sample.loading import odds_of_room
 from synth.sample.plan import Plan
 from synth.streams import Streams, stream
 
-MOST_TRIES = 8  # pairs that are looked at for one from outside
+MOST_TRIES = 16  # pairs that are looked at for one from outside
+MOST_DRAWS = 64  # for which so many are drawn, where they are few
 LOOKED_AT = 12  # pairs of a dataset, to see whether all may be rooms
 
 
@@ -75,14 +76,18 @@ def _outdoor(plan: Plan, task: str, first: tuple[int, PairRef], rng: Generator) 
     if rule == "as_outdoor":
         return first
     drawn = plan.draw_pair(task, rng, outdoor=True) if first[1].indoor else first
-    tried: list[tuple[float, tuple[int, PairRef]]] = []
-    for _ in range(MOST_TRIES):
-        odds = odds_of_room(drawn[1]) if rule == "guess" and drawn[1].indoor is None else None
+    rooms: dict[int, tuple[float, PairRef]] = {}
+    for _ in range(MOST_DRAWS):
+        number, pair = drawn
+        odds = odds_of_room(pair) if rule == "guess" and pair.indoor is None else None
         if odds is None or odds <= 0:
             return drawn
-        tried.append((odds, drawn))
+        rooms[number] = odds, pair
+        if len(rooms) == MOST_TRIES:
+            break
         drawn = plan.draw_pair(task, rng, outdoor=True)
-    return min(tried, key=lambda item: item[0])[1]
+    number = min(rooms, key=lambda n: rooms[n][0])
+    return number, rooms[number][1]
 
 
 def all_look_like_rooms(plan: Plan, task: str) -> bool:

@@ -22,10 +22,13 @@ def load(ref: PairRef) -> CleanPair:
 
 
 @cached(LRUCache(PAIRS_TOLD))
+def _odds_of_room(ref: PairRef) -> float:
+    return room_odds(TASKS[ref.task].capture, load(ref).pictures)
+
+
 def odds_of_room(ref: PairRef) -> float | None:
-    """How much a pair looks like a room (`room_odds`); None where it cannot be read."""
+    """How much a pair looks like a room (`room_odds`); None where it cannot be read, which may be mended."""
     try:
-        pair = load(ref)
+        return _odds_of_room(ref)
     except UnreadableError:
         return None
-    return room_odds(TASKS[ref.task].capture, pair.pictures)

@@ -31,7 +31,11 @@ DATA = {
     "samples_per_shard": 5,
     "sources": [{"builtin": "bracketed"}],
     "crop": {"size": 48},
-    "degradations": {"always": ["haze"], "some": {"count": {1: 1}, "of": ["noise", "jpeg", "blur"]}},
+    "degradations": {
+        "always": ["haze"],
+        "some": {"count": {1: 1}, "of": ["noise", "jpeg", "blur"]},
+        "indoor": "as_outdoor",  # scikit-image's photographs are of rooms, most of them
+    },
     "store": ["clean"],
 }
 

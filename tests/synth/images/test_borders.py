@@ -42,7 +42,7 @@ def test_a_strip_on_one_side_is_found_in_a_jpeg_too(sides, jpeg):
     image = framed(np.clip(SEEN, 30, 235), 0, *sides)
     seen = content(codecs.decode(codecs.encode_jpeg(image, 95)) if jpeg else image)
     assert seen is not None
-    top, bottom, left, right = sides
+    top, _, left, _ = sides
     wanted = np.zeros(image.shape[:2], bool)
     wanted[top : 150 + top, left : 200 + left] = True
     assert (seen != wanted).mean() < 0.01
@@ -103,7 +103,9 @@ def test_content_is_mirrored_beneath_a_frame_and_stays_itself():
     seen[:, :12] = False
     out = beneath(image, seen)
     assert np.array_equal(out[seen], image[seen])
-    assert np.array_equal(out[:, :12], image[:, 17:29][:, ::-1]), "around the third pixel of the content: two are smeared"
+    assert np.array_equal(out[:, :12], image[:, 17:29][:, ::-1]), (
+        "around the third pixel of the content: two are smeared"
+    )
 
 
 def test_where_nothing_was_seen_nothing_is_mirrored():
