@@ -25,7 +25,7 @@ RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
+        bench-rooms bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
         autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
@@ -89,6 +89,9 @@ bench-severity: $(INSTALLED) ## what a severity costs, into docs/effects.md (DAT
 
 bench-realism: $(INSTALLED) ## ours beside real weather, into docs/effects.md (DATA=)
 	$(BIN)/python -m bench.realism --data $(DATA)
+
+bench-rooms: $(INSTALLED) ## whether rooms are told from streets, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.rooms --pairs $(DATA)/pairs
 
 bench-instructions: $(INSTALLED) ## quotas, sentences and a picture, into docs/
 	$(BIN)/python -m bench.instructions
