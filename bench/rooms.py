@@ -1,8 +1,9 @@
 """Whether the guess of `synth.scene.rooms` tells rooms from streets, held against a person.
 
-`python -m bench.rooms --pairs ROOT` (ROOT/{train,test}/{vif,mef,mff}) puts a table into docs/effects.md. The labels
+`python -m bench.rooms --pairs ROOT` (ROOT/{train,test}/{vif,mef,mff}) puts tables into docs/effects.md. The labels
 stand in rooms.yaml. The weights of the guess follow from one half of the train pairs, by a hash of their names, which
-`--fit` prints; the other half and the test pairs are what it is judged by.
+`--fit` prints; the other half and the test pairs are what it is judged by. The second table says how much of what the
+recipes of rain let fall on labelled pairs falls in rooms, with `indoor: as_outdoor` and as they stand.
 """
 
 import argparse
@@ -17,10 +18,14 @@ from numpy.typing import NDArray
 from bench.document import put, table
 from synth.pairs.folder import FolderSource
 from synth.pairs.split import PAIR
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.draft import draft
+from synth.sample.plan import make_plan
 from synth.scene.rooms import LOOKED_AT, WEIGHTS, room_odds, signs, thumbnail
 from synth.tasks import TASKS
 
 LABELS = Path(__file__).parent / "rooms.yaml"
+SAMPLES = 1500  # of a recipe
 RIDGE = 2.0  # of the logistic regression, over standardised signs
 WARINESS = 0.6  # added to the offset: a street without rain costs less than a room with it
 
@@ -48,6 +53,16 @@ def fit(values: NDArray[np.float64], rooms: NDArray[np.bool_]) -> tuple[NDArray[
     return scaled, float(weights[-1] - (scaled * mean).sum())
 
 
+def rained_on(pairs: Path, split: str, task: str, indoor: str, rooms: dict[str, bool]) -> float:
+    """Of the samples of a recipe that it rains on, and whose pair is labelled, the share that are rooms."""
+    recipe = load_recipe(find_recipe(f"{task}_rain"))
+    rules = recipe.tasks[task].degradations.model_copy(update={"indoor": indoor})
+    part = recipe.tasks[task].model_copy(update={"degradations": rules})
+    plan = make_plan(recipe.model_copy(update={"tasks": {task: part}}), pairs / split)
+    drawn = [draft(plan, index) for index in range(SAMPLES)]
+    return float(np.mean([rooms[item.pair.scene] for item in drawn if item.effects and item.pair.scene in rooms]))
+
+
 def main() -> None:
     """Measure, print, and put the table into the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,7 +71,8 @@ def main() -> None:
     options = parser.parse_args()
     found: list[tuple[str, str, bool, float, list[float]]] = []
     seconds = 0.0
-    for place, labels in yaml.safe_load(LABELS.read_text(encoding="utf-8")).items():
+    labelled = yaml.safe_load(LABELS.read_text(encoding="utf-8"))
+    for place, labels in labelled.items():
         task = place.partition("/")[2]
         pairs = {item.scene: item for item in FolderSource(folder=options.pairs / place).pairs(task)}
         for name, room in [(name, word == "indoor") for word, names in labels.items() for name in names]:
@@ -81,7 +97,14 @@ def main() -> None:
             rows.append([part, task, str(len(some)), str(rooms), str(said), recall, precision])
     head = ["pairs", "task", "number", "rooms", "taken for rooms", "recall", "precision"]
     cost = f"{1000 * seconds / len(found):.1f} ms a pair, at {LOOKED_AT} px, once it is read."
-    print(text := f"{table(head, rows)}\n\n{cost}")
+    wet = []
+    for place, labels in labelled.items():
+        split, _, task = place.partition("/")
+        rooms = {name: word == "indoor" for word, names in labels.items() for name in names}
+        shares = [rained_on(options.pairs, split, task, indoor, rooms) for indoor in ("as_outdoor", "guess")]
+        wet.append([split, task, *(f"{share:.0%}" for share in shares)])
+    falls = table(["pairs", "task", "rain that falls in rooms, as_outdoor", "with the guess"], sorted(wet)[::-1])
+    print(text := f"{table(head, rows)}\n\n{cost}\n\n{falls}")
     put("effects.md", "rooms", "make bench-rooms", text)
 
 
