@@ -26,14 +26,16 @@ PATCHINESS = 0.45  # most spread of the logarithm of the density
 LAYER = 1.6  # most extra density in the middle of a layer of mist
 LAYER_AT = (-0.01, 0.05)  # its height over the camera, as a share of the scene's `far_m`
 LAYER_THICKNESS = (0.01, 0.04)  # likewise
-THIN_LAYER = 0.05  # extra density that is not worth a look
+THIN_LAYER = 0.1  # extra density that is not worth a look
 FIELD_PX = 64  # the density field is smooth: it is made this small
 OCTAVES = ((3, 2, 1.0), (6, 3, 0.6), (12, 6, 0.35))  # rows, columns, weight; fewer columns: the wind draws patches out
-RAY_ENDS = 256  # entries of the table of what a ray meets of a layer
+RAY_ENDS = 1024  # entries of the table of what a ray meets of a layer
 
 COARSE_PX = 128  # the light of the sky and halos are smooth: they are made this wide
+SKY_ALL = 0.98  # of the farthest distance, from which on all is sky
+BEYOND = (0.95, 1.5)  # radiance of what lights the fog by itself: of a bracket alone
 SKY_SPREAD = 0.015  # standard deviation, in widths, over which the sky's own light is taken
-SKY_GREYING = 0.5  # of its colour, what the light of a veiled sky loses
+SKY_GREYING = 0.35  # of its colour, what the light of a veiled sky loses
 LIT_FROM = 0.12  # standard deviation, in widths, of the light of lamps around a place
 LIT_POWER = 0.8  # by which the airlight of a night follows it
 SKY_SURE = 0.85  # luma of the sky against the airlight from which on it is its own, all of it from 1
@@ -125,10 +127,10 @@ class Haze(Degradation[HazeParams]):
         transmission = cv2.exp(optical_depth)
         airlight = [view.gain * level for level in params.airlight]
         if view.infrared:
-            return _toward(image, airlight, None, transmission)
+            return _toward(image, airlight, transmission)
         if view.scene.night == 0:
-            return _toward(image, airlight, _before_sky(image, airlight, view.scene), transmission)
-        hazy = _toward(image, airlight, _by_lamps(image, airlight, view), transmission)
+            return _toward(image, airlight, transmission, _before_sky(image, airlight, view.gain, view.scene))
+        hazy = _toward(image, airlight, transmission, _by_lamps(image, airlight, view))
         lamps = _lamps(image, params, view)
         through = cv2.multiply(lamps, cv2.merge([transmission] * 3) if lamps.ndim == 3 else transmission)
         return _added(_added(hazy, _halos(lamps, transmission)), through)
@@ -143,16 +145,22 @@ def _airlight(view: View) -> tuple[float, ...]:
     return (math.fsum(view.scene.airlight) / 3,)
 
 
-def _toward(image: Floats, airlight: list[float], before_sky: Floats | None, transmission: Floats) -> Floats:
-    """A + (J - A) t for every channel; before_sky: A in the shape of the image, where it is not the same everywhere."""
-    if before_sky is not None:
-        return cv2.blendLinear(image, before_sky, transmission, 1 - transmission)
+def _toward(image: Floats, airlight: list[float], transmission: Floats, more: Floats | None = None) -> Floats:
+    """A + (J - A) t for every channel. more: what A has besides in the uppermost rows, as coarse as it may be."""
     if image.ndim == 3:
         transmission = cv2.merge([transmission] * 3)
     level = (*airlight, 0.0) if len(airlight) == 3 else (airlight[0],) * 4
     hazy = cv2.subtract(image, level)
     cv2.multiply(hazy, transmission, dst=hazy)
-    return cv2.add(hazy, level, dst=hazy)
+    cv2.add(hazy, level, dst=hazy)
+    if more is not None:
+        height, width = image.shape[:2]
+        rows = min(height, math.ceil(height * len(more) / _coarse((height, width))[1]))
+        light = cv2.resize(more, (width, rows), interpolation=cv2.INTER_LINEAR)
+        upper = hazy[:rows]
+        cv2.add(upper, light, dst=upper)
+        cv2.subtract(upper, cv2.multiply(light, transmission[:rows]), dst=upper)
+    return hazy
 
 
 def _coarse(size: tuple[int, int]) -> tuple[int, int]:
@@ -162,43 +170,47 @@ def _coarse(size: tuple[int, int]) -> tuple[int, int]:
     return across, max(1, round(height * across / width))
 
 
-def _before_sky(image: Floats, airlight: list[float], scene: Scene) -> Floats | None:
-    """The airlight in the shape of the image: before the sky the sky's own light, where that is brighter.
+def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene) -> Floats | None:
+    """What the airlight has more before the sky, on the coarse grid, down to where the sky ends.
 
-    None where no sky is seen, or none as bright.
+    There it is the sky's own light, where that is brighter, and so before whatever outshines the white of the brighter
+    image of a bracket. None where nothing of that is seen.
     """
     size = _coarse(image.shape[:2])
     shares = cv2.resize(scene.depth, size, interpolation=cv2.INTER_AREA) * np.float32(1 / scene.depth_range_m)
-    sky = np.clip((shares - np.float32(SKY_FROM)) / np.float32(1 - SKY_FROM), 0, 1)
+    sky = np.clip((shares - np.float32(SKY_FROM)) / np.float32(SKY_ALL - SKY_FROM), 0, 1)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    beyond = (luma(small) * np.float32(1 / gain) - np.float32(BEYOND[0])) / np.float32(BEYOND[1] - BEYOND[0])
+    sky = np.maximum(sky, np.clip(beyond, 0, 1))
     if not sky.any():
         return None
 
     def spread(plane: Floats) -> Floats:
         return cv2.GaussianBlur(plane, (0, 0), SKY_SPREAD * size[0], borderType=cv2.BORDER_REPLICATE)
 
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     share = spread(sky)
-    weight = sky[:, :, None] if image.ndim == 3 else sky
-    light = spread(small * weight) / ((share[:, :, None] if image.ndim == 3 else share) + np.float32(TINY))
+    light = spread(small * _across(sky, small)) / (_across(share, small) + np.float32(TINY))
     level = luma(light)
     if image.ndim == 3:
-        light += np.float32(SKY_GREYING) * (level[:, :, None] - light)
+        light += np.float32(SKY_GREYING) * (_across(level, small) - light)
     given = np.asarray(airlight if image.ndim == 3 else airlight[0], np.float32)
     brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE) / (1 - SKY_SURE)
     weight = (np.clip(brighter, 0, 1) * np.minimum(2 * share, 1)).astype(np.float32)
-    if not weight.any():
-        return None
-    mixed = given + (weight[:, :, None] if image.ndim == 3 else weight) * (light - given)
-    return cv2.resize(mixed, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    seen = np.flatnonzero(weight.any(axis=1))
+    return (_across(weight, small) * (light - given))[: seen[-1] + 2] if seen.size else None
+
+
+def _across(plane: Floats, image: Floats) -> Floats:
+    """A plane that multiplies with an image of either shape."""
+    return plane[:, :, None] if image.ndim == 3 else plane
 
 
 def _by_lamps(image: Floats, airlight: list[float], view: View) -> Floats:
-    """The airlight of a night in the shape of the image: bright where lamps light the place, and dark elsewhere."""
+    """What the airlight of a night has more, or less, on the coarse grid: bright where lamps light the place."""
     size = _coarse(view.size)
     level = np.minimum(luma(cv2.resize(image, size, interpolation=cv2.INTER_AREA)), np.float32(view.gain))
     wide = cv2.GaussianBlur(level, (0, 0), LIT_FROM * size[0], borderType=cv2.BORDER_REPLICATE)
-    share = np.power(wide / np.float32(max(float(np.median(wide)), TINY)), np.float32(LIT_POWER * view.scene.night))
-    share = cv2.resize(share, view.size[::-1], interpolation=cv2.INTER_LINEAR)
+    share = np.power(wide / np.float32(max(float(np.median(wide)), TINY)), np.float32(LIT_POWER * view.scene.night)) - 1
     if image.ndim == 2:
         return share * np.float32(airlight[0])
     return share[:, :, None] * np.asarray(airlight, np.float32)
@@ -236,9 +248,9 @@ def _layer(params: HazeParams, scene: Scene) -> Floats:
     x = np.linspace(low, high, RAY_ENDS)
     x = np.where(np.abs(x) < 1e-3 * thick, 1e-3 * thick, x)  # the limit at 0
     met = math.sqrt(math.pi) * thick / 2 / x * (erf((x - at) / thick) + erf(at / thick))
-    across = (ends - np.float32(low)) * np.float32((RAY_ENDS - 1) / (high - low))
-    table = (params.layer * met).astype(np.float32)[None, :]
-    return cv2.remap(table, across, np.zeros_like(across), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    table = cv2.resize((params.layer * met).astype(np.float32)[None, :], (1 << 16, 1), interpolation=cv2.INTER_LINEAR)
+    scale = ((1 << 16) - 1) / (high - low)
+    return cv2.LUT(cv2.addWeighted(ends, scale, ends, 0, -low * scale, dtype=cv2.CV_16U), table)
 
 
 def _lamps(image: Floats, params: HazeParams, view: View) -> Floats:

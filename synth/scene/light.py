@@ -23,7 +23,7 @@ LEAST_SHARE = 0.01  # of pixels that neither image clips, to measure a ratio
 ASSUMED_STOPS = 5.7  # the median of real brackets
 MOST_WARM = 1.5  # and coldest, its inverse: of the light that is measured
 UNCLIPPED_SKY = 0.9  # mean of its brightest channel up to which the colour of a sky is its own
-CLIPPED = (235.0, 252.0)  # grey levels over which a pixel's brightest channel stops telling (JPEG blurs white)
+CLIPPED = (244.0, 254.0)  # grey levels over which a channel stops telling (JPEG blurs white)
 CRUSHED = 6  # grey level up to which a byte is a coarse measure of light
 TELLING = (8.0, 180.0)  # least grey level of the darker shot, and of the brighter one, where their scale is measured
 MOST_APART = 4.0  # factor by which that scale may differ from the measured gain
@@ -82,9 +82,9 @@ def _light(image: Floats, land: Land, night: float, gain: dict[ImageName, float]
 def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:
     """One image of a bracket in linear light, what it clipped refilled from the other through the gains.
 
-    What nears white becomes what the darker shot saw there, in all channels together, so that it has that shot's hue,
-    and no channel that was clipped is less than it was. It fades in over some grey levels, scaled to agree with the
-    channels that still tell, or with the rest of the picture, as cameras bend their curves near white. Near black, what
+    A channel that nears white becomes what the darker shot saw there, never less than it was. It fades in over some
+    grey levels, scaled by the channels of the pixel that still tell, so that all together have that shot's hue, or by
+    the rest of the picture, as cameras bend their curves near white. Near black, what
     the brighter shot saw tells which light a byte stands for. So effects mix the light that was there, and what clips
     again is recorded as white and black as before.
     """
@@ -113,8 +113,7 @@ def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats
     scale = (met + np.float32(common) * square) / (there_is + square)
     refilled = []
     for share, plane, other in zip(telling, planes, planes_seen, strict=True):
-        whiter = np.maximum(scale * other, (1 - share) * plane)  # what is clipped was at least as bright
-        refilled.append(least * plane + (1 - least) * whiter)
+        refilled.append(share * plane + (1 - share) * np.maximum(scale * other, plane))  # it was at least as bright
     return cv2.merge(refilled) if colour else refilled[0]
 
 
