@@ -2,8 +2,8 @@
 
 At severity .5, on every so many pairs. Writes docs/effects.md.
 
-- sky turned: skies of over-exposed frames (a mean luma over 200) whose hue lies more than 10° from both that of the clear frame and that
-  of the light behind it (median over the sky's pixels with a chroma of 6 or more in CIELAB);
+- sky turned: skies of over-exposed frames (a mean luma over 200) whose hue lies more than 10° from both that of the
+  clear frame and that of the light behind it (median over pixels with a chroma of 6 or more in CIELAB);
 - sky darkened: under-exposed frames whose sky gets darker by more than 3% of its luma;
 - depth by row: the share of a depth's variance that its rows explain;
 - focus: of two points, one sharp in the near shot and one in the far shot, how often the first is the nearer (the area

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ FIELD_PX = 64  # the density field is smooth: it is made this small
 OCTAVES = ((3, 2, 1.0), (6, 3, 0.6), (12, 6, 0.35))  # rows, columns, weight; fewer columns: the wind draws patches out
 RAY_ENDS = 1024  # entries of the table of what a ray meets of a layer
 
-COARSE_PX = 128  # the light of the sky and halos are smooth: they are made this wide
+LIGHT_PX, HALO_PX = 64, 128  # airlight and halos are smooth: they are made this wide
 SKY_ALL = 0.98  # of the farthest distance, from which on all is sky
 BEYOND = (0.95, 1.5)  # radiance of what lights the fog by itself: of a bracket alone
 SKY_SPREAD = 0.015  # standard deviation, in widths, over which the sky's own light is taken
@@ -146,28 +146,38 @@ def _airlight(view: View) -> tuple[float, ...]:
 
 
 def _toward(image: Floats, airlight: list[float], transmission: Floats, more: Floats | None = None) -> Floats:
-    """A + (J - A) t for every channel. more: what A has besides in the uppermost rows, as coarse as it may be."""
+    """A + (J - A) t for every channel. more: what A has besides in the uppermost rows, on the coarse grid."""
     if image.ndim == 3:
         transmission = cv2.merge([transmission] * 3)
-    level = (*airlight, 0.0) if len(airlight) == 3 else (airlight[0],) * 4
-    hazy = cv2.subtract(image, level)
-    cv2.multiply(hazy, transmission, dst=hazy)
-    cv2.add(hazy, level, dst=hazy)
-    if more is not None:
-        height, width = image.shape[:2]
-        rows = min(height, math.ceil(height * len(more) / _coarse((height, width))[1]))
-        light = cv2.resize(more, (width, rows), interpolation=cv2.INTER_LINEAR)
-        upper = hazy[:rows]
-        cv2.add(upper, light, dst=upper)
-        cv2.subtract(upper, cv2.multiply(light, transmission[:rows]), dst=upper)
+    height, width = image.shape[:2]
+    level: Any = (*airlight, 0.0) if len(airlight) == 3 else (airlight[0],) * 4
+    rows = 0 if more is None else min(height, math.ceil(height * len(more) / _coarse((height, width))[1]))
+    hazy = np.empty_like(image)
+    for part in (np.s_[:rows], np.s_[rows:]):
+        out = hazy[part]
+        if not out.size:
+            continue
+        if part.stop is not None and more is not None:
+            light: Any = cv2.resize(cv2.add(more, level), (width, rows), interpolation=cv2.INTER_LINEAR)
+        else:
+            light = level
+        cv2.subtract(image[part], light, dst=out)
+        cv2.multiply(out, transmission[part], dst=out)
+        cv2.add(out, light, dst=out)
     return hazy
 
 
-def _coarse(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of the grid of what is smooth in a picture of (height, width)."""
+def _coarse(size: tuple[int, int], most: int = LIGHT_PX) -> tuple[int, int]:
+    """(width, height) of the grid of what is smooth in a picture of (height, width), so wide at most."""
     height, width = size
-    across = min(width, COARSE_PX)
+    across = min(width, most)
     return across, max(1, round(height * across / width))
+
+
+def _shrunk(plane: Floats, size: tuple[int, int]) -> Floats:
+    """On the coarse grid, of every so many pixels: what is smoothed afterwards needs no more."""
+    step = max(1, plane.shape[1] // (2 * size[0]))
+    return cv2.resize(np.ascontiguousarray(plane[::step, ::step]), size, interpolation=cv2.INTER_AREA)
 
 
 def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene) -> Floats | None:
@@ -177,9 +187,9 @@ def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene)
     image of a bracket. None where nothing of that is seen.
     """
     size = _coarse(image.shape[:2])
-    shares = cv2.resize(scene.depth, size, interpolation=cv2.INTER_AREA) * np.float32(1 / scene.depth_range_m)
+    shares = _shrunk(scene.depth, size) * np.float32(1 / scene.depth_range_m)
     sky = np.clip((shares - np.float32(SKY_FROM)) / np.float32(SKY_ALL - SKY_FROM), 0, 1)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = _shrunk(image, size)
     beyond = (luma(small) * np.float32(1 / gain) - np.float32(BEYOND[0])) / np.float32(BEYOND[1] - BEYOND[0])
     sky = np.maximum(sky, np.clip(beyond, 0, 1))
     if not sky.any():
@@ -197,7 +207,8 @@ def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene)
     brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE) / (1 - SKY_SURE)
     weight = (np.clip(brighter, 0, 1) * np.minimum(2 * share, 1)).astype(np.float32)
     seen = np.flatnonzero(weight.any(axis=1))
-    return (_across(weight, small) * (light - given))[: seen[-1] + 2] if seen.size else None
+    more = (_across(weight, small) * (light - given)).astype(np.float32)
+    return more[: seen[-1] + 2] if seen.size else None
 
 
 def _across(plane: Floats, image: Floats) -> Floats:
@@ -208,9 +219,12 @@ def _across(plane: Floats, image: Floats) -> Floats:
 def _by_lamps(image: Floats, airlight: list[float], view: View) -> Floats:
     """What the airlight of a night has more, or less, on the coarse grid: bright where lamps light the place."""
     size = _coarse(view.size)
-    level = np.minimum(luma(cv2.resize(image, size, interpolation=cv2.INTER_AREA)), np.float32(view.gain))
+    level = np.minimum(luma(_shrunk(image, size)), np.float32(view.gain))
     wide = cv2.GaussianBlur(level, (0, 0), LIT_FROM * size[0], borderType=cv2.BORDER_REPLICATE)
-    share = np.power(wide / np.float32(max(float(np.median(wide)), TINY)), np.float32(LIT_POWER * view.scene.night)) - 1
+    share: Floats = np.power(
+        wide / np.float32(max(float(np.median(wide)), TINY)), np.float32(LIT_POWER * view.scene.night)
+    )
+    share -= np.float32(1)
     if image.ndim == 2:
         return share * np.float32(airlight[0])
     return share[:, :, None] * np.asarray(airlight, np.float32)
@@ -260,7 +274,7 @@ def _lamps(image: Floats, params: HazeParams, view: View) -> Floats:
     """
     white = 1 / min(view.scene.gain.values())
     level = _top(image) * np.float32(1 / (view.gain * white))
-    size = _coarse(view.size)
+    size = _coarse(view.size, HALO_PX)
     window = np.ones((max(3, round(LAMP_SIZE * size[0])) | 1,) * 2, np.uint8)
     broad = cv2.morphologyEx(cv2.resize(level, size, interpolation=cv2.INTER_AREA), cv2.MORPH_OPEN, window)
     over = level - cv2.resize(broad, view.size[::-1], interpolation=cv2.INTER_LINEAR)
@@ -285,7 +299,7 @@ def _halos(lamps: Floats, transmission: Floats) -> Floats:
     """What haze scatters out of the light of lamps and toward the lens: around them, and in cones below them."""
     height, width = lamps.shape[:2]
     lost = lamps * ((1 - transmission)[:, :, None] if lamps.ndim == 3 else 1 - transmission)
-    size = _coarse((height, width))
+    size = _coarse((height, width), HALO_PX)
     small = cv2.resize(lost, size, interpolation=cv2.INTER_AREA)
     halo = np.zeros_like(small)
     for below, spread, weight in (*((0.0, *rest) for rest in HALO), *CONE):

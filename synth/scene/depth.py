@@ -123,9 +123,9 @@ def from_focus(near: Bytes, far: Bytes) -> Floats:
 
 def _sharpness(shot: Bytes, size: tuple[int, int]) -> Floats:
     """The energy of the finest detail above noise, gathered over a neighbourhood, (height, width) of `size`."""
-    plane = cv2.GaussianBlur(luma(shot).astype(np.float32) * np.float32(1 / 255), (0, 0), BLURRED)
-    detail = np.square(cv2.Laplacian(plane, cv2.CV_32F))
-    small = cv2.resize(detail, size, interpolation=cv2.INTER_AREA)
+    plane = cv2.GaussianBlur(luma(shot), (0, 0), BLURRED)
+    detail = cv2.Laplacian(plane, cv2.CV_16S).astype(np.float32)
+    small = cv2.resize(cv2.multiply(detail, detail, scale=1 / 255**2), size, interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(small, (0, 0), GATHERED * max(size))
 
 
