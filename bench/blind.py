@@ -1,6 +1,6 @@
 """Which of mixed real and synthetic crops are real? `python -m bench.blind deal --data ROOT`, then `... score`.
 
-`deal` puts crops of real weather (ROOT/real) and of ours (on ROOT/pairs/test, in colour, by day and outdoors) into
+`deal` puts crops of real weather (ROOT/real) and of ours (on ROOT/pairs/test, in colour and outdoors) into
 out/blind/EFFECT/, in sheets of twelve at their own size, numbered, and the answers into out/blind/key.json. Whoever
 judges writes out/blind/EFFECT.txt: a line `NUMBER real` or `NUMBER synthetic` for each crop. `score --judge NAME` says
 how often they are wrong: 50% is chance, 0% a give-away. Both kinds are crops of files that JPEG has been through once,
@@ -19,7 +19,7 @@ from numpy.random import Generator, default_rng
 from bench.gallery import text
 from synth.degradations.engine import EffectSpec
 from synth.images import codecs
-from synth.images.pixels import Bytes, in_colour
+from synth.images.pixels import Bytes, in_colour, luma
 from synth.pairs.source import LeftOut, parse_source
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
@@ -31,7 +31,8 @@ EFFECTS = ("haze", "rain", "snow")
 CROP, A_SHEET, ACROSS = 230, 12, 4
 QUALITY = 90
 SEVERITY = (0.2, 0.9)
-TASKS_SHARE = {"vif": 0.6, "mef": 0.2, "mff": 0.2}
+TASKS_SHARE = {"vif": 0.7, "mef": 0.3}  # the blur of focus pairs would give them away
+MIDDLE = 110  # mean luma of a frame that is exposed as photographs are
 
 
 def crops(image: Bytes, rng: Generator, count: int) -> Iterator[Bytes]:
@@ -57,7 +58,7 @@ def real(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
 
 
 def ours(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
-    """One crop each of pairs with a sky or a ground, by day, at random severities."""
+    """One crop each of pairs with a sky or a ground, at random severities."""
     found: list[Bytes] = []
     for task, share in TASKS_SHARE.items():
         refs = [r for r in parse_source({"folder": str(root / task)}).pairs(task) if not isinstance(r, LeftOut)]
@@ -67,12 +68,13 @@ def ours(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
             land = backdrop.land
             outdoors = land.sky is not None or (land.ground is not None and task == "vif")
             grey = backdrop.pictures["a"].ndim == 2
-            if min(backdrop.size) < CROP or grey or not outdoors or backdrop.light.night > 0:
+            if min(backdrop.size) < CROP or grey or not outdoors:
                 continue
             shot = Shot.of_whole(backdrop, Streams(int(rng.integers(1 << 30)), 0))
             severity = float(rng.uniform(*SEVERITY))
             damaged = shot.damage(shot.draw([EffectSpec(effect, (severity, severity))]))
-            image = damaged[max(backdrop.light.gain, key=lambda name: (backdrop.light.gain[name], name == "a"))].image
+            clean = {name: picture for name, picture in shot.pictures.items() if not shot.views[name].infrared}
+            image = damaged[min(clean, key=lambda name: abs(luma(clean[name]).mean() - MIDDLE))].image
             stored = codecs.decode_jpeg(codecs.encode_jpeg(image, QUALITY))
             found += crops(stored, rng, 1)
             wanted -= 1
