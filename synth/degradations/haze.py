@@ -205,7 +205,7 @@ def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene)
         light += np.float32(SKY_GREYING) * (_across(level, small) - light)
     given = np.asarray(airlight if image.ndim == 3 else airlight[0], np.float32)
     brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE) / (1 - SKY_SURE)
-    weight = (np.clip(brighter, 0, 1) * np.minimum(2 * share, 1)).astype(np.float32)
+    weight = (np.clip(brighter, 0, 1) * share).astype(np.float32)
     seen = np.flatnonzero(weight.any(axis=1))
     more = (_across(weight, small) * (light - given)).astype(np.float32)
     return more[: seen[-1] + 2] if seen.size else None
