@@ -19,7 +19,7 @@ from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
 from synth.scene.depth import window_of
-from synth.scene.scene import Light, draw_scene
+from synth.scene.scene import Distances, Light, draw_scene
 from synth.streams import Streams
 from synth.tasks import TASKS
 
@@ -58,7 +58,9 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     def depth() -> Floats:
         return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
 
-    scene = draw_scene(capture, streams, size, depth, backdrop.depth_kind, _light_of(ref, backdrop))
+    horizon = (_horizon_of(ref, backdrop) * backdrop.size[0] - window.y) / window.w  # windows are square
+    distances = Distances(depth, backdrop.depth_kind, horizon)
+    scene = draw_scene(capture, streams, size, distances, _light_of(ref, backdrop))
     shot = Shot(capture, clean.pictures, scene, streams, _cut_contents(_contents_of(ref, backdrop), window, size))
     kept = drawn.intent.kept
     drawn_for = shot.draw(drawn.effects)
@@ -95,3 +97,8 @@ def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
 @cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
 def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
     return backdrop.light
+
+
+@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+def _horizon_of(_ref: PairRef, backdrop: Backdrop) -> float:
+    return backdrop.horizon

@@ -1,7 +1,7 @@
 """A clean pair in front of its scene: the one way through the effects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -11,8 +11,9 @@ from synth.images.borders import Mask, beneath
 from synth.images.pixels import Bytes, Floats
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import Capture, ImageName
+from synth.scene.land import look
 from synth.scene.light import measure, unclip
-from synth.scene.scene import Scene, View, draw_scene
+from synth.scene.scene import Distances, Scene, View, draw_scene
 from synth.streams import Streams
 
 
@@ -34,7 +35,8 @@ class Shot:
     def of_whole(cls, backdrop: Backdrop, streams: Streams) -> "Shot":
         """A whole pair, not a window of it, before a scene that is drawn for it."""
         width = backdrop.size[1]
-        scene = draw_scene(backdrop.capture, streams, width, backdrop.whole, backdrop.depth_kind, backdrop.light)
+        distances = Distances(backdrop.whole, backdrop.depth_kind, backdrop.horizon)
+        scene = draw_scene(backdrop.capture, streams, width, distances, backdrop.light)
         return cls(backdrop.capture, backdrop.pictures, scene, streams, backdrop.contents)
 
     @cached_property
@@ -82,7 +84,7 @@ class Shot:
         """The same scene and streams before a fusion of the pair: with its own light, one exposure and no infrared."""
         capture, scene = self.capture.of_fusion, self.scene
         pictures = dict.fromkeys(self.pictures, fused)
-        contents: Mapping[ImageName, Mask] = {}
+        contents: dict[ImageName, Mask] = {}
         if len(self.contents) == len(self.pictures):  # else no place is padding in all of them
             seen: Mask = np.logical_or.reduce(list(self.contents.values()))
             contents = dict.fromkeys(self.pictures, seen)
@@ -90,11 +92,13 @@ class Shot:
         def depth() -> Floats:
             return scene.depth / np.float32(scene.depth_range_m)
 
-        light = measure(capture, {name: beneath(fused, mask) for name, mask in contents.items()} or pictures)
+        bare = beneath(fused, next(iter(contents.values()))) if contents else fused
+        distances = Distances(depth, scene.depth_kind, scene.horizon)
+        light = replace(measure(capture, dict.fromkeys(self.pictures, bare), look(bare)), night=scene.night)
         return Shot(
             capture,
             pictures,
-            draw_scene(capture, self.streams, fused.shape[1], depth, scene.depth_kind, light),
+            draw_scene(capture, self.streams, fused.shape[1], distances, light),
             self.streams,
             contents,
         )

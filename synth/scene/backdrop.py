@@ -11,8 +11,9 @@ from synth.images.borders import Mask, beneath, content
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
 from synth.scene.capture import Capture, ImageName
-from synth.scene.depth import WORKED_AT, coarse_proxy, distance_share
+from synth.scene.depth import WORKED_AT, coarse_proxy, distance_share, from_focus
 from synth.scene.depth_network import depth_of
+from synth.scene.land import LEVEL, Land, look
 from synth.scene.light import measure
 from synth.scene.scene import DepthKind, Light
 
@@ -65,8 +66,18 @@ class Backdrop:
         return dict.fromkeys(self.pictures, shrink(self._bare[self.capture.guide], WORKED_AT))
 
     @cached_property
+    def land(self) -> Land:
+        """Sky and ground."""
+        return look(self._seen(self._small))
+
+    @property
+    def horizon(self) -> float:
+        """As a share of the height from the top; that of a level camera where nothing tells."""
+        return LEVEL if self.land.horizon is None else self.land.horizon
+
+    @cached_property
     def light(self) -> Light:
-        return measure(self.capture, self._small)
+        return measure(self.capture, self._small, self.land)
 
     @cached_property
     def depth(self) -> Floats:
@@ -74,7 +85,9 @@ class Backdrop:
         if self.given is not None:
             return self.given
         if self.network is None:
-            return coarse_proxy(self._seen(self._small))
+            if self.capture.focused is not None:
+                return from_focus(*(self._bare[name] for name in self.capture.focused))
+            return coarse_proxy(self._seen(self._small), self.land)
         path, kind = self.network
         return distance_share(depth_of(self._seen(self._bare), path), kind)
 

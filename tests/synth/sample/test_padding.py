@@ -80,7 +80,7 @@ def test_light_and_depth_are_those_of_the_content():
     unmasked = float(np.percentile(bright[inside], 50)), float(np.percentile(shots["b"], 50))
     assert unmasked[0] > unmasked[1] + 10, "a quarter of the picture would move the median"
     assert light.p50 == pytest.approx(wanted.p50, rel=0.15)
-    assert light.p95 == pytest.approx(wanted.p95, rel=0.05)
+    assert light.white == pytest.approx(wanted.white, rel=0.05)
     assert light.gain["a"] == pytest.approx(wanted.gain["a"], rel=0.05)
 
 
