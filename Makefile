@@ -24,7 +24,7 @@ INSTALLED := .venv/.installed
 RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
-.PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
+.PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism bench-nights bench-fog \
         bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
         autoencoder bench-autoencoder gallery clean FORCE
 
@@ -89,6 +89,12 @@ bench-severity: $(INSTALLED) ## what a severity costs, into docs/effects.md (DAT
 
 bench-realism: $(INSTALLED) ## ours beside real weather, into docs/effects.md (DATA=)
 	$(BIN)/python -m bench.realism --data $(DATA)
+
+bench-nights: $(INSTALLED) ## days taken for nights, and nights missed, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.nights --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
+bench-fog: $(INSTALLED) ## skies, depths and focus in fog, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.fog --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
 
 bench-instructions: $(INSTALLED) ## quotas, sentences and a picture, into docs/
 	$(BIN)/python -m bench.instructions
