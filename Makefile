@@ -96,6 +96,9 @@ bench-instructions: $(INSTALLED) ## quotas, sentences and a picture, into docs/
 bench-targets: $(INSTALLED) ## targets beside simple fusions, into docs/targets.md, sheets into out/ (DATA=)
 	$(BIN)/python -m bench.targets --pairs $(DATA)/pairs/test
 
+bench-target-faults: $(INSTALLED) ## people lost in white, blotches, edges of padding in targets, into docs/targets.md (DATA=)
+	$(BIN)/python -m bench.target_faults --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
 bench-brackets: $(INSTALLED) ## crushed shadows and clipped lights in targets of brackets, into docs/targets.md (DATA=)
 	$(BIN)/python -m bench.brackets --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
 

@@ -10,7 +10,7 @@ CONSTANT = 4  # levels that a border varies by: rounding, and JPEG
 BLACK = 8  # level of a border's corner at most
 WHITE = 247  # and at least: white borders have to be frames, since skies are white
 SMALLEST = 0.5  # of the short side: pixels of a border at least
-STRAIGHT = 0.8  # of a border lies outside the convex hull of the picture, which a dark sky behind trees does not
+STRAIGHT = 0.95  # of a border lies outside the convex hull of the picture, which a dark sky behind trees does not
 RINGING = 5  # pixels to a side of the window in which specks of JPEG are a border's own
 
 
@@ -28,10 +28,11 @@ def content(image: Bytes) -> NDArray[np.bool_]:
         if plane[y, x] <= BLACK and not any(border[y, x] for border in found):
             found += _level(plane, (x, y))
     while found:
-        inside = _hull(np.logical_or.reduce(found))
+        borders = np.logical_or.reduce(found)
+        inside = _hull(borders)
         kept = [border for border in found if _outside(border, inside) >= STRAIGHT]
         if len(kept) == len(found):
-            return inside & framed
+            return inside & ~borders & framed
         found = kept
     return framed
 
@@ -63,7 +64,9 @@ def _level(plane: Bytes, corner: tuple[int, int]) -> list[Bytes]:
 
 
 def _outside(border: Bytes, inside: NDArray[np.bool_]) -> float:
-    return 1 - np.count_nonzero(inside & (border > 0)) / np.count_nonzero(border)
+    """The share of a border outside a convex hull, but for the pixels that its edge runs through."""
+    within = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return 1 - cv2.countNonZero(border & within) / cv2.countNonZero(border)
 
 
 def _hull(border: NDArray[np.bool_]) -> NDArray[np.bool_]:

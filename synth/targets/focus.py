@@ -53,7 +53,8 @@ def _inherited(votes: Floats) -> Floats:
         return votes
     size = votes.shape[1::-1]
     coarse = cv2.resize(_inherited_from(*(cv2.pyrDown(x) for x in (votes, weight))), size)
-    return np.where(weight > 0, votes, np.sign(coarse))
+    inherited = np.sign(coarse).astype(np.float32)
+    return np.where(weight > 0, votes, inherited)
 
 
 def _inherited_from(votes: Floats, weight: Floats) -> Floats:
@@ -78,8 +79,8 @@ def _sharpness(plane: Floats) -> Floats:
 def gains(a: Bytes, b: Bytes) -> tuple[Floats, Floats]:
     """What each picture, (H, W) or (H, W, 3), is multiplied by, (C,) each, so that both are of one exposure.
 
-    The median over patches of what they differ by tells it, for few patches lie at borders of focus, and within them the
-    mean is what it would be in focus. Equal exposures give 1, and swapping the images swaps the two, to the bit.
+    The median over patches of what they differ by tells it, for few patches lie at borders of focus, and within the
+    others the mean is what it would be in focus. Equal exposures give 1; swapping the images swaps both, to the bit.
     """
     height, width = a.shape[:2]
     size = (max(1, width // EVEN), max(1, height // EVEN))

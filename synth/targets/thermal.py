@@ -8,7 +8,7 @@ from synth.targets.activity import SPARSE
 
 AROUND = 0.2  # σ of the surroundings, as a share of √(width × height)
 STEPS = 3  # samples for each σ: the surroundings are found on a small picture
-WARM = 0.75  # quantile of infrared from which on a body is warm: it stands out, and is nobody's surroundings
+WARM = 0.6  # quantile of infrared from which on a body is warm: it stands out, and is nobody's surroundings
 BRIGHT = 0.75  # visible luma from which on infrared's detail is held back before a cold sky: there is no room above it
 HELD = 0.5  # of that detail, at white
 WHITE = (0.8, 0.95)  # visible luma from which on it tells less, and from which on nothing
@@ -48,7 +48,7 @@ def white(visible: Floats) -> Floats:
 
 
 def sky(visible: Floats, infrared: Floats) -> Floats:
-    """How far each place is as cold as a bright sky, (H, W) in [0, 1]: beside what the visible image shows of the ground.
+    """How far each place is as cold as a bright sky, (H, W) in [0, 1]: beside what the visible image shows of ground.
 
     A sky reaches up. Where nothing at the top is bright and cold, a car behind headlights is not held for one.
     """
@@ -56,8 +56,8 @@ def sky(visible: Floats, infrared: Floats) -> Floats:
     ground = float(np.mean(thermal, where=bright < BRIGHT)) if (bright < BRIGHT).any() else 1.0
     low, high = COLD[0] * ground, COLD[1] * ground
     top = np.s_[: max(1, round(TOP * len(bright)))]
-    seen = np.mean((bright[top] >= BRIGHT) & (thermal[top] < high), dtype=np.float32)
-    return (1 - _ramp(infrared, low, high)) * _ramp(seen, *SEEN)
+    seen = float(np.mean((bright[top] >= BRIGHT) & (thermal[top] < high)))
+    return (1 - _ramp(infrared, low, high)) * np.float32(np.interp(seen, SEEN, (0, 1)))
 
 
 def welcome(visible: Floats, cold: Floats) -> Floats:
@@ -95,7 +95,7 @@ def _large(small: Floats, like: Floats) -> Floats:
     return cv2.resize(small, like.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def _ramp(plane: Floats | np.float32, low: float, high: float) -> Floats:
+def _ramp(plane: Floats, low: float, high: float) -> Floats:
     """From 0 at low to 1 at high."""
     return np.clip((plane - np.float32(low)) * np.float32(1 / max(high - low, 1e-6)), 0, 1)
 

@@ -29,7 +29,7 @@ class MultiFocus(Task):
         lean = focus(unit_luma(pictures["a"]), unit_luma(pictures["b"]))
         both = (pictures["a"], pictures["b"])
         gain_a, gain_b = gains(*(both if both[0].ndim == both[1].ndim else map(luma, both)))
-        return Choices({"a": share(lean), "b": share(-lean)}, lean, {"a": gain_a, "b": gain_b})
+        return Choices({"a": share(lean), "b": share(-lean)}, lean, gains={"a": gain_a, "b": gain_b})
 
     def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
         """The image in focus and its luma."""

@@ -8,7 +8,7 @@ from synth.images.borders import content
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import INFRARED, Capture
 from synth.targets.activity import SIGMA, blur, signal, unit_luma
-from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, share
+from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, filled
 from synth.targets.thermal import lift, shade, sky, welcome, white
 from synth.tasks.base import Task
 
@@ -37,25 +37,27 @@ class VisibleInfrared(Task):
         before a bright sky. The lean is 1 where the intensity is the visible image's, 0 where infrared adds to it, for
         it rises by more than its noise, and −1 where the visible image is white and no sky.
         """
-        luma_a, luma_b = unit_luma(pictures["a"]), unit_luma(pictures["b"])
+        padding = ~content(pictures["b"])
+        luma_a, luma_b = unit_luma(pictures["a"]), filled(unit_luma(pictures["b"]), padding)
         signal_a, _ = signal(luma_a)
         signal_b, noise_b = signal(luma_b, thermal=True)
-        padded = ~content(pictures["b"])
-        chosen = (signal_a + np.float32(TIE) >= signal_b) | _around(padded, SEEN)
+        chosen = (signal_a + np.float32(TIE) >= signal_b) | _around(padding, SEEN)
         visible = blur(chosen.astype(np.float32), SEAM)
         trust = np.minimum(signal_b / (noise_b + np.float32(TIE)), 1)  # 1 from twice the noise on
         broad_a, broad_b = blur(luma_a, SIGMA), blur(luma_b, SIGMA)
         cold = _around(sky(broad_a, broad_b), RIM)
-        lifted = (lift(broad_a, broad_b) > np.sqrt(noise_b)) & ~padded
+        lifted = (lift(broad_a, broad_b) > np.sqrt(noise_b)) & ~padding
         lit = np.where(lifted, np.float32(0), np.float32(1))
-        lean = lit - (1 + lit) * white(broad_a) * (1 - cold) * ~padded
-        return Choices({"a": visible, "b": (1 - visible) * trust * welcome(broad_a, cold)}, lean)
+        lean = lit - (1 + lit) * white(broad_a) * (1 - cold) * ~padding
+        shares: Lumas = {"a": visible, "b": (1 - visible) * trust * welcome(broad_a, cold)}
+        return Choices(shares, lean, {"b": padding})
 
     def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
         """The visible image, and its luma with what infrared adds or takes."""
         colours = pictures["a"].astype(np.float32) * np.float32(1 / 255)
         a, b = lumas["a"], lumas["b"]
-        return colours, a + np.minimum(1 - lean, 1) * lift(a, b) - np.maximum(-lean, 0) * shade(a, b)
+        lit, shaded = np.clip(1 - lean, 0, 1), np.clip(-lean, 0, 1)
+        return colours, a + lit * lift(a, b) - shaded * shade(a, b)
 
     def colours(self, pictures: Pictures) -> Bytes:
         return pictures["a"]
