@@ -53,16 +53,17 @@ def _inherited(votes: Floats) -> Floats:
         return votes
     size = votes.shape[1::-1]
     coarse = cv2.resize(_inherited_from(*(cv2.pyrDown(x) for x in (votes, weight))), size)
-    inherited = np.sign(coarse).astype(np.float32)
+    inherited = np.sign(coarse)
     return np.where(weight > 0, votes, inherited)
 
 
 def _inherited_from(votes: Floats, weight: Floats) -> Floats:
-    mean = votes / np.maximum(weight, np.float32(HELD))
+    held: Floats = np.clip(weight, HELD, 1)
+    mean = votes / held
     if min(votes.shape) < 2 or weight.min() >= HELD:
         return mean
     coarse = _inherited_from(cv2.pyrDown(votes), cv2.pyrDown(weight))
-    own = np.minimum(weight * np.float32(1 / HELD), 1)
+    own: Floats = np.clip(weight * np.float32(1 / HELD), 0, 1)
     return mean + (1 - own) * cv2.resize(coarse, votes.shape[1::-1])
 
 

@@ -3,15 +3,15 @@
 import cv2
 import numpy as np
 
-from synth.images.pixels import Floats
-from synth.targets.activity import SPARSE
+from synth.images.pixels import Bytes, Floats
+from synth.targets.activity import SIGMA, SPARSE, blur
 
 AROUND = 0.2  # σ of the surroundings, as a share of √(width × height)
 STEPS = 3  # samples for each σ: the surroundings are found on a small picture
-WARM = 0.6  # quantile of infrared from which on a body is warm: it stands out, and is nobody's surroundings
+WARM = 0.75  # quantile of infrared from which on a body is warm: it stands out, and is nobody's surroundings
 BRIGHT = 0.75  # visible luma from which on infrared's detail is held back before a cold sky: there is no room above it
 HELD = 0.5  # of that detail, at white
-WHITE = (0.8, 0.95)  # visible luma from which on it tells less, and from which on nothing
+WHITE = (0.8, 0.95)  # of the darkest channel, from which on it tells less, and from which on nothing
 COLD = (0.5, 0.75)  # of the mean infrared where the visible image is not white: a sky below, no sky above
 TOP = 0.25  # of the height: where a sky is looked for
 SEEN = (0.02, 0.1)  # shares of the top, from which on there may be a sky, and from which on there is one
@@ -42,9 +42,10 @@ def shade(visible: Floats, infrared: Floats) -> Floats:
     return np.minimum(below, np.maximum(visible - infrared, 0))
 
 
-def white(visible: Floats) -> Floats:
-    """How little the visible luma tells, (H, W) in [0, 1], for it is clipped."""
-    return _ramp(visible, *WHITE)
+def white(visible: Bytes) -> Floats:
+    """How little the visible image tells, (H, W) in [0, 1], for no channel has room: a red lamp is not white."""
+    lowest = visible if visible.ndim == 2 else visible.min(axis=2)
+    return _ramp(blur(lowest.astype(np.float32) * np.float32(1 / 255), SIGMA), *WHITE)
 
 
 def sky(visible: Floats, infrared: Floats) -> Floats:

@@ -48,7 +48,7 @@ class VisibleInfrared(Task):
         cold = _around(sky(broad_a, broad_b), RIM)
         lifted = (lift(broad_a, broad_b) > np.sqrt(noise_b)) & ~padding
         lit = np.where(lifted, np.float32(0), np.float32(1))
-        lean = lit - (1 + lit) * white(broad_a) * (1 - cold) * ~padding
+        lean = lit - (1 + lit) * white(pictures["a"]) * (1 - cold) * ~padding
         shares: Lumas = {"a": visible, "b": (1 - visible) * trust * welcome(broad_a, cold)}
         return Choices(shares, lean, {"b": padding})
 
