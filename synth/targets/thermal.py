@@ -1,5 +1,7 @@
 """What infrared adds to the light of the visible image, so that a night stays a night, and what it says of white."""
 
+from functools import reduce
+
 import cv2
 import numpy as np
 
@@ -44,7 +46,9 @@ def shade(visible: Floats, infrared: Floats) -> Floats:
 
 def white(visible: Bytes) -> Floats:
     """How little the visible image tells, (H, W) in [0, 1], for no channel has room: a red lamp is not white."""
-    lowest = visible if visible.ndim == 2 else visible.min(axis=2)
+    lowest = visible if visible.ndim == 2 else reduce(cv2.min, cv2.split(visible))
+    if lowest.max() <= 255 * WHITE[0]:
+        return np.zeros(lowest.shape, np.float32)
     return _ramp(blur(lowest.astype(np.float32) * np.float32(1 / 255), SIGMA), *WHITE)
 
 
@@ -58,6 +62,8 @@ def sky(visible: Floats, infrared: Floats) -> Floats:
     low, high = COLD[0] * ground, COLD[1] * ground
     top = np.s_[: max(1, round(TOP * len(bright)))]
     seen = float(np.mean((bright[top] >= BRIGHT) & (thermal[top] < high)))
+    if seen <= SEEN[0]:
+        return np.zeros_like(infrared)
     return (1 - _ramp(infrared, low, high)) * np.float32(np.interp(seen, SEEN, (0, 1)))
 
 
@@ -66,6 +72,8 @@ def welcome(visible: Floats, cold: Floats) -> Floats:
 
     A bright sky is cold: infrared has noise and stretched clouds there, and its rim runs against the visible one.
     """
+    if not cold.any():
+        return np.ones_like(visible)
     return 1 - np.float32(HELD) * cold * _ramp(visible, BRIGHT, 1.0)
 
 

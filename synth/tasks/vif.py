@@ -47,8 +47,8 @@ class VisibleInfrared(Task):
         broad_a, broad_b = blur(luma_a, SIGMA), blur(luma_b, SIGMA)
         cold = _around(sky(broad_a, broad_b), RIM)
         lifted = (lift(broad_a, broad_b) > np.sqrt(noise_b)) & ~padding
-        lit = np.where(lifted, np.float32(0), np.float32(1))
-        lean = lit - (1 + lit) * white(pictures["a"]) * (1 - cold) * ~padding
+        lean = np.where(lifted, np.float32(0), np.float32(1))
+        lean -= (1 + lean) * np.where(padding, 0, white(pictures["a"]) * (1 - cold))
         shares: Lumas = {"a": visible, "b": (1 - visible) * trust * welcome(broad_a, cold)}
         return Choices(shares, lean, {"b": padding})
 
@@ -56,8 +56,10 @@ class VisibleInfrared(Task):
         """The visible image, and its luma with what infrared adds or takes."""
         colours = pictures["a"].astype(np.float32) * np.float32(1 / 255)
         a, b = lumas["a"], lumas["b"]
-        lit, shaded = np.clip(1 - lean, 0, 1), np.clip(-lean, 0, 1)
-        return colours, a + lit * lift(a, b) - shaded * shade(a, b)
+        added = np.clip(1 - lean, 0, 1) * lift(a, b)
+        if (lean < 0).any():
+            added -= np.clip(-lean, 0, 1) * shade(a, b)
+        return colours, a + added
 
     def colours(self, pictures: Pictures) -> Bytes:
         return pictures["a"]
@@ -65,5 +67,7 @@ class VisibleInfrared(Task):
 
 def _around(plane: NDArray, pixels: int) -> NDArray:
     """The largest within so many pixels of each of (H, W)."""
+    if not plane.any():
+        return plane
     size = 2 * pixels + 1
     return cv2.dilate(plane.astype(np.float32), np.ones((size, size), np.uint8)).astype(plane.dtype)
