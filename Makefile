@@ -25,7 +25,7 @@ RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
+        bench-instructions bench-targets bench-target-faults bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
         autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
