@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,7 +140,8 @@ def load_checkpoint(out: Path, learned: Learned) -> Stand:
             held = module.state_dict()
             module.load_state_dict({key: spread(tensor, held[key]) for key, tensor in weights[name].items()})
         for damaged in checkpoints[checkpoints.index(folder) + 1 :]:
-            damaged.rename(damaged.with_name(f"damaged-{damaged.name}"))
+            with suppress(FileNotFoundError):  # another rank was first
+                damaged.rename(damaged.with_name(f"damaged-{damaged.name}"))
         return Stand(int(state["samples"]), float(state.get("seconds", 0)))
     return Stand()
 

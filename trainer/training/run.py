@@ -136,15 +136,15 @@ class Run:
     def each(self, stream: Iterator[T]) -> Iterator[T]:
         """What an endless stream gives, until the run has what it wants or a signal stops it.
 
-        What was learned is kept where the stream raises UserError.
+        What was learned is kept where the stream raises UserError, on whichever rank.
         """
         while self.seen < self._goal and self.share() < 1 and not self.ranks.any(self._interruption.asked):
             begun = time.perf_counter()
-            try:
-                item = next(stream)
-            except UserError:
+            item = _next(stream)
+            if self.ranks.any(isinstance(item, UserError)):
                 self._save()
-                raise
+                raise item if isinstance(item, UserError) else UserError(f"--out {self.out}: another process stopped")
+            assert not isinstance(item, UserError)
             self._log.waited(time.perf_counter() - begun)
             yield item
 
@@ -174,7 +174,7 @@ class Run:
             self._log.write(self.seen, {**now, "share": self.share()})
         samples, minutes = self.pace.checkpoint_every, self.pace.checkpoint_minutes
         due = samples is not None and crossed(before, self.seen, samples)
-        if due or (minutes is not None and time.monotonic() - self._saved_at > 60 * minutes):
+        if due or (minutes is not None and self.ranks.any(time.monotonic() - self._saved_at > 60 * minutes)):
             self._save()
 
     def looks(self, every: int | None) -> bool:
@@ -229,6 +229,13 @@ class Run:
                 save_checkpoint(self.out, stand, self._learned, self._identity, self.ranks.leads)
             self._to_save = max(self._to_save, time.monotonic() - begun)
         self._saved, self._saved_at = self.seen, time.monotonic()
+
+
+def _next(stream: Iterator[T]) -> T | UserError:
+    try:
+        return next(stream)
+    except UserError as error:
+        return error
 
 
 def or_anew(out: Path, restart: bool, work: Callable[[bool], T]) -> T:

@@ -8,6 +8,7 @@ plain tensors as they are.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ def shard(model: FusionDiT, where: torch.device) -> None:
         parameter.data = parameter.data.to(where)
         if parameter.requires_grad:
             parameter.register_hook(_mean)
+    # attention hands its values on, a view; nobody writes into what a block gives
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view", UserWarning)
     mesh = dist.device_mesh.init_device_mesh(where.type, (dist.get_world_size(),))
     for module in (*repeated(model), model):
         fully_shard(module, mesh=mesh, ignored_params=numbers)
