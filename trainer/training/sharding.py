@@ -40,7 +40,7 @@ def shard(model: FusionDiT, where: torch.device) -> None:
     for module in (*repeated(model), model):
         fully_shard(module, mesh=mesh, ignored_params=numbers)
     for module in model.modules():
-        if isinstance(module, FSDPModule):  # gloo answers a mean with a sum, and says nothing (pytorch/pytorch#162338)
+        if isinstance(module, FSDPModule):  # gloo has answered a mean with a sum (pytorch/pytorch#162338)
             module.set_force_sum_reduction_for_comms(True)
 
 
@@ -54,7 +54,7 @@ def whole(tree: Any, keep: bool = True) -> Any:
     that does not keep gets empty tensors, and needs no room for more than one of them at a time.
     """
     if isinstance(tree, DTensor):
-        tensor = tree.detach().full_tensor()
+        tensor = tree.full_tensor().detach()
         return tensor.cpu() if keep else tensor.new_empty(0)
     if isinstance(tree, Mapping):
         return {key: whole(value, keep) for key, value in tree.items()}
@@ -80,14 +80,14 @@ class Blank:
     """The form of a model that is going to be spread, for copies that are not."""
 
     def __init__(self, model: FusionDiT) -> None:
-        self._model = copy.deepcopy(model).to("meta")
+        self._model = copy.deepcopy(model).to("meta")  # type: ignore[arg-type]  # as diffusers wraps it
 
     def filled(self, model: FusionDiT, where: torch.device, keep: bool) -> FusionDiT:
         """A copy of the model, whole. All ranks must call it; one that does not keep it gets the form alone."""
         state, form = whole(model.state_dict(), keep), copy.deepcopy(self._model)
         if keep:
             form.load_state_dict(state, assign=True)
-            form.to(where)  # type: ignore[arg-type]
+            form.to(where)
         return form
 
 
