@@ -1,43 +1,35 @@
-"""Padding: the constant frame, strip or wedge that registration, or a frame grabber, left around what a camera saw."""
-
-from typing import Any
+"""Borders that a picture was padded with: a frame, a strip, or the wedges that a warp leaves at its sides."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.images.pixels import Bytes
+from synth.images.pixels import Bytes, luma
 
 Mask = NDArray[np.bool_]  # (H, W)
 
-NEAR = 8  # levels in any channel by which a pixel of padding may stray from its constant: JPEG rings
-EXACT, EVEN = (
-    1,
-    0.9,
-)  # levels within which so many of them must lie: dark sky is not so even
-LEAST_SIDE = 0.25  # of a side that must be constant from a corner on: padding touches a corner
-LEAST, MOST = 0.003, 0.35  # of the picture
+CONSTANT = 4  # levels that a border varies by: rounding, and JPEG
+BLACK = 8  # level of a border's corner at most
+WHITE = 247  # and at least: white borders have to be frames, since skies are white
+SMALLEST = 0.5  # of the short side: pixels of a border at least
+STRAIGHT = 0.95  # of a border lies outside the convex hull of the picture, which a dark sky behind trees does not
+LARGEST = 0.35  # of the picture that a border may be
+EXACT, EVEN = 1, 0.9  # levels within which so much of a border lies
+NEAR, INSIDE, BEGINS = 8, 3, 0.6  # levels by which so much of what is seen, so many pixels inside, differs from it
 SMEAR = 2  # pixels between padding and content that resampling and JPEG mixed
-WHITE = 250  # from this level of all channels on, padding is a frame on all four sides: else it is a bright sky
-INSIDE = 3  # pixels from the padding inward where content must have begun
-BEGINS = 0.7  # of the border of what is inside, where it must have
+RINGING = 5  # pixels to a side of the window in which specks of JPEG are a border's own
 
 
-def content(image: Bytes) -> Mask | None:
-    """Which pixels of a picture a camera saw, (H, W); None where that is all of them.
+def content(image: Bytes) -> Mask:
+    """Where an image, (H, W) or (H, W, 3), shows something, (H, W): not in a border of one level with straight edges.
 
-    A picture that was shifted, turned or laid in a frame fills a convex region, and around it all is of one value. So
-    padding is what lies outside the convex hull of all that differs from the value in some corner. A black night or a
-    white sky is of one value too, but it ends at roofs and trees: its hull has hardly any content along its border.
-    White on one side alone is no padding: a horizon may be as straight as a ruler. Strips that are narrower than the
-    blocks of a strongly compressed JPEG may be missed: there they are not of one value.
+    A border is black, reaches a corner, and leaves a convex picture; or it is a black or white frame. It is of one
+    level nearly everywhere, and the picture begins all along it: a night or a sky in a bracket is less even, or ends at
+    roofs and trees. A picture of one level is all content.
     """
-    found: Mask | None = None
-    for value in _corner_values(image):
-        inside = _inside(image, value)
-        if inside is not None and (found is None or inside.sum() < found.sum()):
-            found = inside
-    return found
+    plane = luma(image)
+    seen = _seen(plane)
+    return seen if seen.all() or _convinces(plane, seen) else np.ones(plane.shape, bool)
 
 
 def beneath(image: Bytes, seen: Mask) -> Bytes:
@@ -65,44 +57,32 @@ def beneath(image: Bytes, seen: Mask) -> Bytes:
     return out
 
 
-def _corner_values(image: Bytes) -> list[NDArray[np.int16]]:
-    """Per channel, of the corners from which on a good part of a side is constant; each once."""
-    values: list[NDArray[np.int16]] = []
-    for turned in (image, image[:, ::-1], image[::-1], image[::-1, ::-1]):
-        corner = np.atleast_1d(turned[0, 0]).astype(np.int16)
-        sides = (turned[0, : _share(turned.shape[1])], turned[: _share(turned.shape[0]), 0])
-        constant = any(np.abs(side.reshape(len(side), -1) - corner).max() <= NEAR for side in sides)
-        if constant and not any(np.abs(corner - value).max() <= NEAR for value in values):
-            values.append(corner)
-    return values
+def _seen(plane: Bytes) -> Mask:
+    """What lies inside of all that may be borders, (H, W)."""
+    height, width = plane.shape
+    framed = _framed(plane)
+    found: list[Bytes] = []
+    for x, y in dict.fromkeys([(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)]):
+        if plane[y, x] <= BLACK and not any(border[y, x] for border in found):
+            found += _level(plane, (x, y))
+    while found:
+        borders = np.logical_or.reduce(found)
+        inside = _hull(borders)
+        kept = [border for border in found if _outside(border, inside) >= STRAIGHT]
+        if len(kept) == len(found):
+            return inside & ~borders & framed
+        found = kept
+    return framed
 
 
-def _share(side: int) -> int:
-    return max(2, round(LEAST_SIDE * side))
-
-
-def _inside(image: Bytes, value: NDArray[np.int16]) -> Mask | None:
-    """The convex region outside of which all is of one value; None where there is none."""
-    of_value = _around(image, value, NEAR)
-    differs = cv2.morphologyEx(cv2.bitwise_not(of_value), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    rows = np.flatnonzero(differs.any(1))
-    if not rows.size:
-        return None
-    first, last = differs[rows].argmax(1), differs.shape[1] - 1 - differs[rows, ::-1].argmax(1)
-    ends = np.concatenate([np.column_stack([first, rows]), np.column_stack([last, rows])]).astype(np.int32)
-    hull = np.zeros(of_value.shape, np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(ends), 1)
-    outside = 1 - hull
-    if not LEAST <= outside.mean() <= MOST or (value.min() >= WHITE and not _frames(outside)):
-        return None
-    exactly = np.median(image[outside > 0].reshape(cv2.countNonZero(outside), -1), axis=0)
-    if cv2.mean(_around(image, exactly, EXACT), mask=outside)[0] < EVEN * 255:
-        return None
-    border = _eroded(hull, INSIDE) & ~_eroded(hull, INSIDE + 1)
-    if not border.any() or cv2.mean(of_value, mask=border)[0] > (1 - BEGINS) * 255:
-        return None
-    rim = hull & ~_eroded(hull, 1)  # a slanted edge has steps: what of them has the value is padding
-    return (hull > 0) & ~((rim > 0) & (of_value > 0))
+def _convinces(plane: Bytes, seen: Mask) -> bool:
+    """Whether what lies outside of `seen` is a border and no night."""
+    outside, inside = (~seen).astype(np.uint8), seen.astype(np.uint8)
+    level = int(np.median(plane[~seen]))
+    if outside.mean() > LARGEST or (np.abs(plane[~seen].astype(int) - level) <= EXACT).mean() < EVEN:
+        return False
+    along = (_eroded(inside, INSIDE) & ~_eroded(inside, INSIDE + 1)) > 0
+    return bool(along.any()) and float((np.abs(plane[along].astype(int) - level) > NEAR).mean()) >= BEGINS
 
 
 def _eroded(mask: Bytes, pixels: int) -> Bytes:
@@ -111,10 +91,45 @@ def _eroded(mask: Bytes, pixels: int) -> Bytes:
     return cv2.erode(mask, square, borderType=cv2.BORDER_CONSTANT, borderValue=1)
 
 
-def _frames(outside: Bytes) -> bool:
-    return all(bool(side.all()) for side in (outside[0], outside[-1], outside[:, 0], outside[:, -1]))
+def _framed(plane: Bytes) -> Mask:
+    """What lies within rows of one level at both ends, and within columns of one: of black, or of white."""
+    inside = np.ones(plane.shape, bool)
+    if BLACK < plane[0, 0] < WHITE:
+        return inside
+    for lines, part in ((plane, inside), (plane.T, inside.T)):
+        if any(int(line.max()) - int(line.min()) > CONSTANT for line in (lines[0], lines[-1])):
+            continue
+        some = np.flatnonzero(np.ptp(lines, axis=1) > CONSTANT)
+        if len(some):
+            part[: some[0]] = part[some[-1] + 1 :] = False
+    return inside
 
 
-def _around(image: Bytes, value: NDArray[Any], levels: int) -> Bytes:
-    """255 where every channel is within some levels of the value, else 0."""
-    return cv2.inRange(image, *(np.clip(value + by, 0, 255).astype(np.uint8) for by in (-levels, levels)))
+def _level(plane: Bytes, corner: tuple[int, int]) -> list[Bytes]:
+    """What is joined to a corner (x, y) and of its level, 0 or 1: none where it is too small, or all that there is."""
+    height, width = plane.shape
+    reached = np.zeros((height + 2, width + 2), np.uint8)
+    flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY
+    area = cv2.floodFill(plane, reached, corner, 0, CONSTANT, CONSTANT, flags)[0]
+    if area < SMALLEST * min(height, width):
+        return []
+    closed = cv2.morphologyEx(reached[1:-1, 1:-1], cv2.MORPH_CLOSE, np.ones((RINGING, RINGING), np.uint8))
+    return [] if closed.all() else [closed]
+
+
+def _outside(border: Bytes, inside: Mask) -> float:
+    """The share of a border outside a convex hull, but for the pixels that its edge runs through."""
+    within = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return 1 - cv2.countNonZero(border & within) / cv2.countNonZero(border)
+
+
+def _hull(border: Mask) -> Mask:
+    """The convex hull of all that is not border."""
+    rows = np.flatnonzero(~border.all(axis=1))
+    first = np.argmin(border[rows], axis=1)
+    last = border.shape[1] - 1 - np.argmin(border[rows, ::-1], axis=1)
+    points = np.concatenate([np.stack([first, rows], axis=1), np.stack([last, rows], axis=1)])
+    if not len(points):
+        return np.ones(border.shape, bool)
+    filled = np.zeros(border.shape, np.uint8)
+    return cv2.fillConvexPoly(filled, cv2.convexHull(points.astype(np.int32)), 1).astype(bool)

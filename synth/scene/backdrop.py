@@ -48,7 +48,7 @@ class Backdrop:
     def contents(self) -> Mapping[ImageName, Mask]:
         """Which pixels a camera saw, (H, W), of the images that have padding."""
         found = {name: content(picture) for name, picture in self.pictures.items()}
-        return {name: seen for name, seen in found.items() if seen is not None}
+        return {name: seen for name, seen in found.items() if not seen.all()}
 
     @cached_property
     def _bare(self) -> Mapping[ImageName, Bytes]:
