@@ -15,8 +15,9 @@ SMALLEST = 0.5  # of the short side: pixels of a border at least
 STRAIGHT = 0.95  # of a border lies outside the convex hull of the picture, which a dark sky behind trees does not
 LARGEST = 0.35  # of the picture that a border may be
 EXACT, EVEN = 1, 0.9  # levels within which so much of a border lies
-NEAR, INSIDE, BEGINS = 8, 3, 0.6  # levels by which so much of what is seen, so many pixels inside, differs from it
+NEAR, INSIDE, BEGINS = 8, 3, 0.5  # levels by which so much of what is seen, so many pixels inside, differs from it
 SMEAR = 2  # pixels between padding and content that resampling and JPEG mixed
+STEP = 1  # pixels by which the edge of a border strays from a straight line
 RINGING = 5  # pixels to a side of the window in which specks of JPEG are a border's own
 
 
@@ -70,7 +71,8 @@ def _seen(plane: Bytes) -> Mask:
         inside = _hull(borders)
         kept = [border for border in found if _outside(border, inside) >= STRAIGHT]
         if len(kept) == len(found):
-            return inside & ~borders & framed
+            rim = inside & (_eroded(inside.astype(np.uint8), STEP) == 0)  # a dark thing in the picture is no border
+            return inside & ~(borders.astype(bool) & rim) & framed
         found = kept
     return framed
 
