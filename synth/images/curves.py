@@ -41,6 +41,10 @@ class Curve:
         return np.interp(steps, self.light.astype(np.float64), np.arange(256.0)).astype(np.float32)
 
     @cached_property
+    def _light_between(self) -> Floats:
+        return np.interp(np.arange(STEPS) / 256, np.arange(256.0), self.light).astype(np.float32)
+
+    @cached_property
     def _bytes(self) -> Bytes:
         return np.rint(self._levels).astype(np.uint8)
 
@@ -57,8 +61,8 @@ class Curve:
         return cv2.LUT(_table_index(linear), self._bytes)
 
     def light_of(self, levels: Floats) -> Floats:
-        """Linear light of grey levels between bytes, any shape, float32."""
-        return np.interp(levels, np.arange(256.0), self.light).astype(np.float32)
+        """Linear light of grey levels between bytes, (H, W) or (H, W, 3) float32, in steps of 1/256 of a level."""
+        return cv2.LUT(cv2.addWeighted(levels, 256, levels, 0, 0, dtype=cv2.CV_16U), self._light_between)
 
 
 def _table_index(linear: Floats) -> NDArray[np.uint16]:
