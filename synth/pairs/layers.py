@@ -1,0 +1,143 @@
+"""The layers of a photograph, from the farthest to the nearest: of its depth map, or of its regions where it has none.
+
+A stand-in for depth, and not to be sold as it: regions are cut out, those that stand upright get the distance of the
+ground at their feet, wide ones lie on the ground themselves (after Hoiem, Efros, Hebert, "Automatic photo pop-up",
+SIGGRAPH 2005, without its learning). What it needs to be is plausible, and sharp where objects end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from synth.images.guided_filter import guided_filter
+from synth.images.pixels import Bytes, Floats, in_colour, luma, shrink
+
+MOST_LAYERS = 3
+LEAST_SHARE = 0.02  # of the picture: a smaller layer is part of its neighbour
+BINS = 64  # of the histogram of disparities
+WORKED_AT = 128  # pixels of the long side
+REGION_SCALE, REGION_LEAST = 250.0, 1 / 100  # of the segmentation, and the smallest region as a share of the picture
+HORIZON = (0.15, 0.5)  # of the height from the top
+WIDE = 0.6  # of the width: a region that is wider lies on the ground, or is the sky
+UPRIGHT = 0.25  # how much nearer than its feet what stands in the middle is
+EDGE_RADIUS, EDGE_EPS = 1 / 60, 1e-4  # of the filter that fits masks to edges: of the long side, variance of luma
+EDGE_SLOPE = 3.0  # of a mask's edge after that
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """disparity: (H, W) float32 in [0, 1], the inverse of distance, 1 at the nearest. masks: (H, W) float32 in [0, 1]
+    each, from the farthest to the nearest, of sum 1: hard inside, soft along edges."""
+
+    disparity: Floats
+    masks: Sequence[Floats]
+
+
+def layers_of(photograph: Bytes, depth: Floats | None, rng: Generator) -> Layers:
+    """Two or three layers; one where nothing stands out. depth: (H, W), distance as a share of the farthest."""
+    height, width = photograph.shape[:2]
+    if depth is not None:
+        disparity = _unit(1 / depth)
+        edges = _cuts(disparity)
+        nearer = [(disparity > edge).astype(np.float32) for edge in edges]
+        nearer = [cv2.GaussianBlur(mask, (3, 3), 0) for mask in nearer]
+        return Layers(disparity, _masks(nearer, (height, width)))
+    small = shrink(photograph, WORKED_AT)
+    coarse = _popped_up(small, rng)
+    guide = luma(photograph).astype(np.float32) * np.float32(1 / 255)
+    radius = max(2, round(EDGE_RADIUS * max(height, width)))
+    nearer = [_fitted((coarse > edge).astype(np.float32), guide, radius) for edge in _cuts(coarse)]
+    masks = _masks(nearer, (height, width))
+    labels = np.digitize(coarse, _cuts(coarse))
+    disparity = np.zeros((height, width), np.float32)
+    for number, mask in enumerate(masks):
+        of_layer = filled(coarse, (labels == number).astype(np.float32))
+        disparity += mask * cv2.resize(of_layer, (width, height), interpolation=cv2.INTER_LINEAR)
+    return Layers(disparity, masks)
+
+
+def filled(image: Floats, known: Floats) -> Floats:
+    """An image, (H, W) or (H, W, 3), continued smoothly from where it is known, (H, W) in [0, 1], to where it is not.
+
+    Averages of ever larger cells of what is known fill the gaps (Gortler et al., "The lumigraph", SIGGRAPH 1996).
+    """
+    weight = known if image.ndim == 2 else known[:, :, None]
+    return _pulled(image * weight, known)
+
+
+def _pulled(image: Floats, known: Floats) -> Floats:
+    """image: times what is known of it."""
+    height, width = known.shape
+    spread = (lambda x: x) if image.ndim == 2 else (lambda x: x[:, :, None])
+    here = image / np.maximum(spread(known), np.float32(1e-6))
+    if min(height, width) < 2 or known.min() >= 1:
+        return here
+    size = ((width + 1) // 2, (height + 1) // 2)
+    smaller, share = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (image, known))
+    full = np.minimum(1, share * 4)
+    smaller *= spread(full / np.maximum(share, np.float32(1e-6)))
+    below = cv2.resize(_pulled(smaller, full), (width, height), interpolation=cv2.INTER_LINEAR)
+    return below + spread(known) * (here - below)
+
+
+def _popped_up(image: Bytes, rng: Generator) -> Floats:
+    """Disparity of a small picture by its regions, (h, w) in [0, 1]."""
+    from skimage.segmentation import felzenszwalb
+
+    height, width = image.shape[:2]
+    least = max(4, round(REGION_LEAST * height * width))
+    labels = felzenszwalb(in_colour(image), scale=REGION_SCALE, sigma=0.8, min_size=least)
+    horizon = rng.uniform(*HORIZON) * height
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    ground = np.clip((rows - horizon) / (height - horizon), 0, 1)
+    out = np.empty((height, width), np.float32)
+    for label in range(int(labels.max()) + 1):
+        here = labels == label
+        ys, xs = rows[here], columns[here]
+        if np.ptp(xs) + 1 > WIDE * width:
+            out[here] = ground[here]
+        else:
+            foot = np.clip((np.percentile(ys, 95) - horizon) / (height - horizon), 0, 1)
+            middle = 1 - abs(float(xs.mean()) / width - 0.5) * 2
+            inside = ys.min() > 0 and xs.min() > 0 and xs.max() < width - 1
+            out[here] = foot + (UPRIGHT * middle if inside else 0)
+    return _unit(out)
+
+
+def _unit(values: Floats) -> Floats:
+    low, high = np.percentile(values, (1, 99))
+    return np.clip((values - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+
+
+def _cuts(disparity: Floats) -> list[float]:
+    """The disparities between layers: those of Otsu, fewer where a layer would be small."""
+    from skimage.filters import threshold_multiotsu
+
+    values = disparity[:: max(1, disparity.shape[0] // 128), :: max(1, disparity.shape[1] // 128)]
+    for count in range(MOST_LAYERS, 1, -1):
+        try:
+            cuts = threshold_multiotsu(values, classes=count, nbins=BINS)
+        except ValueError:  # fewer different values than classes
+            continue
+        shares = np.histogram(values, [-np.inf, *cuts, np.inf])[0] / values.size
+        if shares.min() >= LEAST_SHARE:
+            return [float(cut) for cut in cuts]
+    return []
+
+
+def _fitted(mask: Floats, guide: Floats, radius: int) -> Floats:
+    """A coarse mask in the size of the picture, its edge that of the picture."""
+    mask = cv2.medianBlur((mask * 255).astype(np.uint8), 5).astype(np.float32) * np.float32(1 / 255)
+    large = cv2.resize(mask, guide.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.clip((guided_filter(guide, large, radius, EDGE_EPS) - 0.5) * EDGE_SLOPE + 0.5, 0, 1)
+
+
+def _masks(nearer: list[Floats], size: tuple[int, int]) -> list[Floats]:
+    """From masks of all that is nearer than each cut to those of the layers."""
+    stack = [np.ones(size, np.float32)]
+    for mask in nearer:
+        stack.append(np.minimum(stack[-1], mask))
+    return [mask - after for mask, after in zip(stack, [*stack[1:], np.zeros(size, np.float32)], strict=True)]

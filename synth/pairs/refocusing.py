@@ -1,0 +1,104 @@
+"""A focus pair from one photograph: its layers, each blurred by the disc that a lens would make of it, near over far.
+
+The circle of confusion of a thin lens grows with the distance of a thing's disparity from that of the plane in focus.
+A layer that is blurred spreads over what is behind it, since its edge is; one that is sharp does not. What is behind a
+layer is filled from around, so that no layer's light stands in another's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from synth.degradations.defocus import spread_disc
+from synth.images.pixels import Bytes, Floats, to_bytes, to_linear
+from synth.pairs.layers import Layers, filled
+
+RADIUS_SHARE = (0.007, 0.02)  # of the long side: the largest disc
+SMALLEST = 1.5  # pixels
+FOCUS_SHARE = 0.15  # of all disparity: how far the planes in focus are from its ends at most
+SHARP_SHARE = (0.15, 0.45)  # of what lies between both planes: so far from one of them a thing is sharp as well
+RADII = (0.0, 0.2, 0.45, 1.0)  # of the largest: discs that are laid; between them it is mixed
+SEEN = 8.0  # a pixel of which this layer has the inverse share shows it: where two layers meet, both do
+LEAST_RADIUS = 0.3  # pixels: a smaller disc shows nothing
+
+
+@dataclass(frozen=True)
+class RefocusParams:
+    """radius: of the largest disc, in pixels. sharp: how far from the plane in focus a thing is sharp as well, a share
+    of what lies between the two. near, far: disparity of the plane in focus in each image."""
+
+    radius: float
+    sharp: float
+    near: float
+    far: float
+
+
+def draw_refocus(layers: Layers, rng: Generator) -> RefocusParams:
+    """The lens, how wide it is open, and the planes in focus, near either end of what there is."""
+    radius = float(np.exp(rng.uniform(*np.log(RADIUS_SHARE)))) * max(layers.disparity.shape)
+    low, high = (float(end) for end in np.percentile(layers.disparity[::4, ::4], (3, 97)))
+    near, far = (float(share) * (high - low) for share in rng.uniform(0, FOCUS_SHARE, 2))
+    return RefocusParams(max(radius, SMALLEST), float(rng.uniform(*SHARP_SHARE)), high - near, low + far)
+
+
+def refocus(photograph: Bytes, layers: Layers, params: RefocusParams) -> tuple[Bytes, Bytes]:
+    """The image in focus near and that in focus far, each of the photograph's shape."""
+    light = to_linear(photograph)
+    span = max(params.near - params.far, 1e-3)
+    scale, sharp = np.float32(params.radius / (1 - params.sharp) / span), np.float32(params.sharp * span)
+    near, far = light.copy(), light.copy()
+    known = np.zeros(light.shape[:2], np.float32)
+    for mask in layers.masks:
+        known = known + mask  # what is nearer than this hides it
+        part = _around(mask, round(2 * params.radius) + 1)
+        seen = np.minimum(1, mask[part] * np.float32(SEEN))
+        disparity = filled(layers.disparity[part], seen)
+        cover = None if mask is layers.masks[0] else filled(mask[part], known[part])
+        discs = _Discs(filled(light[part], seen), cover, params.radius)
+        for image, plane in ((near, params.near), (far, params.far)):
+            image[part] = discs.over(image[part], np.maximum(0, np.abs(disparity - np.float32(plane)) - sharp) * scale)
+    return to_bytes(near), to_bytes(far)
+
+
+def _around(mask: Floats, margin: int) -> tuple[slice, slice]:
+    """The part of a picture in which a layer is, and so far around it; all of it where the layer is nowhere."""
+    spans = []
+    for axis in (1, 0):
+        there = np.flatnonzero(mask.max(axis=axis) > 0)
+        low, high = (int(there[0]), int(there[-1])) if there.size else (0, mask.shape[1 - axis])
+        spans.append(slice(max(0, low - margin), high + margin + 1))
+    return spans[0], spans[1]
+
+
+class _Discs:
+    """A layer under discs of several radii, each made once for both images. cover: (H, W) in [0, 1], None for all."""
+
+    def __init__(self, plate: Floats, cover: Floats | None, largest: float) -> None:
+        self._made: dict[float, tuple[Floats, Floats | None]] = {0.0: (plate, cover)}
+        self._largest = largest
+
+    def over(self, below: Floats, radii: Floats) -> Floats:
+        """The layer over what is behind it. radii: (H, W), of the disc at each pixel."""
+        steps = [share * self._largest for share in RADII]
+        place = np.interp(radii, steps, np.arange(len(steps))).astype(np.float32)
+        out = np.zeros_like(below)
+        for number, radius in enumerate(steps):
+            share = np.maximum(0, 1 - np.abs(place - np.float32(number)))
+            if share.any():
+                plate, cover = self._at(radius)
+                seen = plate if cover is None else below + _spread(cover, below) * (plate - below)
+                out += _spread(share, below) * seen
+        return out
+
+    def _at(self, radius: float) -> tuple[Floats, Floats | None]:
+        if radius < LEAST_RADIUS:
+            return self._made[0.0]
+        if radius not in self._made:
+            plate, cover = self._made[0.0]
+            self._made[radius] = spread_disc(plate, radius), None if cover is None else spread_disc(cover, radius)
+        return self._made[radius]
+
+
+def _spread(weight: Floats, image: Floats) -> Floats:
+    return weight if image.ndim == 2 else weight[:, :, None]
