@@ -64,23 +64,26 @@ def filled(image: Floats, known: Floats) -> Floats:
 
     Averages of ever larger cells of what is known fill the gaps (Gortler et al., "The lumigraph", SIGGRAPH 1996).
     """
-    weight = known if image.ndim == 2 else known[:, :, None]
-    return _pulled(image * weight, known)
+    return _pulled(image * _spread(known, image), known)
 
 
 def _pulled(image: Floats, known: Floats) -> Floats:
     """image: times what is known of it."""
     height, width = known.shape
-    spread = (lambda x: x) if image.ndim == 2 else (lambda x: x[:, :, None])
-    here = image / np.maximum(spread(known), np.float32(1e-6))
+    here = image / _spread(np.maximum(known, np.float32(1e-6)), image)
     if min(height, width) < 2 or known.min() >= 1:
         return here
     size = ((width + 1) // 2, (height + 1) // 2)
     smaller, share = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (image, known))
     full = np.minimum(1, share * 4)
-    smaller *= spread(full / np.maximum(share, np.float32(1e-6)))
+    smaller *= _spread(full / np.maximum(share, np.float32(1e-6)), image)
     below = cv2.resize(_pulled(smaller, full), (width, height), interpolation=cv2.INTER_LINEAR)
-    return below + spread(known) * (here - below)
+    return below + _spread(known, image) * (here - below)
+
+
+def _spread(weight: Floats, image: Floats) -> Floats:
+    """(H, W) for each channel of an image."""
+    return weight if image.ndim == 2 else cv2.merge([weight] * 3)
 
 
 def _popped_up(image: Bytes, rng: Generator) -> Floats:

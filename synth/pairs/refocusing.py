@@ -7,6 +7,7 @@ layer is filled from around, so that no layer's light stands in another's.
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.random import Generator
 
@@ -82,14 +83,14 @@ class _Discs:
         """The layer over what is behind it. radii: (H, W), of the disc at each pixel."""
         steps = [share * self._largest for share in RADII]
         place = np.interp(radii, steps, np.arange(len(steps))).astype(np.float32)
-        out = np.zeros_like(below)
+        plate, covered = np.zeros_like(below), np.zeros_like(radii)
         for number, radius in enumerate(steps):
             share = np.maximum(0, 1 - np.abs(place - np.float32(number)))
             if share.any():
-                plate, cover = self._at(radius)
-                seen = plate if cover is None else below + _spread(cover, below) * (plate - below)
-                out += _spread(share, below) * seen
-        return out
+                colour, cover = self._at(radius)
+                plate += _spread(share, below) * colour
+                covered += share if cover is None else share * cover
+        return below + _spread(covered, below) * (plate - below)
 
     def _at(self, radius: float) -> tuple[Floats, Floats | None]:
         if radius < LEAST_RADIUS:
@@ -101,4 +102,4 @@ class _Discs:
 
 
 def _spread(weight: Floats, image: Floats) -> Floats:
-    return weight if image.ndim == 2 else weight[:, :, None]
+    return weight if image.ndim == 2 else cv2.merge([weight] * 3)
