@@ -15,7 +15,10 @@ from synth.images.curves import Curve
 from synth.images.pixels import Bytes, Floats, luma
 from synth.streams import field_seed
 
-UNDER_STOPS, OVER_STOPS = (-4.0, -0.7), (0.5, 2.5)  # around the photograph, whose shadows no more than that is hidden in
+UNDER_STOPS, OVER_STOPS = (
+    (-4.0, -0.7),
+    (0.5, 2.5),
+)  # around the photograph, whose shadows no more than that is hidden in
 APART = (2.2, 5.0)  # stops between both frames at least; whole ones of 2 to 5 between the real ones of four cameras
 DARK_TOP = (75.0, 250.0)  # grey level of the under-exposed frame's brightest hundredth, of real ones 65 to 252
 BRIGHT_MIDDLE = (110.0, 240.0)  # and of the over-exposed frame's median, of real ones 102 to 245
@@ -26,11 +29,19 @@ EXPANDED = (225.0, 252.0)  # grey levels of luma between which light is taken fo
 BEYOND_STOPS = (0.5, 2.5)  # by so much at the upper end
 EXPANDED_OVER = 0.02  # of the long side: what is surrounded by clipped pixels lies farther beyond white
 ALONE = 0.4  # share of the stops that a clipped pixel gets by itself
-UNKNOWN, PALE = (235.0, 255.0), (150.0, 210.0)  # grey levels of the highest channel, and the lowest: a pale colour one of
+UNKNOWN, PALE = (
+    (235.0, 255.0),
+    (150.0, 210.0),
+)  # grey levels of the highest channel, and the lowest: a pale colour one of
 GREYED = 0.85  # whose channels clips is not known, and the curve would make gold of cream; it goes so far
-PLAIN = 0.6  # how far colours are those that sRGB's curve sees: of a photograph that another curve made, a steep one makes
+PLAIN = (
+    0.6  # how far colours are those that sRGB's curve sees: of a photograph that another curve made, a steep one makes
+)
 # poster paint
-GLARE, GLARE_OVER = 0.05, 0.06  # share of the light beyond white that lenses scatter, and over how much of the long side
+GLARE, GLARE_OVER = (
+    0.05,
+    0.06,
+)  # share of the light beyond white that lenses scatter, and over how much of the long side
 SMALLER = 8  # times, is what is blurred so widely
 
 SMOOTHED = (5, 4.0, 2.0)  # pixels, grey levels and pixels of the bilateral filter that undoes rounding

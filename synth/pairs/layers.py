@@ -40,7 +40,7 @@ def layers_of(photograph: Bytes, depth: Floats | None, rng: Generator) -> Layers
     """Two or three layers; one where nothing stands out. depth: (H, W), distance as a share of the farthest."""
     height, width = photograph.shape[:2]
     if depth is not None:
-        disparity = _unit(1 / depth)
+        disparity = _unit(np.float32(1) / depth)
         edges = _cuts(disparity)
         nearer = [(disparity > edge).astype(np.float32) for edge in edges]
         nearer = [cv2.GaussianBlur(mask, (3, 3), 0) for mask in nearer]

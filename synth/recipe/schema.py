@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,8 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
@@ -25,11 +27,13 @@ from synth.instructions.grammar import MOST_NAMED, Kind
 from synth.instructions.intent import partial_chance
 from synth.instructions.phrases import PHRASED
 from synth.instructions.sentences import load_sentences
+from synth.pairs.photos import maker_for
 from synth.pairs.source import MOST, Source, parse_source
 from synth.targets.target import TargetKind
 from synth.tasks import TASKS, task_named
 
 MOST_SAMPLES = 10**9  # keys have nine digits
+OF_A_TASK = ("sources", "photos", "target", "degradations")  # keys that a recipe of one task has at its top
 Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
 Sources = tuple[
     Annotated[Source, PlainValidator(parse_source), PlainSerializer(lambda s: s.resolved(), return_type=dict)], ...
@@ -37,7 +41,18 @@ Sources = tuple[
 
 
 class _Part(BaseModel):
+    """later: fields that are not told at their default, so that recipes from before them keep their hash."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        return {key: value for key, value in told.items() if key not in self.later or not self._is_default(key)}
+
+    def _is_default(self, field: str) -> bool:
+        return bool(getattr(self, field) == type(self).model_fields[field].get_default(call_default_factory=True))
 
 
 class Crop(_Part):
@@ -137,9 +152,13 @@ Targets = Annotated[
 class TaskRecipe(_Part):
     """What one task of a dataset is made of."""
 
+    later = frozenset({"photos"})
     weight: float = Field(default=1.0, gt=0, le=MOST)
     """How often this task is drawn, where there are several."""
     sources: Annotated[Sources, Field(min_length=1)]
+    photos: float = Field(default=0.0, ge=0, le=MOST)
+    """Where `--data ROOT` is given and ROOT/photos holds photographs: how often pairs that are made of them are drawn
+    for each other pair."""
     target: Targets = ("gradient",)
     """The kinds of ground truth in order of preference; the first that a pair has is made."""
     degradations: Degradations = Degradations()
@@ -197,7 +216,7 @@ class Recipe(_Part):
             raise ValueError("give task, or tasks, not both")
         if not isinstance(data["task"], str):
             raise ValueError(f"task: {data['task']!r} must be one of {listed(TASKS)}")
-        inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
+        inner = {key: data[key] for key in OF_A_TASK if key in data}
         rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
         return {**rest, "tasks": {data["task"]: inner}}
 
@@ -212,6 +231,8 @@ class Recipe(_Part):
                 raise ValueError("target network: which file? `target_network: {onnx: FILE}` names it")
             for source in part.sources:
                 source.check(task)
+            if part.photos and maker_for(TASKS[task].capture) is None:
+                raise ValueError(f"photos: no pair of {task} can be made of one photograph")
             some = part.degradations.some
             if not clean_only and not part.degradations.always and (some is None or some.count.get(0, 0) > 0):
                 raise ValueError(
