@@ -18,6 +18,7 @@ from synth.images.pixels import Bytes, Floats, in_colour, luma, shrink
 MOST_LAYERS = 3
 LEAST_SHARE = 0.02  # of the picture: a smaller layer is part of its neighbour
 BINS = 64  # of the histogram of disparities
+HOLES = 7  # pixels: narrower holes of a depth map, which count as the farthest, are closed
 WORKED_AT = 128  # pixels of the long side
 REGION_SCALE, REGION_LEAST = 250.0, 1 / 100  # of the segmentation, and the smallest region as a share of the picture
 HORIZON = (0.15, 0.5)  # of the height from the top
@@ -40,18 +41,17 @@ def layers_of(photograph: Bytes, depth: Floats | None, rng: Generator) -> Layers
     """Two or three layers; one where nothing stands out. depth: (H, W), distance as a share of the farthest."""
     height, width = photograph.shape[:2]
     if depth is not None:
-        disparity = _unit(np.float32(1) / depth)
-        edges = _cuts(disparity)
-        nearer = [(disparity > edge).astype(np.float32) for edge in edges]
-        nearer = [cv2.GaussianBlur(mask, (3, 3), 0) for mask in nearer]
+        hole = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (HOLES, HOLES))
+        disparity = cv2.morphologyEx(_unit(np.float32(1) / depth), cv2.MORPH_CLOSE, hole)
+        nearer = [cv2.GaussianBlur((disparity > cut).astype(np.float32), (3, 3), 0) for cut in _cuts(disparity)]
         return Layers(disparity, _masks(nearer, (height, width)))
     small = shrink(photograph, WORKED_AT)
     coarse = _popped_up(small, rng)
     guide = luma(photograph).astype(np.float32) * np.float32(1 / 255)
     radius = max(2, round(EDGE_RADIUS * max(height, width)))
-    nearer = [_fitted((coarse > edge).astype(np.float32), guide, radius) for edge in _cuts(coarse)]
-    masks = _masks(nearer, (height, width))
-    labels = np.digitize(coarse, _cuts(coarse))
+    cuts = _cuts(coarse)
+    masks = _masks([_fitted((coarse > cut).astype(np.float32), guide, radius) for cut in cuts], (height, width))
+    labels = np.digitize(coarse, cuts)
     disparity = np.zeros((height, width), np.float32)
     for number, mask in enumerate(masks):
         of_layer = filled(coarse, (labels == number).astype(np.float32))
