@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.images import pixels
 from synth.images.pixels import Bytes, Floats
 
 STEPS = 1 << 16  # entries of the tables from light to levels
@@ -52,7 +53,7 @@ class Curve:
         """Bytes to linear light in [0, 1], float32 of the same shape."""
         return cv2.LUT(image, self.light)
 
-    def to_levels(self, linear: Floats) -> Floats:
+    def to_srgb(self, linear: Floats) -> Floats:
         """Linear light, clipped to [0, 1], to grey levels in [0, 255], float32, by straight lines between bytes."""
         return cv2.LUT(_table_index(linear), self._levels)
 
@@ -72,6 +73,16 @@ def _table_index(linear: Floats) -> NDArray[np.uint16]:
 def names() -> tuple[str, ...]:
     """All curves, sRGB's first."""
     return (SRGB, *MEASURED)
+
+
+def light_by(name: str, image: Bytes) -> Floats:
+    """Bytes to linear light in [0, 1] by the curve of a name."""
+    return pixels.to_linear(image) if name == SRGB else curve(name).to_linear(image)
+
+
+def as_srgb(image: Bytes, name: str) -> Bytes:
+    """What a camera of sRGB's curve would have made of the same light."""
+    return image if name == SRGB else pixels.to_bytes(light_by(name, image))
 
 
 @lru_cache

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,8 @@ from pydantic import (
 
 from synth.degradations.engine import EffectSpec
 from synth.degradations.settings import as_written, parse_effect
-from synth.errors import listed
+from synth.errors import hint, listed
+from synth.images import curves
 from synth.images.onnx import hash_of
 from synth.instructions.grammar import MOST_NAMED, Kind
 from synth.instructions.intent import partial_chance
@@ -33,6 +34,7 @@ from synth.targets.target import TargetKind
 from synth.tasks import TASKS, task_named
 
 MOST_SAMPLES = 10**9  # keys have nine digits
+Order: TypeAlias = Literal["stage", "shuffled"]
 OF_A_TASK = ("sources", "photos", "target", "degradations")  # keys that a recipe of one task has at its top
 Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
 Sources = tuple[
@@ -94,12 +96,29 @@ class Some(_Part):
 class Degradations(_Part):
     """Which effects fall on a pair. Without `always` and `some` every sample is clean."""
 
+    later = frozenset({"flat", "curves"})
     always: Effects = ()
     some: Some | None = None
-    order: Literal["stage", "shuffled"] = "stage"
-    """`stage`: the order of physics; `shuffled`: any, drawn for each sample."""
+    order: Order | dict[Order, float] = "stage"
+    """`stage`: the order of physics; `shuffled`: any, drawn for each sample; or how often which of the two."""
     second_pass: float = Field(default=0.0, ge=0, le=1)
     """The share of samples that go twice through all effects but the scene's, with other draws (as Real-ESRGAN)."""
+    flat: float = Field(default=0.0, ge=0, le=1)
+    """The share of samples whose scene is equally far everywhere, whatever is known of its depth: haze is an even
+    veil."""
+    curves: dict[str, float] = Field(default_factory=dict)
+    """How often which camera's curve lies between light and bytes (synth/images/curves.py); without it, sRGB's."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Degradations":
+        shares = {"curves": self.curves} | ({} if isinstance(self.order, str) else {"order": dict(self.order)})
+        for key, given in shares.items():
+            if any(not 0 <= share <= MOST for share in given.values()) or (given and sum(given.values()) <= 0):
+                raise ValueError(f"{key}: each with its share, {MOST:g} at most, one of them above 0")
+        for name in self.curves:
+            if name not in curves.names():
+                raise ValueError(f"curves: no curve {name!r}{hint(name, curves.names())}")
+        return self
 
     @model_validator(mode="after")
     def _each_once(self) -> "Degradations":

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 from cachetools import LRUCache, cached
 
 from synth.degradations.engine import Applied, Damaged
 from synth.errors import UnreadableError
 from synth.images.crop import Window, cut, draw_window, too_small
+from synth.images.curves import SRGB
 from synth.images.pixels import Floats
 from synth.pairs.base import CleanPair, PairRef
 from synth.sample.draft import Draft
@@ -16,8 +18,8 @@ from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
 from synth.scene.depth import window_of
-from synth.scene.scene import Light, draw_scene
-from synth.streams import Streams
+from synth.scene.scene import DepthKind, Light, draw_scene
+from synth.streams import Streams, drawn_of
 from synth.tasks import TASKS
 
 PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
@@ -46,16 +48,22 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     size, streams, ref = recipe.crop.size, Streams(recipe.seed, drawn.group), drawn.pair
     whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
     capture = TASKS[drawn.task].capture
-    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx)
+    width = recipe.tasks[drawn.task].degradations
+    curve = drawn_of(width.curves, streams("scene.curve")) if width.curves else SRGB
+    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx, curve)
+    flat = streams("scene.flat").random() < width.flat
     if (reason := too_small(backdrop.size, size)) is not None:
         raise UnreadableError(reason)  # of a pair whose size was not known when it was planned
     window = draw_window(*backdrop.size, size, recipe.crop.scale, recipe.crop.flip, streams("crop"))
     clean = _cropped(whole, window, size)
 
     def depth() -> Floats:
+        if flat:
+            return np.ones((size, size), np.float32)
         return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
 
-    scene = draw_scene(capture, streams, size, depth, backdrop.depth_kind, _light_of(ref, backdrop))
+    kind: DepthKind = "flat" if flat else backdrop.depth_kind
+    scene = draw_scene(capture, streams, size, depth, kind, _light_of(ref, backdrop))
     shot = Shot(capture, clean.pictures, scene, streams)
     kept = drawn.intent.kept
     drawn_for = shot.draw(drawn.effects)
@@ -84,6 +92,6 @@ def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
     return backdrop.depth
 
 
-@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+@cached(LRUCache(LIGHTS), key=lambda ref, backdrop: (ref, backdrop.curve))
 def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
     return backdrop.light

@@ -8,9 +8,9 @@ import numpy as np
 
 from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw
 from synth.images.pixels import Bytes, Floats
-from synth.scene.backdrop import Backdrop
+from synth.scene.backdrop import Backdrop, light_of
 from synth.scene.capture import Capture, ImageName
-from synth.scene.light import measure, unclip
+from synth.scene.light import unclip
 from synth.scene.scene import Scene, View, draw_scene
 from synth.streams import Streams
 
@@ -64,7 +64,8 @@ class Shot:
             return None
         other = next(there for there in self.pictures if there != name)
         gain = self.scene.gain
-        return partial(unclip, self.pictures[name], self.pictures[other], gain[name], gain[other])
+        shots = (self.pictures[name], self.pictures[other], gain[name], gain[other])
+        return partial(unclip, *shots, self.scene.curve)
 
     def of_fusion(self, fused: Bytes) -> "Shot":
         """The same scene and streams before a fusion of the pair: with its own light, one exposure and no infrared."""
@@ -74,7 +75,7 @@ class Shot:
         def depth() -> Floats:
             return scene.depth / np.float32(scene.depth_range_m)
 
-        light = measure(capture, pictures)
+        light = light_of(capture, pictures, scene.curve)
         return Shot(
             capture,
             pictures,

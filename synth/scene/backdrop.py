@@ -1,12 +1,13 @@
 """What a whole pair tells of its scene before any crop: its light and its depth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import cv2
 
+from synth.images.curves import SRGB, as_srgb
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
 from synth.scene.capture import Capture, ImageName
@@ -16,12 +17,18 @@ from synth.scene.light import measure
 from synth.scene.scene import DepthKind, Light
 
 
+def light_of(capture: Capture, pictures: Mapping[ImageName, Bytes], curve: str) -> Light:
+    """The light of pictures that a camera of some curve took."""
+    return replace(measure(capture, {name: as_srgb(picture, curve) for name, picture in pictures.items()}), curve=curve)
+
+
 @dataclass(frozen=True, eq=False)
 class Backdrop:
     """Each thing found out when it is asked for.
 
     pictures: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside
-    it, and given_kind what that map held. network: of the user's own, with what its values stand for.
+    it, and given_kind what that map held. network: of the user's own, with what its values stand for. curve: of the
+    camera, by which light is measured.
     """
 
     capture: Capture
@@ -29,6 +36,7 @@ class Backdrop:
     given: Floats | None = None
     given_kind: DepthKind = "distance"
     network: tuple[Path, DepthKind] | None = None
+    curve: str = SRGB
 
     @property
     def depth_kind(self) -> DepthKind:
@@ -51,7 +59,7 @@ class Backdrop:
 
     @cached_property
     def light(self) -> Light:
-        return measure(self.capture, self._small)
+        return light_of(self.capture, self._small, self.curve)
 
     @cached_property
     def depth(self) -> Floats:

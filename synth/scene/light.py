@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from synth.images.curves import SRGB, light_by
 from synth.images.pixels import Bytes, Floats, in_colour, luma, shrink, to_linear
 from synth.scene.capture import Capture, ImageName
 from synth.scene.scene import GainKind, Light
@@ -67,16 +68,17 @@ def _below(value: float, span: tuple[float, float]) -> float:
     return float(np.clip((span[1] - value) / (span[1] - span[0]), 0, 1))
 
 
-def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:
+def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float, curve: str = SRGB) -> Floats:
     """One image of a bracket in linear light, its clipped pixels refilled from the other through the gains.
 
     White becomes what the darker shot saw there, never less than it was; black what the brighter one saw, never more:
-    so effects mix the light that was there, and what clips again is recorded as white and black as before.
+    so effects mix the light that was there, and what clips again is recorded as white and black as before. curve: of
+    the camera.
     """
     height = len(image)
-    seen = to_linear(in_colour(other) if image.ndim == 3 else luma(other))
+    seen = light_by(curve, in_colour(other) if image.ndim == 3 else luma(other))
     seen *= np.float32(gain / other_gain)
-    out = to_linear(image)
+    out = light_by(curve, image)
     levels, flat, seen = image.reshape(height, -1), out.reshape(height, -1), seen.reshape(height, -1)
     cv2.copyTo(cv2.max(flat, seen), cv2.compare(levels, CLIPPED, cv2.CMP_GE), flat)
     cv2.copyTo(cv2.min(flat, seen), cv2.compare(levels, CRUSHED, cv2.CMP_LE), flat)

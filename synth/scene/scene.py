@@ -4,16 +4,17 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.random import Generator
 
+from synth.images.curves import SRGB
 from synth.images.pixels import Bytes, Floats, to_linear
 from synth.scene.capture import INFRARED, Capture, ImageName, Modality
 from synth.streams import Streams, field_seed
 
-DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
+DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network", "flat"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
@@ -32,7 +33,7 @@ class Scene:
     depth_map: (H, W) float32, metres along the line of sight, the same for both images; or what makes it, asked for
         only where an effect looks at the depth.
     depth_kind: what the depth was made from: a map beside the pair (`distance`, `inverse`), a user's `network`, or the
-        `proxy`.
+        `proxy`; `flat`: everything is equally far, so that haze is an even veil.
     depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
     airlight: radiance of the light scattered into the path, per channel (red, green, blue).
     wind: metres a second, to the right and away from the camera.
@@ -41,6 +42,7 @@ class Scene:
     simultaneous: both images are one shot, so that rain and snow stand in the same places in both.
     gain: relative exposure of each image in linear light, 1 for the brighter one.
     night: how far the scene is lit by lamps in it, in [0, 1].
+    curve: of the camera that recorded it (synth/images/curves.py).
     """
 
     depth_map: Floats | Callable[[], Floats]
@@ -54,6 +56,7 @@ class Scene:
     gain: dict[ImageName, float]
     gain_kind: GainKind
     night: float = 0.0
+    curve: str = SRGB
     _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
@@ -103,6 +106,11 @@ class View:
     def infrared(self) -> bool:
         return self.modality == INFRARED
 
+    @property
+    def curve(self) -> str:
+        """Between the light and the bytes of this image: the camera's; sRGB's of infrared, which has none."""
+        return SRGB if self.infrared else self.scene.curve
+
     def field_seed(self, rng: Generator) -> int:
         """The seed of what falls through the scene: one for all images of one shot, else each image's own."""
         seeds = {name: field_seed(rng) for name in self.scene.gain}
@@ -117,7 +125,7 @@ class Light:
         a sky far beyond its white would leave that image white all over, and a camera that meters the fog would not.
     p50: the median, likewise. warmth: of what is bright but not clipped, the root of its red over
         its blue. night: how far the scene is lit by lamps in it, in [0, 1]: fog is then as dark as the
-        scene's middle, and what glows are the lamps.
+        scene's middle, and what glows are the lamps. curve: of the camera, by which all of it was measured.
     """
 
     p95: float
@@ -126,6 +134,7 @@ class Light:
     night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    curve: str = SRGB
 
 
 def draw_scene(
@@ -154,6 +163,7 @@ def draw_scene(
         gain=light.gain,
         gain_kind=light.gain_kind,
         night=light.night,
+        curve=light.curve,
     )
 
 
@@ -170,11 +180,12 @@ class SceneRecord(TypedDict):
     night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    curve: NotRequired[str]
 
 
 def scene_record(scene: Scene) -> SceneRecord:
-    """The scene in the record."""
-    return {
+    """The scene in the record; its curve where it is not sRGB's."""
+    record: SceneRecord = {
         "depth": scene.depth_kind,
         "depth_range_m": scene.depth_range_m,
         "airlight": list(scene.airlight),
@@ -186,6 +197,7 @@ def scene_record(scene: Scene) -> SceneRecord:
         "gain": dict(scene.gain),
         "gain_kind": scene.gain_kind,
     }
+    return record if scene.curve == SRGB else {**record, "curve": scene.curve}
 
 
 def _log_uniform(rng: Generator, span: tuple[float, float]) -> float:
