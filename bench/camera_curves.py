@@ -30,9 +30,9 @@ DARKEST, BRIGHTEST = 6, 249  # grey levels that are compared
 FLAT = 24  # grey levels within 5 px: beyond it a shift of a pixel would count as a curve
 FEWEST_PIXELS, FEWEST_LEVELS = 40, 30
 PRIOR = 0.03
-POWERS = np.arange(0.65, 1.5, 0.005)  # stops found for each whole stop
+POWERS = np.arange(0.68, 1.35, 0.005)  # stops found for each whole one: under a factor of 2, where halves would fit
 FOLDS = 5
-TAKEN = ("hdrps", "empa_hdr", "ntu_mercury", "ntu_kim", "ntu_ssar")  # whose stops are whole, and no mix of cameras
+TAKEN = ("hdrps", "empa_hdr", "ntu_kim", "ntu_ssar")  # of one camera each, whose stops tell the power
 
 Match = np.ndarray  # (N, 3): level of the darker shot, of the brighter, weight
 

@@ -11,7 +11,6 @@ from numpy.random import Generator, Philox
 from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
-
 Name = TypeVar("Name", bound=str)
 
 

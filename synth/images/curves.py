@@ -1,7 +1,7 @@
 """Camera curves: how the light on a sensor becomes the bytes of a file, sRGB's and some that were measured.
 
 A camera rarely writes the curve of sRGB: it bends highlights into a shoulder, so that half a grey byte is a tenth of
-white, not a fifth. `MEASURED` holds curves fitted to brackets of five cameras by `python -m bench.camera_curves`, which
+white, not a fifth. `MEASURED` holds curves fitted to brackets of four cameras by `python -m bench.camera_curves`, which
 says how: numbers alone, no pixels.
 """
 
@@ -22,7 +22,6 @@ EXPONENTS = (1.0, 2.0, 4.0, 8.0, 0.5)
 MEASURED: Mapping[str, tuple[float, tuple[float, ...]]] = {
     "hdrps": (1.220, (1.143, -0.219, -0.817, -0.346, 1.668)),
     "empa_hdr": (1.190, (1.078, 0.042, -0.734, -0.642, 1.246)),
-    "ntu_mercury": (0.787, (0.640, -1.028, -1.199, -0.126, 1.769)),
     "ntu_kim": (1.010, (1.010, -0.364, -1.002, -0.478, 1.450)),
     "ntu_ssar": (1.449, (1.468, -0.365, -1.000, -0.418, 2.372)),
 }

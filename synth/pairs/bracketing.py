@@ -22,12 +22,12 @@ UNDER_STOPS, OVER_STOPS = (
 APART = (2.2, 5.0)  # stops between both frames at least; whole ones of 2 to 5 between the real ones of four cameras
 DARK_TOP = (75.0, 250.0)  # grey level of the under-exposed frame's brightest hundredth, of real ones 65 to 252
 BRIGHT_MIDDLE = (110.0, 240.0)  # and of the over-exposed frame's median, of real ones 102 to 245
-SRGB_SHARE = 1 / 6  # of brackets that keep sRGB's curve
+SRGB_SHARE = 1 / 5  # of brackets that keep sRGB's curve
 
 CLIPPED = 250  # luma from which a pixel counts as clipped
 EXPANDED = (225.0, 252.0)  # grey levels of luma between which light is taken for more than was recorded, the more so
 BEYOND_STOPS = (0.5, 2.5)  # by so much at the upper end
-EXPANDED_OVER = 0.02  # of the long side: what is surrounded by clipped pixels lies farther beyond white
+EXPANDED_OVER = 0.05  # of the long side: what is surrounded by clipped pixels lies farther beyond white
 ALONE = 0.4  # share of the stops that a clipped pixel gets by itself
 UNKNOWN, PALE = (
     (235.0, 255.0),
