@@ -25,7 +25,7 @@ RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
 .PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
+        bench-instructions bench-targets bench-pairs bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
         autoencoder bench-autoencoder gallery clean FORCE
 
 help: ## this list
@@ -98,6 +98,10 @@ bench-targets: $(INSTALLED) ## targets beside simple fusions, into docs/targets.
 
 bench-brackets: $(INSTALLED) ## crushed shadows and clipped lights in targets of brackets, into docs/targets.md (DATA=)
 	$(BIN)/python -m bench.brackets --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
+bench-pairs: $(INSTALLED) ## pairs made of photographs beside real ones, and camera curves, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.camera_curves --data $(DATA)
+	$(BIN)/python -m bench.made_pairs --data $(DATA)
 
 bench-synth: $(INSTALLED) peers ## samples a second beside codecs and plain scripts, into docs/dataset.md (DATA=)
 	$(BIN)/python -m bench.synth --pairs $(DATA)/pairs/train

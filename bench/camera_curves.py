@@ -1,4 +1,5 @@
-"""Camera curves from real brackets: `python -m bench.camera_curves --pairs DIR`, DIR as a folder source's mef/ is.
+"""Camera curves from real brackets: `python -m bench.camera_curves --data ROOT`, with ROOT/pairs/train/mef and
+ROOT/pairs/test/mef as folder sources are.
 
 What a level of the darker shot is in the brighter one, the median over flat pixels where neither clips, says of a curve
 g that log g(T(u)) − log g(u) is one number, the stops between the shots (Mitsunaga and Nayar, "Radiometric self
@@ -9,7 +10,8 @@ Brackets tell a curve up to a power (Grossberg and Nayar, "What can be known abo
 images", ECCV 2002): the stops would scale with it. Photographers put whole stops between shots, so the power is the one
 that brings the stops found nearest to whole numbers; how near they are to them, as a share of a stop, is told: ¼ would
 be chance. Prints what synth/images/curves.py holds and puts a table into docs/dataset.md. The error is that of levels
-of the brighter shot as foretold from the darker one, in scenes that the fit has not seen.
+of the brighter shot as foretold from the darker one, in scenes of train that the fit has not seen, and in those of test
+by the curve of synth/images/curves.py.
 """
 
 import argparse
@@ -107,15 +109,21 @@ def power_of(stops: np.ndarray) -> tuple[float, float]:
     return float(1 / POWERS[np.argmin(off)]), min(off)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, required=True)
-    pairs = parser.parse_args().pairs
+def gathered(pairs: Path) -> dict[str, dict[str, list[list[Match]]]]:
+    """By data set and scene, what each of its brackets tells."""
     scenes: dict[str, dict[str, list[list[Match]]]] = defaultdict(lambda: defaultdict(list))
     for folder in sorted(pairs.iterdir()):
         dataset = folder.name.split("-")[0]
         if dataset in TAKEN and (found := matches(folder)):
             scenes[dataset][PAIR.sub("", folder.name)].append(found)
+    return scenes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    root = parser.parse_args().data / "pairs"
+    scenes, tested = (gathered(root / side / "mef") for side in ("train", "test"))
     rows = []
     for dataset in TAKEN:
         by_scene = [[match for pair in pairs for match in pair] for pairs in scenes[dataset].values()]
@@ -135,14 +143,18 @@ def main() -> None:
         print(f'    "{dataset}": ({power:.3f}, ({", ".join(f"{c:.3f}" for c in weights)})),')
         middle = np.exp(power * (log - log[255]))[[32, 64, 128, 192, 240]]
         share = [f"{value:.3f}" for value in middle]
-        error = [f"{np.median(errors[kind]):.1f}" for kind in ("srgb", "fit")]
-        rows.append([dataset, f"{len(by_scene)} / {len(stops)}", *error, f"{off:.2f}", *share])
+        error = " → ".join(f"{np.median(errors[kind]):.1f}" for kind in ("srgb", "fit"))
+        shipped = np.log(np.maximum(curve(dataset).light.astype(np.float64), 1e-7))
+        others = [match for pairs in tested[dataset].values() for pair in pairs for match in pair]
+        beyond = [np.median([told(log, match)[0] for match in others] or [np.nan]) for log in (log_srgb(), shipped)]
+        tests = f"{beyond[0]:.1f} → {beyond[1]:.1f}" if others else "–"
+        rows.append([dataset, f"{len(by_scene)} / {len(stops)}", error, tests, f"{off:.2f}", *share])
     light = [f"{curve(SRGB).light[level]:.3f}" for level in (32, 64, 128, 192, 240)]
     rows.append(["sRGB", "", "", "", "", *light])
-    head = ["curve", "scenes / brackets", "error of sRGB (levels)", "of the fit", "off whole stops"]
+    head = ["curve", "scenes / brackets", "levels off, sRGB → fit", "the same of test", "off whole stops"]
     text = table([*head, *(f"light at {level}" for level in (32, 64, 128, 192, 240))], rows)
     print(text)
-    put("dataset.md", "camera_curves", "python -m bench.camera_curves --pairs DIR/mef", text)
+    put("dataset.md", "camera_curves", "make bench-pairs", text)
 
 
 if __name__ == "__main__":

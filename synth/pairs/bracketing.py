@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from synth.degradations.noise import field
 from synth.images import curves
 from synth.images.curves import Curve
 from synth.images.pixels import Bytes, Floats, luma
+from synth.pairs.layers import per_channel
 from synth.streams import field_seed
 
 UNDER_STOPS, OVER_STOPS = (
@@ -25,24 +27,18 @@ BRIGHT_MIDDLE = (110.0, 240.0)  # and of the over-exposed frame's median, of rea
 SRGB_SHARE = 1 / 5  # of brackets that keep sRGB's curve
 
 CLIPPED = 250  # luma from which a pixel counts as clipped
+# What clips is given light beyond white.
 EXPANDED = (225.0, 252.0)  # grey levels of luma between which light is taken for more than was recorded, the more so
 BEYOND_STOPS = (0.5, 2.5)  # by so much at the upper end
 EXPANDED_OVER = 0.05  # of the long side: what is surrounded by clipped pixels lies farther beyond white
 ALONE = 0.4  # share of the stops that a clipped pixel gets by itself
-UNKNOWN, PALE = (
-    (235.0, 255.0),
-    (150.0, 210.0),
-)  # grey levels of the highest channel, and the lowest: a pale colour one of
-GREYED = 0.85  # whose channels clips is not known, and the curve would make gold of cream; it goes so far
-PLAIN = (
-    0.6  # how far colours are those that sRGB's curve sees: of a photograph that another curve made, a steep one makes
-)
-# poster paint
-GLARE, GLARE_OVER = (
-    0.05,
-    0.06,
-)  # share of the light beyond white that lenses scatter, and over how much of the long side
+GLARE, GLARE_OVER = 0.05, 0.06  # share of it that lenses scatter, and over how much of the long side
 SMALLER = 8  # times, is what is blurred so widely
+
+# The curve that made the photograph is not known, and a steep one would make gold of cream and poster paint of earth.
+PLAIN = 0.6  # how far colours are those that sRGB's curve sees
+UNKNOWN, PALE = (235.0, 255.0), (150.0, 210.0)  # grey levels of the highest channel, which clips, and the lowest,
+GREYED = 0.85  # between which a pale colour goes to grey, so far
 
 SMOOTHED = (5, 4.0, 2.0)  # pixels, grey levels and pixels of the bilateral filter that undoes rounding
 ROUNDING = 0.5  # grey levels
@@ -84,8 +80,10 @@ def bracket(photograph: Bytes, params: BracketParams) -> tuple[Bytes, Bytes]:
     """Under- and over-exposed frame of a photograph, each of its shape."""
     curve = curves.curve(params.curve)
     light = _light(photograph, curve, params.beyond)
-    rng = np.random.default_rng(params.seed)
-    under, over = (_shot(light, stops, curve, params.electrons, rng) for stops in (params.under, params.over))
+    under, over = (
+        _shot(light, stops, curve, params.electrons, params.seed + number)
+        for number, stops in enumerate((params.under, params.over))
+    )
     return under, over
 
 
@@ -104,16 +102,21 @@ def _light(photograph: Bytes, curve: Curve, beyond: float) -> Floats:
     around = _spread(share, EXPANDED_OVER)
     gain = np.exp2(np.float32(beyond) * share * (ALONE + (1 - ALONE) * around))
     if light.ndim == 3:
-        gain, grey = gain[:, :, None], luma(light)[:, :, None]
-        red, green, blue = cv2.split(levels)
-        highest, lowest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
-        unknown = _ramp(highest, UNKNOWN) * _ramp(lowest, PALE)
-        plain = curves.curve(curves.SRGB).light_of(levels)
-        plain *= grey / np.maximum(luma(plain)[:, :, None], np.float32(1e-6))
-        light += np.float32(PLAIN) * (plain - light)
-        light += np.float32(GREYED) * unknown[:, :, None] * (grey - light)
-    expanded = light * gain
-    return expanded + np.float32(GLARE) * _spread(expanded - light, GLARE_OVER)
+        light = _coloured(light, levels)
+    expanded = light * per_channel(gain, light)
+    return expanded + _spread((expanded - light) * np.float32(GLARE), GLARE_OVER)
+
+
+def _coloured(light: Floats, levels: Floats) -> Floats:
+    """The light of grey levels, (H, W, 3), with colours that are not overdone."""
+    grey = luma(light)
+    plain = curves.curve(curves.SRGB).light_of(levels)
+    plain *= per_channel(grey / np.maximum(luma(plain), np.float32(1e-6)), plain)
+    light = cv2.addWeighted(light, 1 - PLAIN, plain, PLAIN, 0)
+    red, green, blue = cv2.split(levels)
+    highest, lowest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    unknown = np.float32(GREYED) * _ramp(highest, UNKNOWN) * _ramp(lowest, PALE)
+    return light + per_channel(unknown, light) * (per_channel(grey, light) - light)
 
 
 def _spread(image: Floats, over: float) -> Floats:
@@ -131,9 +134,8 @@ def _ramp(values: Floats, span: tuple[float, float]) -> Floats:
     return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
-def _shot(light: Floats, stops: float, curve: Curve, electrons: float, rng: Generator) -> Bytes:
+def _shot(light: Floats, stops: float, curve: Curve, electrons: float, seed: int) -> Bytes:
     """One exposure, with the noise of its photons and of the amplifier."""
     seen = light * np.float32(2.0**stops)
-    noise = np.sqrt(seen * np.float32(1 / electrons) + np.float32((READ_NOISE / electrons) ** 2))
-    noise *= rng.standard_normal(light.shape, dtype=np.float32)
-    return curve.to_bytes(seen + noise)
+    variance = cv2.addWeighted(seen, 1 / electrons, seen, 0, (READ_NOISE / electrons) ** 2)
+    return curve.to_bytes(seen + cv2.sqrt(variance) * field(light.shape, seed, 1.0))

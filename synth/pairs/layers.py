@@ -19,7 +19,7 @@ MOST_LAYERS = 3
 LEAST_SHARE = 0.02  # of the picture: a smaller layer is part of its neighbour
 BINS = 64  # of the histogram of disparities
 HOLES = 7  # pixels: narrower holes of a depth map, which count as the farthest, are closed
-WORKED_AT = 128  # pixels of the long side
+WORKED_AT = 96  # pixels of the long side
 REGION_SCALE, REGION_LEAST = 250.0, 1 / 100  # of the segmentation, and the smallest region as a share of the picture
 HORIZON = (0.15, 0.5)  # of the height from the top
 WIDE = 0.6  # of the width: a region that is wider lies on the ground, or is the sky
@@ -64,26 +64,26 @@ def filled(image: Floats, known: Floats) -> Floats:
 
     Averages of ever larger cells of what is known fill the gaps (Gortler et al., "The lumigraph", SIGGRAPH 1996).
     """
-    return _pulled(image * _spread(known, image), known)
+    return _pulled(image * per_channel(known, image), known)
+
+
+def per_channel(weight: Floats, image: Floats) -> Floats:
+    """(H, W) for each channel of an image."""
+    return weight if image.ndim == 2 else cv2.merge([weight] * 3)
 
 
 def _pulled(image: Floats, known: Floats) -> Floats:
     """image: times what is known of it."""
     height, width = known.shape
-    here = image / _spread(np.maximum(known, np.float32(1e-6)), image)
+    here = image / per_channel(np.maximum(known, np.float32(1e-6)), image)
     if min(height, width) < 2 or known.min() >= 1:
         return here
     size = ((width + 1) // 2, (height + 1) // 2)
     smaller, share = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (image, known))
     full = np.minimum(1, share * 4)
-    smaller *= _spread(full / np.maximum(share, np.float32(1e-6)), image)
+    smaller *= per_channel(full / np.maximum(share, np.float32(1e-6)), image)
     below = cv2.resize(_pulled(smaller, full), (width, height), interpolation=cv2.INTER_LINEAR)
-    return below + _spread(known, image) * (here - below)
-
-
-def _spread(weight: Floats, image: Floats) -> Floats:
-    """(H, W) for each channel of an image."""
-    return weight if image.ndim == 2 else cv2.merge([weight] * 3)
+    return below + per_channel(known, image) * (here - below)
 
 
 def _popped_up(image: Bytes, rng: Generator) -> Floats:

@@ -6,19 +6,19 @@ layer is filled from around, so that no layer's light stands in another's.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.defocus import spread_disc
 from synth.images.pixels import Bytes, Floats, to_bytes, to_linear
-from synth.pairs.layers import Layers, filled
+from synth.pairs.layers import Layers, filled, per_channel
 
-RADIUS_SHARE = (0.007, 0.02)  # of the long side: the largest disc
+RADIUS_SHARE = (0.004, 0.02)  # of the long side: the largest disc
 SMALLEST = 1.5  # pixels
 FOCUS_SHARE = 0.15  # of all disparity: how far the planes in focus are from its ends at most
-SHARP_SHARE = (0.15, 0.45)  # of what lies between both planes: so far from one of them a thing is sharp as well
+SHARP_SHARE = (0.42, 0.6)  # of what lies between both planes: so far from one of them a thing is sharp as well
 RADII = (0.0, 0.2, 0.45, 1.0)  # of the largest: discs that are laid; between them it is mixed
 SEEN = 8.0  # a pixel of which this layer has the inverse share shows it: where two layers meet, both do
 LEAST_RADIUS = 0.3  # pixels: a smaller disc shows nothing
@@ -82,15 +82,17 @@ class _Discs:
     def over(self, below: Floats, radii: Floats) -> Floats:
         """The layer over what is behind it. radii: (H, W), of the disc at each pixel."""
         steps = [share * self._largest for share in RADII]
-        place = np.interp(radii, steps, np.arange(len(steps))).astype(np.float32)
+        passed = [np.ones_like(radii)]  # how far a radius is from each step to the next
+        for low, high in pairwise(steps):
+            passed.append(np.clip((radii - np.float32(low)) * np.float32(1 / (high - low)), 0, 1))
         plate, covered = np.zeros_like(below), np.zeros_like(radii)
-        for number, radius in enumerate(steps):
-            share = np.maximum(0, 1 - np.abs(place - np.float32(number)))
+        for radius, here, beyond in zip(steps, passed, [*passed[1:], None], strict=True):
+            share = here if beyond is None else here - beyond
             if share.any():
                 colour, cover = self._at(radius)
-                plate += _spread(share, below) * colour
+                plate += per_channel(share, below) * colour
                 covered += share if cover is None else share * cover
-        return below + _spread(covered, below) * (plate - below)
+        return below + per_channel(covered, below) * (plate - below)
 
     def _at(self, radius: float) -> tuple[Floats, Floats | None]:
         if radius < LEAST_RADIUS:
@@ -99,7 +101,3 @@ class _Discs:
             plate, cover = self._made[0.0]
             self._made[radius] = spread_disc(plate, radius), None if cover is None else spread_disc(cover, radius)
         return self._made[radius]
-
-
-def _spread(weight: Floats, image: Floats) -> Floats:
-    return weight if image.ndim == 2 else cv2.merge([weight] * 3)
