@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from synth.images.guided_filter import guided_filter
 from synth.images.pixels import Bytes, Floats, in_colour, luma, shrink
@@ -24,6 +25,7 @@ REGION_SCALE, REGION_LEAST = 250.0, 1 / 100  # of the segmentation, and the smal
 HORIZON = (0.15, 0.5)  # of the height from the top
 WIDE = 0.6  # of the width: a region that is wider lies on the ground, or is the sky
 UPRIGHT = 0.25  # how much nearer than its feet what stands in the middle is
+ON_TOP = 0.8  # of its width: a region above another that is so far over it is part of the same thing
 EDGE_RADIUS, EDGE_EPS = 1 / 60, 1e-4  # of the filter that fits masks to edges: of the long side, variance of luma
 EDGE_SLOPE = 3.0  # of a mask's edge after that
 
@@ -94,20 +96,45 @@ def _popped_up(image: Bytes, rng: Generator) -> Floats:
     least = max(4, round(REGION_LEAST * height * width))
     labels = felzenszwalb(in_colour(image), scale=REGION_SCALE, sigma=0.8, min_size=least)
     horizon = rng.uniform(*HORIZON) * height
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    ground = np.clip((rows - horizon) / (height - horizon), 0, 1)
-    out = np.empty((height, width), np.float32)
-    for label in range(int(labels.max()) + 1):
-        here = labels == label
-        ys, xs = rows[here], columns[here]
-        if np.ptp(xs) + 1 > WIDE * width:
-            out[here] = ground[here]
+    ground = np.clip((np.arange(height, dtype=np.float32) - horizon) / (height - horizon), 0, 1)
+    out = np.broadcast_to(ground[:, None], (height, width)).copy()
+    upright: dict[int, tuple[float, tuple[int, int]]] = {}
+    boxes = [(label, here, *_span(here)) for label in range(int(labels.max()) + 1) for here in [labels == label]]
+    for label, here, top, foot, left, right in sorted(boxes, key=lambda box: -box[3]):
+        if right - left > WIDE * width:
+            continue  # on the ground, or the sky
+        under = _under(labels, here, label)
+        if under in upright and _within((left, right), upright[under][1]):
+            far = upright[under][0]  # it stands on what stands, as a head does
         else:
-            foot = np.clip((np.percentile(ys, 95) - horizon) / (height - horizon), 0, 1)
-            middle = 1 - abs(float(xs.mean()) / width - 0.5) * 2
-            inside = ys.min() > 0 and xs.min() > 0 and xs.max() < width - 1
-            out[here] = foot + (UPRIGHT * middle if inside else 0)
+            middle = 1 - abs((left + right) / width - 1)
+            inside = top > 0 and left > 0 and right < width
+            far = float(ground[min(foot, height - 1)]) + (UPRIGHT * middle if inside else 0)
+        upright[label] = far, (left, right)
+        out[here] = far
     return _unit(out)
+
+
+def _span(here: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Of a region, its first row, the row after its last but for a twentieth of it, and its columns likewise."""
+    rows, columns = here.sum(axis=1).cumsum(), np.flatnonzero(here.any(axis=0))
+    foot = int(np.searchsorted(rows, 0.95 * rows[-1])) + 1
+    return int(np.flatnonzero(rows)[0]), foot, int(columns[0]), int(columns[-1]) + 1
+
+
+def _under(labels: NDArray[np.int64], here: NDArray[np.bool_], label: int) -> int:
+    """The region that most of a region's lower edge stands on; -1 where there is none."""
+    height = len(labels)
+    columns = np.flatnonzero(here.any(axis=0))
+    lowest = height - np.argmax(here[::-1, columns], axis=0)
+    below = labels[np.minimum(lowest, height - 1), columns]
+    counts = np.bincount(below[below != label], minlength=1)
+    return int(counts.argmax()) if 2 * counts.max() > len(columns) else -1
+
+
+def _within(span: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether most of a span lies in another."""
+    return min(span[1], other[1]) - max(span[0], other[0]) >= ON_TOP * (span[1] - span[0])
 
 
 def _unit(values: Floats) -> Floats:

@@ -52,7 +52,7 @@ def bracketed(photograph: Bytes, _depth: Floats | None, rng: Generator) -> tuple
 def refocused(photograph: Bytes, depth: Floats | None, rng: Generator) -> tuple[tuple[Bytes, Bytes], str]:
     """Near and far focus."""
     layers = layers_of(photograph, depth, rng)
-    drawn = draw_refocus(layers, rng)
+    drawn = draw_refocus(photograph, layers, rng)
     told = f"refocused in {len(layers.masks)} layers of {'regions' if depth is None else 'depth'}, radius"
     return refocus(photograph, layers, drawn), f"{told} {drawn.radius:.1f} px"
 

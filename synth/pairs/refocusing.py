@@ -8,16 +8,19 @@ layer is filled from around, so that no layer's light stands in another's.
 from dataclasses import dataclass
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.random import Generator
 
 from synth.degradations.defocus import spread_disc
-from synth.images.pixels import Bytes, Floats, to_bytes, to_linear
+from synth.images.pixels import Bytes, Floats, luma, to_bytes, to_linear
 from synth.pairs.layers import Layers, filled, per_channel
 
 RADIUS_SHARE = (0.004, 0.02)  # of the long side: the largest disc
 SMALLEST = 1.5  # pixels
-FOCUS_SHARE = 0.15  # of all disparity: how far the planes in focus are from its ends at most
+ENDS = (0.1, 0.9)  # of all detail: the shares that are farther than the planes in focus, at their extremes
+STEP = 3  # pixels of which one is looked at for that
+FOCUS_SHARE = 0.1  # of what lies between those: how far inside the planes in focus are at most
 SHARP_SHARE = (0.42, 0.6)  # of what lies between both planes: so far from one of them a thing is sharp as well
 RADII = (0.0, 0.2, 0.45, 1.0)  # of the largest: discs that are laid; between them it is mixed
 SEEN = 8.0  # a pixel of which this layer has the inverse share shows it: where two layers meet, both do
@@ -35,10 +38,14 @@ class RefocusParams:
     far: float
 
 
-def draw_refocus(layers: Layers, rng: Generator) -> RefocusParams:
-    """The lens, how wide it is open, and the planes in focus, near either end of what there is."""
+def draw_refocus(photograph: Bytes, layers: Layers, rng: Generator) -> RefocusParams:
+    """The lens, how wide it is open, and the planes in focus: near either end of what has detail, as people choose."""
     radius = float(np.exp(rng.uniform(*np.log(RADIUS_SHARE)))) * max(layers.disparity.shape)
-    low, high = (float(end) for end in np.percentile(layers.disparity[::4, ::4], (3, 97)))
+    detail = np.abs(cv2.Laplacian(luma(photograph), cv2.CV_32F))[::STEP, ::STEP].ravel()
+    disparity = layers.disparity[::STEP, ::STEP].ravel()
+    order = np.argsort(disparity)
+    share = np.cumsum(detail[order] + np.float32(1e-3))
+    low, high = (float(end) for end in np.interp(ENDS, share / share[-1], disparity[order]))
     near, far = (float(share) * (high - low) for share in rng.uniform(0, FOCUS_SHARE, 2))
     return RefocusParams(max(radius, SMALLEST), float(rng.uniform(*SHARP_SHARE)), high - near, low + far)
 
