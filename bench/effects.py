@@ -20,9 +20,8 @@ from synth.degradations.engine import EffectSpec, damage, draw
 from synth.degradations.imgaug_shim import load_imgaug
 from synth.engines.memory import keep_memory
 from synth.images.pixels import Bytes
-from synth.scene.depth import proxy
-from synth.scene.light import measure
-from synth.scene.scene import View, draw_scene
+from synth.scene.backdrop import Backdrop
+from synth.scene.scene import Distances, View, draw_scene
 from synth.streams import Streams
 from synth.tasks import TASKS
 
@@ -35,13 +34,14 @@ GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, 
 
 def ours(name: str, image: Bytes) -> Callable[[], object]:
     """One effect on one visible image: draw and apply."""
-    light = measure(VIF, {"a": image, "b": image})
-    depth = proxy(image)
+    backdrop = Backdrop(VIF, {"a": image, "b": image})
+    light, depth = backdrop.light, backdrop.whole()
+    distances = Distances(lambda: depth, backdrop.depth_kind, backdrop.horizon)
     height, width = image.shape[:2]
     spec = EffectSpec(name, (SEVERITY, SEVERITY), (), "a")
 
     def run() -> object:
-        scene = draw_scene(VIF, Streams(0, 0), width, lambda: depth, "proxy", light)  # anew: a scene keeps its streaks
+        scene = draw_scene(VIF, Streams(0, 0), width, distances, light)  # anew: a scene keeps its streaks
         view = View(scene, "a", "visible", (height, width), True, image)
         return damage(image, draw(spec, {"a": view}, Streams(0, 0)), view, None)
 

@@ -27,9 +27,9 @@ from synth.tasks import TASKS
 
 DOCS = Path(__file__).parents[1] / "docs"
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
-CELL = 136  # pixels
+CELL = 200  # pixels
 LABEL = 96
-WEATHER_PX = 232
+WEATHER_PX = 300
 QUALITY = 93  # of the JPEG: noise makes a PNG three times as large
 IMGAUG = {"haze": "Fog", "rain": "Rain", "snow": "Snowflakes"}
 REAL_PAIRS: dict[str, int] = {"vif": 10, "mef": 6, "mff": 4}
@@ -50,6 +50,11 @@ def photographs() -> list[Bytes]:
     return [data.astronaut(), left, rocket, coffee, cat]
 
 
+def outdoors() -> list[Bytes]:
+    """Those with a sky: a launch at dusk, a lawn before houses."""
+    return [data.rocket()[:, 60:487], data.camera()]
+
+
 def damaged(image: Bytes, effect: str, severity: float, seed: int) -> Bytes:
     """One effect on one photograph as a visible image."""
     shot = Shot.of_whole(Backdrop(TASKS["vif"].capture, {"a": image, "b": image}), Streams(seed, 0))
@@ -61,10 +66,10 @@ def effect_rows() -> Bytes:
     rows = [np.hstack([text("", LABEL, 22), *(text(f"{s:g}", CELL, 22) for s in (0.0, *SEVERITIES))])]
     pictures = photographs()
     for number, (name, effect) in enumerate(effects().items()):
-        picture = pictures[1] if effect.stage is Stage.SCENE else pictures[number % len(pictures)]
-        image = cv2.resize(picture, (CELL, CELL), interpolation=cv2.INTER_AREA)
-        cells = [image, *(damaged(image, name, severity, 3 + number) for severity in SEVERITIES)]
-        rows.append(np.hstack([text(name.replace("_", "\n"), LABEL, CELL), *cells]))
+        for picture in outdoors() if effect.stage is Stage.SCENE else [pictures[number % len(pictures)]]:
+            image = cv2.resize(picture, (CELL, CELL), interpolation=cv2.INTER_AREA)
+            cells = [image, *(damaged(image, name, severity, 3 + number) for severity in SEVERITIES)]
+            rows.append(np.hstack([text(name.replace("_", "\n"), LABEL, CELL), *map(in_colour, cells)]))
     return np.vstack(rows)
 
 
@@ -73,7 +78,7 @@ def weather_rows() -> Bytes:
     load_imgaug()
     import imgaug.augmenters as iaa  # noqa: TID251
 
-    image = cv2.resize(photographs()[1], (WEATHER_PX, WEATHER_PX), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(outdoors()[0], (WEATHER_PX, WEATHER_PX), interpolation=cv2.INTER_AREA)
     columns = ["", "synth 0.4", "synth 0.8", "imgaug", "albumentations"]
     rows = [np.hstack([text(c, LABEL if not c else WEATHER_PX, 22) for c in columns])]
     with tempfile.TemporaryDirectory() as folder:

@@ -29,15 +29,16 @@ from synth.tasks import TASKS
 
 SAMPLES = 10_000
 SENTENCES = 40_000
+SHOWN_FROM = 24  # the first sample of the group that is shown
 SHOWN = {
     "name": "shown",
-    "task": "mff",
+    "task": "mef",
     "seed": 4,
     "samples": 60,
     "samples_per_shard": 60,
-    "sources": [{"builtin": "refocused"}],
-    "crop": {"size": 200, "scale": [0.5, 0.6], "flip": False},
-    "degradations": {"always": [{"haze": 0.5}, {"rain": 0.6}, {"noise": {"sigma": 22}}]},
+    "sources": [{"builtin": "bracketed"}],
+    "crop": {"size": 272, "scale": [0.7, 0.8], "flip": False},
+    "degradations": {"always": [{"haze": 0.5}, {"rain": 0.5}, {"noise": {"sigma": 8}}]},
     "instructions": {"kinds": {"full": 0.1, "partial": 0.7, "keep": 0.1, "general": 0.1}, "per_pair": 12},
 }
 
@@ -86,8 +87,11 @@ def _stand_in(task: str, streams: Streams) -> Shot:
     return Shot.of_whole(Backdrop(capture, dict.fromkeys(capture.modalities, np.full((16, 16), 90, np.uint8))), streams)
 
 
-def group_sheet(plan: Plan, first: int, count: int) -> Bytes:
-    """One group: the degraded pair, then each instruction with its target, those that ask the same only once."""
+def group_sheet(plan: Plan, first: int, count: int, a_row: int = 99) -> Bytes:
+    """One group: the degraded pair, then each instruction with its target, those that ask the same only once.
+
+    a_row: cells in a row.
+    """
     cells, seen = [], set()
     for index in range(first, first + count):
         sample = render(plan, index)
@@ -98,8 +102,8 @@ def group_sheet(plan: Plan, first: int, count: int) -> Bytes:
             continue
         seen.add(asked)
         cells.append(_cell(sample.target, f"{sample.record['kind']}: “{sample.record['instruction']}”"))
-    height = max(cell.shape[0] for cell in cells)
-    return np.hstack([np.pad(c, ((0, height - c.shape[0]), (0, 6), (0, 0)), constant_values=255) for c in cells])
+    rows = [cells[start : start + a_row] for start in range(0, len(cells), a_row)]
+    return stacked([np.hstack([np.pad(c, ((0, 0), (0, 6), (0, 0)), constant_values=255) for c in row]) for row in rows])
 
 
 def _cell(image: Bytes, words: str) -> Bytes:
@@ -109,7 +113,7 @@ def _cell(image: Bytes, words: str) -> Bytes:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
-    return np.vstack([text("\n".join(lines[:7]), image.shape[1], 112), in_colour(image)])
+    return np.vstack([text("\n".join(lines[:5]), image.shape[1], 84), in_colour(image)])
 
 
 def main() -> None:
@@ -132,7 +136,7 @@ def main() -> None:
     put("instructions.md", "quotas", "python -m bench.instructions", quotas(plan))
     put("instructions.md", "sentences", "python -m bench.instructions", counted + some)
     shown = make_plan(Recipe.model_validate(SHOWN))
-    (DOCS / "instructions.png").write_bytes(codecs.encode_png(group_sheet(shown, 12, 12)))
+    (DOCS / "instructions.png").write_bytes(codecs.encode_png(group_sheet(shown, SHOWN_FROM, 12, 3)[:, :-6]))
 
 
 if __name__ == "__main__":

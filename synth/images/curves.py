@@ -79,6 +79,11 @@ def light_by(name: str, image: Bytes) -> Floats:
     return pixels.to_linear(image) if name == SRGB else curve(name).to_linear(image)
 
 
+def darkest_by(name: str, levels: Floats) -> Floats:
+    """Linear light of the lowest ten grey levels, between bytes too; sRGB's is a straight line."""
+    return levels * np.float32(1 / 255 / 12.92) if name == SRGB else curve(name).light_of(levels)
+
+
 def as_srgb(image: Bytes, name: str) -> Bytes:
     """What a camera of sRGB's curve would have made of the same light."""
     return image if name == SRGB else pixels.to_bytes(light_by(name, image))

@@ -18,12 +18,14 @@ from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
 from synth.scene.depth import window_of
-from synth.scene.scene import DepthKind, Light, draw_scene
+from synth.scene.scene import Distances, Light, draw_scene
 from synth.streams import Streams, drawn_of
 from synth.tasks import TASKS
 
 PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
 DEPTHS_BYTES = 64 << 20  # and of their depth, which is a sixth of a pair and takes half as long
+FLAT_AT = 0.5  # distance of a flat scene as a share of the farthest: nearer than what counts as the sky
+FLAT_HORIZON = -100.0  # its horizon in heights of the crop, far above it: all rays cross a layer of mist alike
 LIGHTS = 20_000  # and of how many pairs the light
 
 
@@ -59,11 +61,12 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
 
     def depth() -> Floats:
         if flat:
-            return np.ones((size, size), np.float32)
+            return np.full((size, size), FLAT_AT, np.float32)
         return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
 
-    kind: DepthKind = "flat" if flat else backdrop.depth_kind
-    scene = draw_scene(capture, streams, size, depth, kind, _light_of(ref, backdrop))
+    horizon = (_horizon_of(ref, backdrop) * backdrop.size[0] - window.y) / window.w  # windows are square
+    distances = Distances(depth, "flat", FLAT_HORIZON) if flat else Distances(depth, backdrop.depth_kind, horizon)
+    scene = draw_scene(capture, streams, size, distances, _light_of(ref, backdrop))
     shot = Shot(capture, clean.pictures, scene, streams)
     kept = drawn.intent.kept
     drawn_for = shot.draw(drawn.effects)
@@ -95,3 +98,8 @@ def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
 @cached(LRUCache(LIGHTS), key=lambda ref, backdrop: (ref, backdrop.curve))
 def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
     return backdrop.light
+
+
+@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+def _horizon_of(_ref: PairRef, backdrop: Backdrop) -> float:
+    return backdrop.horizon

@@ -1,7 +1,7 @@
 """A clean pair in front of its scene: the one way through the effects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -10,8 +10,9 @@ from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_
 from synth.images.pixels import Bytes, Floats
 from synth.scene.backdrop import Backdrop, light_of
 from synth.scene.capture import Capture, ImageName
+from synth.scene.land import look
 from synth.scene.light import unclip
-from synth.scene.scene import Scene, View, draw_scene
+from synth.scene.scene import Distances, Scene, View, draw_scene
 from synth.streams import Streams
 
 
@@ -31,7 +32,8 @@ class Shot:
     def of_whole(cls, backdrop: Backdrop, streams: Streams) -> "Shot":
         """A whole pair, not a window of it, before a scene that is drawn for it."""
         width = backdrop.size[1]
-        scene = draw_scene(backdrop.capture, streams, width, backdrop.whole, backdrop.depth_kind, backdrop.light)
+        distances = Distances(backdrop.whole, backdrop.depth_kind, backdrop.horizon)
+        scene = draw_scene(backdrop.capture, streams, width, distances, backdrop.light)
         return cls(backdrop.capture, backdrop.pictures, scene, streams)
 
     @cached_property
@@ -75,10 +77,11 @@ class Shot:
         def depth() -> Floats:
             return scene.depth / np.float32(scene.depth_range_m)
 
-        light = light_of(capture, pictures, scene.curve)
+        distances = Distances(depth, scene.depth_kind, scene.horizon)
+        light = replace(light_of(capture, pictures, look(fused), scene.curve), night=scene.night)
         return Shot(
             capture,
             pictures,
-            draw_scene(capture, self.streams, fused.shape[1], depth, scene.depth_kind, light),
+            draw_scene(capture, self.streams, fused.shape[1], distances, light),
             self.streams,
         )

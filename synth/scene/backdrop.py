@@ -11,15 +11,17 @@ from synth.images.curves import SRGB, as_srgb
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
 from synth.scene.capture import Capture, ImageName
-from synth.scene.depth import WORKED_AT, coarse_proxy, distance_share
+from synth.scene.depth import WORKED_AT, coarse_proxy, distance_share, from_focus
 from synth.scene.depth_network import depth_of
+from synth.scene.land import LEVEL, Land, look
 from synth.scene.light import measure
 from synth.scene.scene import DepthKind, Light
 
 
-def light_of(capture: Capture, pictures: Mapping[ImageName, Bytes], curve: str) -> Light:
+def light_of(capture: Capture, pictures: Mapping[ImageName, Bytes], land: Land, curve: str) -> Light:
     """The light of pictures that a camera of some curve took."""
-    return replace(measure(capture, {name: as_srgb(picture, curve) for name, picture in pictures.items()}), curve=curve)
+    seen = {name: as_srgb(picture, curve) for name, picture in pictures.items()}
+    return replace(measure(capture, seen, land), curve=curve)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +60,18 @@ class Backdrop:
         return dict.fromkeys(self.pictures, shrink(self.pictures[self.capture.guide], WORKED_AT))
 
     @cached_property
+    def land(self) -> Land:
+        """Sky and ground."""
+        return look(self._seen(self._small))
+
+    @property
+    def horizon(self) -> float:
+        """As a share of the height from the top; that of a level camera where nothing tells."""
+        return LEVEL if self.land.horizon is None else self.land.horizon
+
+    @cached_property
     def light(self) -> Light:
-        return light_of(self.capture, self._small, self.curve)
+        return light_of(self.capture, self._small, self.land, self.curve)
 
     @cached_property
     def depth(self) -> Floats:
@@ -67,7 +79,9 @@ class Backdrop:
         if self.given is not None:
             return self.given
         if self.network is None:
-            return coarse_proxy(self._seen(self._small))
+            if self.capture.focused is not None:
+                return from_focus(*(self.pictures[name] for name in self.capture.focused))
+            return coarse_proxy(self._seen(self._small), self.land)
         path, kind = self.network
         return distance_share(depth_of(self._seen(self.pictures), path), kind)
 

@@ -19,12 +19,13 @@ class Capture:
 
     modalities: what each image is of, by its name, in order (visible, infrared, under, …). simultaneous: they are one
     shot, so that rain and snow stand in the same places in all of them. bracketed: their exposures differ, so that one
-    may know what another clipped.
+    may know what another clipped. focused: the image focused near and the one focused far, of a lens that shows which.
     """
 
     modalities: Mapping[ImageName, Modality]
     simultaneous: bool
     bracketed: bool = False
+    focused: tuple[ImageName, ImageName] | None = None
 
     def is_infrared(self, name: ImageName) -> bool:
         return self.modalities[name] == INFRARED

@@ -12,18 +12,22 @@ from numpy.random import Generator
 from synth.images.curves import SRGB
 from synth.images.pixels import Bytes, Floats, to_linear
 from synth.scene.capture import INFRARED, Capture, ImageName, Modality
+from synth.scene.land import LEVEL
 from synth.streams import Streams, field_seed
 
 DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network", "flat"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
-AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
+AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's white or its sky: fog is seldom brighter than what it is lit by
+SKY_APART = 0.15  # of that range, where a sky is seen: at the horizon both are one
 AIRLIGHT_COLOUR = 0.3  # how far haze takes the warmth of what is bright: most of it is the colour of things
 TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
 WIND_SPREAD_M_S = 2.0
 FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35°)
 EXPOSURE_S = (1 / 500, 1 / 30)
+SKY_FROM = 0.95  # of the farthest distance, from which on there is sky
+LEAST_LAND = 0.05  # of a crop, by which a distance can be told
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,7 @@ class Scene:
     exposure_s: how long the shutter is open, in seconds.
     simultaneous: both images are one shot, so that rain and snow stand in the same places in both.
     gain: relative exposure of each image in linear light, 1 for the brighter one.
+    horizon: where a level ground would end, as a share of the crop's height from its top; it may lie outside.
     night: how far the scene is lit by lamps in it, in [0, 1].
     curve: of the camera that recorded it (synth/images/curves.py).
     """
@@ -55,6 +60,7 @@ class Scene:
     simultaneous: bool
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    horizon: float = LEVEL
     night: float = 0.0
     curve: str = SRGB
     _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
@@ -72,10 +78,12 @@ class Scene:
 
     @cached_property
     def far_m(self) -> float:
-        """The 90th percentile of the crop's distances in metres, from every so many rows and columns: what the
-        severity of haze, and the veils of rain and snow, count for."""
+        """The 90th percentile of the crop's distances in metres, from every so many rows and columns, the sky left
+        out: what the severity of haze, and the veils of rain and snow, count for."""
         step = max(1, min(self.depth.shape) // 64)
-        return float(np.percentile(self.depth[::step, ::step], 90))
+        some = self.depth[::step, ::step]
+        land = some[some < SKY_FROM * self.depth_range_m]
+        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, 90))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,15 +129,18 @@ class View:
 class Light:
     """What is known of a whole picture's light before anything is drawn.
 
-    p95: 95th percentile of the scene's radiance (luma) as the brighter image records it, so 1 at most: fog as bright as
-        a sky far beyond its white would leave that image white all over, and a camera that meters the fog would not.
-    p50: the median, likewise. warmth: of what is bright but not clipped, the root of its red over
-        its blue. night: how far the scene is lit by lamps in it, in [0, 1]: fog is then as dark as the
-        scene's middle, and what glows are the lamps. curve: of the camera, by which all of it was measured.
+    white: of the scene's radiance (luma), what is lit by the whole sky, as the brighter image records it, so 1 at most:
+        fog as bright as a sky far beyond its white would leave that image white all over, and a camera that meters the
+        fog would not.
+    p50: the median, likewise. sky: the mean of a sky that is seen, likewise. warmth: of the sky, or of what is bright
+        but not clipped, the root of its red over its blue. night: how far the scene is lit by lamps in it, in [0, 1]:
+        fog is then as dark as the scene's middle, and what glows are the lamps. curve: of the camera, by which all
+        of it was measured.
     """
 
-    p95: float
+    white: float
     p50: float
+    sky: float | None
     warmth: float
     night: float
     gain: dict[ImageName, float]
@@ -137,23 +148,35 @@ class Light:
     curve: str = SRGB
 
 
-def draw_scene(
-    capture: Capture, streams: Streams, width: int, depth: Callable[[], Floats], depth_kind: DepthKind, light: Light
-) -> Scene:
-    """Draw the scene of a sample.
+@dataclass(frozen=True)
+class Distances:
+    """How far the things of a crop are.
 
-    width: of the crop in pixels. depth: makes its (H, W) distances, a share of the farthest in (0, 1].
+    make: gives (H, W) float32, a share of the farthest in (0, 1]; asked for only where an effect looks at the depth.
+    kind: what they were made from. horizon: as in the scene.
     """
+
+    make: Callable[[], Floats]
+    kind: DepthKind
+    horizon: float = LEVEL
+
+
+def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distances, light: Light) -> Scene:
+    """Draw the scene of a sample. width: of the crop in pixels."""
     depth_range = _log_uniform(streams("scene.depth"), DEPTH_RANGE_M)
     rng = streams("scene.airlight")
-    level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - light.night) * light.p50**light.night
+    by_day = light.white if light.sky is None else light.sky
+    share = rng.uniform(*AIRLIGHT_SHARE)
+    if light.sky is not None:
+        share = 1 - (1 - share) * SKY_APART
+    level = share * by_day ** (1 - light.night) * light.p50**light.night
     tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
     warmth = light.warmth**AIRLIGHT_COLOUR
     wind = streams("scene.wind").normal(0.0, WIND_SPREAD_M_S, 2)
     camera = streams("scene.camera")
     return Scene(
-        depth_map=lambda: depth() * np.float32(depth_range),
-        depth_kind=depth_kind,
+        depth_map=lambda: distances.make() * np.float32(depth_range),
+        depth_kind=distances.kind,
         depth_range_m=depth_range,
         airlight=(level * warmth * (1 + tint), level, level / warmth * (1 - tint)),
         wind=(float(wind[0]), float(wind[1])),
@@ -162,6 +185,7 @@ def draw_scene(
         simultaneous=capture.simultaneous,
         gain=light.gain,
         gain_kind=light.gain_kind,
+        horizon=distances.horizon,
         night=light.night,
         curve=light.curve,
     )

@@ -80,10 +80,10 @@ def photograph(height: int = 96, width: int = 130, colour: bool = True) -> Bytes
 
 
 def scene(height: int, width: int, gain: dict[ImageName, float] | None = None) -> Scene:
-    """Depth from 20 m at the lower edge to 200 m at the upper one."""
+    """Depth from 20 m at the lower edge to 200 m at the upper one, of a picture that reaches to 250 m: no sky."""
     depth = np.linspace(200, 20, height, dtype=np.float32)[:, None].repeat(width, 1)
     gains: dict[ImageName, float] = gain or {"a": 1.0, "b": 1.0}
-    return Scene(depth, "proxy", 200.0, (0.71, 0.70, 0.69), (1.0, 0.5), 1.1 * width, 0.01, True, gains, "equal")
+    return Scene(depth, "proxy", 250.0, (0.71, 0.70, 0.69), (1.0, 0.5), 1.1 * width, 0.01, True, gains, "equal")
 
 
 def view(image: Bytes, name: ImageName = "a", modality: Modality = "visible", of: Scene | None = None) -> View:

@@ -1,5 +1,7 @@
 """What a recipe may ask for besides its effects: other orders, a flat depth, other cameras."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,10 @@ from synth.sample.inputs import make_inputs
 from synth.sample.plan import Plan, make_plan
 from synth.sample.render import render
 from synth.scene.backdrop import light_of
+from synth.scene.land import look
 from synth.tasks import TASKS
 
+NOWHERE = look(np.zeros((64, 64, 3), np.uint8))
 SOURCES = {"mef": "bracketed", "mff": "refocused", "vif": "synthetic_thermal"}
 
 
@@ -75,6 +79,21 @@ def test_a_flat_scene_is_equally_far_everywhere_and_a_share_of_all():
     assert 8 <= kinds.count("flat") <= 22
 
 
+def test_haze_in_a_flat_scene_is_an_even_veil():
+    """But for its patches: over an even grey, what is left is even."""
+    for share, even in ((1, True), (0, False)):
+        chosen = plan(flat=share, always=[{"haze": 0.6}])
+        spreads = []
+        for index in range(6):
+            made = make_inputs(chosen, draft(chosen, index))
+            haze = next(item for item in made.applied if item.image == "a")
+            grey = np.full((48, 48, 3), 0.1, np.float32)
+            params = replace(haze.params, patchiness=0.0, layer=0.8)
+            veil = haze.degradation.apply(grey, params, made.shot.views["a"])
+            spreads.append(float(np.ptp(veil, axis=(0, 1)).max()))  # of a channel: airlight has a colour
+        assert (max(spreads) < 1e-3) == even, spreads
+
+
 def test_effects_mix_light_through_the_curve_of_the_sample():
     """Two stops less light, then nothing: the bytes are those of the curve that the record names."""
     exposure = {"exposure": {"stops": -2, "images": "shared"}}
@@ -103,7 +122,7 @@ def test_the_gain_of_a_bracket_is_measured_through_the_curve():
     curve = curves.curve("hdrps")
     light = np.linspace(0.01, 0.9, 128 * 128, dtype=np.float32).reshape(128, 128)
     shots = {"a": in_colour(curve.to_bytes(light / 8)), "b": in_colour(curve.to_bytes(light))}
-    through, usual = (light_of(TASKS["mef"].capture, shots, name) for name in ("hdrps", "srgb"))
+    through, usual = (light_of(TASKS["mef"].capture, shots, NOWHERE, name) for name in ("hdrps", "srgb"))
     assert -np.log2(through.gain["a"]) == pytest.approx(3, abs=0.05)
     assert -np.log2(usual.gain["a"]) > 3.25
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -11,8 +12,10 @@ from synth.errors import UserError
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
+from synth.scene.backdrop import Backdrop
 from synth.scene.depth import proxy
 from synth.scene.depth_network import depth_of
+from synth.tasks import TASKS
 from tests.synth.helpers import photograph, write_pair
 
 
@@ -67,11 +70,46 @@ def test_what_is_no_depth_network_is_refused_in_one_line(tmp_path):
         depth_of(photograph(), network(tmp_path / "three.onnx", channels=3))
 
 
-def test_the_proxy_recedes_and_stays_in_range():
-    share = proxy(photograph(200, 260))
+def street(height: int = 200, width: int = 260) -> np.ndarray:
+    """A road that narrows up to a row of houses below a sky, and a broad pillar that stands on it from near by."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(40, 110, (height, width, 3)).astype(np.uint8)  # houses
+    image[: height // 4] = (200, 215, 235)
+    horizon = height // 2
+    for row in range(horizon, height):
+        half = round(width * (0.12 + 0.38 * (row - horizon) / (height - horizon)))
+        image[row, width // 2 - half : width // 2 + half] = 90
+    image[20:170, 60:110] = (150, 40, 30)
+    return image
+
+
+def test_a_street_recedes_what_stands_on_it_is_as_far_as_its_feet_and_the_sky_is_the_farthest():
+    share = proxy(street())
     assert share.shape == (200, 260)
     assert 0 < share.min() < share.max() <= 1
-    assert share[-20:].mean() < 0.5 * share[:20].mean(), "the lower edge is near"
+    assert share[10:35, 130:250].min() > 0.97, "the sky"
+    road = [float(share[row, 128:134].mean()) for row in (195, 170, 140, 110)]
+    assert road == sorted(road), "farther and farther"
+    assert road[-1] > 1.4 * road[0]
+    pillar = share[60:165, 75:95]
+    assert pillar.max() < 1.35 * pillar.min(), "its head is no farther than its feet"
+    assert pillar.mean() < share[60:95, 140:180].mean(), "and nearer than the houses behind it"
+
+
+def test_where_no_ground_recedes_all_is_about_equally_far():
+    share = proxy(photograph(200, 260))
+    assert share.max() < 1.6 * share.min()
+
+
+def test_two_focused_shots_tell_what_is_near_whatever_its_row():
+    image = photograph(200, 260)
+    blurred = cv2.GaussianBlur(image, (0, 0), 4)
+    near, far = image.copy(), blurred.copy()
+    near[:, 130:], far[:, 130:] = blurred[:, 130:], image[:, 130:]  # the left half is near
+    depth = Backdrop(TASKS["mff"].capture, {"a": near, "b": far}).whole()
+    assert depth[:, :110].mean() < 0.5 * depth[:, 150:].mean()
+    other = Backdrop(TASKS["mff"].capture, {"a": far, "b": near}).whole()
+    assert other[:, :110].mean() > 2 * other[:, 150:].mean(), "the right half is near"
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 300), (1, 40)])

@@ -10,8 +10,8 @@ from synth.images.pixels import Floats
 from synth.instructions.intent import places
 from synth.instructions.phrases import EVERYWHERE, PLACES
 from synth.sample.render import render
+from synth.scene.backdrop import Backdrop
 from synth.scene.capture import INFRARED, Capture
-from synth.scene.light import measure
 from synth.targets.gradient import Choices, Lumas, Pictures
 from synth.tasks import TASKS, Task
 from tests.synth.helpers import bracket_folder, photograph, plan, shot
@@ -86,9 +86,9 @@ def test_stripes_fall_on_every_infrared_image_and_on_all_where_there_is_none(of,
 
 def test_an_infrared_image_does_not_tell_of_the_light_where_another_can():
     dark, bright = np.full((40, 40), 20, np.uint8), np.full((40, 40, 3), 200, np.uint8)
-    first = measure(CAPTURES["infrared first"], {"a": dark, "b": bright})
-    assert first.p95 == measure(TASKS["vif"].capture, {"a": bright, "b": dark}).p95
-    assert measure(CAPTURES["two infrared images"], {"a": dark, "b": dark}).p95 < first.p95
+    first = Backdrop(CAPTURES["infrared first"], {"a": dark, "b": bright}).light
+    assert first.white == Backdrop(TASKS["vif"].capture, {"a": bright, "b": dark}).light.white
+    assert Backdrop(CAPTURES["two infrared images"], {"a": dark, "b": dark}).light.white < first.white
 
 
 @pytest.mark.parametrize("names", [("a",), ("b", "a"), ("a", "c")])

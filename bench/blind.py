@@ -1,0 +1,140 @@
+"""Which of mixed real and synthetic crops are real? `python -m bench.blind deal --data ROOT`, then `... score`.
+
+`deal` puts crops of real weather (ROOT/real) and of ours (on ROOT/pairs/test, in colour and outdoors) into
+out/blind/EFFECT/, in sheets of twelve at their own size, numbered, and the answers into out/blind/key.json. Whoever
+judges writes out/blind/EFFECT.txt: a line `NUMBER real` or `NUMBER synthetic` for each crop. `score --judge NAME` says
+how often they are wrong: 50% is chance, 0% a give-away. Both kinds are crops of files that JPEG has been through once,
+at the size they are stored in.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator, default_rng
+
+from bench.gallery import text
+from synth.degradations.engine import EffectSpec
+from synth.images import codecs
+from synth.images.pixels import Bytes, in_colour, luma
+from synth.pairs.source import LeftOut, parse_source
+from synth.sample.shot import Shot
+from synth.scene.backdrop import Backdrop
+from synth.streams import Streams
+from synth.tasks import TASKS
+
+OUT = Path("out/blind")
+EFFECTS = ("haze", "rain", "snow")
+CROP, A_SHEET, ACROSS = 230, 12, 4
+QUALITY = 90
+SEVERITY = (0.2, 0.9)
+TASKS_SHARE = {"vif": 0.7, "mef": 0.3}  # the blur of focus pairs would give them away
+MIDDLE = 110  # mean luma of a frame that is exposed as photographs are
+
+
+def crops(image: Bytes, rng: Generator, count: int) -> Iterator[Bytes]:
+    """Windows of CROP pixels that do not overlap by more than half, in any order."""
+    height, width = image.shape[:2]
+    taken: list[tuple[int, int]] = []
+    for _ in range(200):
+        y, x = int(rng.integers(0, height - CROP + 1)), int(rng.integers(0, width - CROP + 1))
+        if all(abs(y - v) > CROP / 2 or abs(x - u) > CROP / 2 for v, u in taken):
+            taken.append((y, x))
+            yield in_colour(image[y : y + CROP, x : x + CROP])
+        if len(taken) == count:
+            return
+
+
+def real(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
+    """Crops of real weather, about as many of each photograph."""
+    images = [codecs.read(path).image for path in sorted((root / "real" / effect).glob("*.jpg"))]
+    images = [image for image in images if min(image.shape[:2]) >= CROP]
+    each = -(-count // len(images)) + 1
+    found = [crop for image in images for crop in crops(image, rng, each)]
+    return [found[int(i)] for i in rng.permutation(len(found))[:count]]
+
+
+def ours(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
+    """One crop each of pairs with a sky or a ground, at random severities."""
+    found: list[Bytes] = []
+    for task, share in TASKS_SHARE.items():
+        refs = [r for r in parse_source({"folder": str(root / task)}).pairs(task) if not isinstance(r, LeftOut)]
+        wanted = round(share * count)
+        for at in rng.permutation(len(refs)):
+            backdrop = Backdrop(TASKS[task].capture, refs[int(at)].load().pictures)
+            land = backdrop.land
+            outdoors = land.sky is not None or (land.ground is not None and task == "vif")
+            grey = backdrop.pictures["a"].ndim == 2
+            if min(backdrop.size) < CROP or grey or not outdoors:
+                continue
+            shot = Shot.of_whole(backdrop, Streams(int(rng.integers(1 << 30)), 0))
+            severity = float(rng.uniform(*SEVERITY))
+            damaged = shot.damage(shot.draw([EffectSpec(effect, (severity, severity))]))
+            clean = {name: picture for name, picture in shot.pictures.items() if not shot.views[name].infrared}
+            image = damaged[min(clean, key=lambda name: abs(luma(clean[name]).mean() - MIDDLE))].image
+            stored = codecs.decode_jpeg(codecs.encode_jpeg(image, QUALITY))
+            found += crops(stored, rng, 1)
+            wanted -= 1
+            if wanted == 0:
+                break
+    return found
+
+
+def deal(root: Path, count: int, seed: int) -> None:
+    key = {}
+    for number, effect in enumerate(EFFECTS):
+        rng = default_rng([seed, number])
+        mine = ours(root / "pairs" / "test", effect, rng, count // 2)
+        theirs = real(root, effect, rng, len(mine))
+        mixed = [(crop, "real") for crop in theirs] + [(crop, "synthetic") for crop in mine]
+        mixed = [mixed[int(i)] for i in rng.permutation(len(mixed))]
+        key[effect] = [kind for _, kind in mixed]
+        folder = OUT / effect
+        folder.mkdir(parents=True, exist_ok=True)
+        cells = [np.vstack([text(str(n), CROP, 20), crop]) for n, (crop, _) in enumerate(mixed)]
+        cells += [np.full_like(cells[0], 255)] * (-len(cells) % A_SHEET)
+        for sheet in range(0, len(cells), A_SHEET):
+            some = [np.pad(c, ((0, 6), (0, 6), (0, 0)), constant_values=255) for c in cells[sheet : sheet + A_SHEET]]
+            rows = [np.hstack(some[row : row + ACROSS]) for row in range(0, A_SHEET, ACROSS)]
+            (folder / f"{sheet // A_SHEET}.png").write_bytes(codecs.encode_png(np.vstack(rows)))
+    (OUT / "key.json").write_text(json.dumps(key), encoding="utf-8")
+
+
+def score(judge: str) -> None:
+    """Print how often a judge was wrong, on either kind."""
+    key = json.loads((OUT / "key.json").read_text(encoding="utf-8"))
+    for effect, kinds in key.items():
+        said = {}
+        for line in (OUT / f"{effect}.{judge}.txt").read_text(encoding="utf-8").splitlines():
+            number, word = line.split()
+            said[int(number)] = word
+        wrong = {
+            kind: [said[n] != kind for n, is_ in enumerate(kinds) if is_ == kind] for kind in ("real", "synthetic")
+        }
+        total = [*wrong["real"], *wrong["synthetic"]]
+        shares = ", ".join(f"{kind} {np.mean(values):.0%}" for kind, values in wrong.items())
+        print(f"{effect}: wrong on {np.mean(total):.0%} of {len(total)} ({shares})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("deal", "score"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--count", type=int, default=60, help="crops of an effect")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--judge", default="1")
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    if given.what == "deal":
+        if given.data is None:
+            parser.error("deal needs --data")
+        deal(given.data, given.count, given.seed)
+    else:
+        score(given.judge)
+
+
+if __name__ == "__main__":
+    main()
