@@ -28,8 +28,8 @@ from synth.pairs.builtin import BUILTINS
 from synth.pairs.folder import FolderSource
 from synth.pairs.photos import PhotoSource
 from synth.pairs.source import LeftOut
+from synth.scene.backdrop import Backdrop
 from synth.scene.depth import proxy
-from synth.scene.light import measure
 from synth.tasks import TASKS
 
 PAIRS = 60  # of each kind, spread over all
@@ -40,7 +40,7 @@ DETAIL = 4.0  # grey levels: of fine detail in the sharper image, from which a p
 def bracket(pair: CleanPair) -> dict[str, float]:
     """What both frames show."""
     under, over = pair.pictures["a"], pair.pictures["b"]
-    light = measure(TASKS["mef"].capture, pair.pictures)
+    light = Backdrop(TASKS["mef"].capture, pair.pictures).light
     dark, bright = luma(under), luma(over)
     stops = -np.log2(light.gain["a"]) if light.gain_kind == "measured" else np.nan
     return {

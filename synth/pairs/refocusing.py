@@ -61,7 +61,8 @@ def refocus(photograph: Bytes, layers: Layers, params: RefocusParams) -> tuple[B
         known = known + mask  # what is nearer than this hides it
         part = _around(mask, round(2 * params.radius) + 1)
         seen = np.minimum(1, mask[part] * np.float32(SEEN))
-        disparity = filled(layers.disparity[part], seen)
+        # What is beyond either plane is as sharp there as what is in it: no place is blurred in both images.
+        disparity = np.clip(filled(layers.disparity[part], seen), params.far - sharp, params.near + sharp)
         cover = None if mask is layers.masks[0] else filled(mask[part], known[part])
         discs = _Discs(filled(light[part], seen), cover, params.radius)
         for image, plane in ((near, params.near), (far, params.far)):
