@@ -22,8 +22,9 @@ BINS = 64  # of the histogram of disparities
 HOLES = 7  # pixels: narrower holes of a depth map, which count as the farthest, are closed
 WORKED_AT = 96  # pixels of the long side
 REGION_SCALE, REGION_LEAST = 250.0, 1 / 100  # of the segmentation, and the smallest region as a share of the picture
+RIM = 0.25  # a region of which less is left without its outermost pixels is a rim
 HORIZON = (0.15, 0.5)  # of the height from the top
-WIDE = 0.6  # of the width: a region that is wider lies on the ground, or is the sky
+WIDE, LARGE = 0.6, 0.25  # of the width, of the picture: a region beyond that lies on the ground, or is the sky
 UPRIGHT = 0.25  # how much nearer than its feet what stands in the middle is
 ON_TOP = 0.8  # of its width: a region above another that is so far over it is part of the same thing
 EDGE_RADIUS, EDGE_EPS = 1 / 60, 1e-4  # of the filter that fits masks to edges: of the long side, variance of luma
@@ -90,18 +91,15 @@ def _pulled(image: Floats, known: Floats) -> Floats:
 
 def _popped_up(image: Bytes, rng: Generator) -> Floats:
     """Disparity of a small picture by its regions, (h, w) in [0, 1]."""
-    from skimage.segmentation import felzenszwalb
-
     height, width = image.shape[:2]
-    least = max(4, round(REGION_LEAST * height * width))
-    labels = felzenszwalb(in_colour(image), scale=REGION_SCALE, sigma=0.8, min_size=least)
+    labels = _regions(image)
     horizon = rng.uniform(*HORIZON) * height
     ground = np.clip((np.arange(height, dtype=np.float32) - horizon) / (height - horizon), 0, 1)
     out = np.broadcast_to(ground[:, None], (height, width)).copy()
     upright: dict[int, tuple[float, tuple[int, int]]] = {}
-    boxes = [(label, here, *_span(here)) for label in range(int(labels.max()) + 1) for here in [labels == label]]
+    boxes = [(int(label), here, *_span(here)) for label in np.unique(labels) for here in [labels == label]]
     for label, here, top, foot, left, right in sorted(boxes, key=lambda box: -box[3]):
-        if right - left > WIDE * width:
+        if right - left > WIDE * width or here.mean() > LARGE:
             continue  # on the ground, or the sky
         under = _under(labels, here, label)
         if under in upright and _within((left, right), upright[under][1]):
@@ -113,6 +111,25 @@ def _popped_up(image: Bytes, rng: Generator) -> Floats:
         upright[label] = far, (left, right)
         out[here] = far
     return _unit(out)
+
+
+def _regions(image: Bytes) -> NDArray[np.int64]:
+    """Regions of a small picture by number, (h, w). The rims that soft edges make between two go to the nearer one."""
+    from scipy.ndimage import distance_transform_edt
+    from skimage.segmentation import felzenszwalb
+
+    least = max(4, round(REGION_LEAST * image.shape[0] * image.shape[1]))
+    labels = felzenszwalb(in_colour(image), scale=REGION_SCALE, sigma=0.8, min_size=least)
+    inside = np.zeros(labels.shape, bool)
+    for label in range(int(labels.max()) + 1):
+        here = (labels == label).astype(np.uint8)
+        core = cv2.erode(here, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+        if core.sum() > RIM * here.sum():
+            inside |= here.astype(bool)
+    if not inside.any():
+        return labels
+    nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return labels[tuple(nearest)]
 
 
 def _span(here: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -19,6 +19,7 @@ from synth.pairs.layers import Layers, filled, per_channel
 RADIUS_SHARE = (0.004, 0.02)  # of the long side: the largest disc
 SMALLEST = 1.5  # pixels
 ENDS = (0.1, 0.9)  # of all detail: the shares that are farther than the planes in focus, at their extremes
+LEAST_APART = 0.3  # of all disparity: so far are the planes from each other at least, before the next
 STEP = 3  # pixels of which one is looked at for that
 FOCUS_SHARE = 0.1  # of what lies between those: how far inside the planes in focus are at most
 SHARP_SHARE = (0.42, 0.6)  # of what lies between both planes: so far from one of them a thing is sharp as well
@@ -46,6 +47,9 @@ def draw_refocus(photograph: Bytes, layers: Layers, rng: Generator) -> RefocusPa
     order = np.argsort(disparity)
     share = np.cumsum(detail[order] + np.float32(1e-3))
     low, high = (float(end) for end in np.interp(ENDS, share / share[-1], disparity[order]))
+    apart = max(high - low, LEAST_APART)
+    low = min(max((low + high - apart) / 2, 0), 1 - apart)
+    high = low + apart
     near, far = (float(share) * (high - low) for share in rng.uniform(0, FOCUS_SHARE, 2))
     return RefocusParams(max(radius, SMALLEST), float(rng.uniform(*SHARP_SHARE)), high - near, low + far)
 

@@ -126,6 +126,28 @@ def test_what_is_out_of_focus_is_a_disc_not_a_bell():
     assert light[40, 40 + 8] < 0.1 * inside[0]  # a bell of this middle would fall to 0.4 at 4 px
 
 
+def test_every_place_is_sharp_in_one_of_both_images():
+    """Half of what lies between both planes is sharp in each, and what lies beyond them as well."""
+    image = np.random.default_rng(3).integers(0, 256, (60, 100, 3), dtype=np.uint8)
+    ramp = np.linspace(0, 1, 100, dtype=np.float32)[None].repeat(60, 0)
+    near, far = refocus(image, Layers(ramp, [np.ones_like(ramp)]), RefocusParams(5.0, 0.5, 0.8, 0.3))
+    same = [(frame == image).all(axis=(0, 2)) for frame in (near, far)]
+    assert (same[0] | same[1]).all()
+    assert 40 <= same[0].sum() <= 60
+    assert 40 <= same[1].sum() <= 60
+
+
+def test_what_stands_on_a_thing_is_as_far_as_that_thing():
+    image = np.full((96, 128, 3), (200, 220, 240), np.uint8)
+    image[60:] = (90, 140, 60)
+    image[45:85, 44:84] = (180, 30, 30)  # a body, and a head on it
+    image[25:45, 54:74] = (40, 40, 160)
+    for name in range(4):
+        disparity = layers_of(image, None, stream(0, 0, str(name))).disparity
+        assert disparity[35, 64] == pytest.approx(disparity[65, 64], abs=0.05)
+        assert disparity[35, 64] > disparity[35, 10] + 0.2, "nearer than the sky behind it"
+
+
 def test_a_depth_map_beside_a_photograph_makes_its_layers(tmp_path):
     image, _ = sides()
     depth = np.where(np.arange(120) < 60, 20, 200).astype(np.uint8)[None].repeat(80, 0)
