@@ -111,6 +111,10 @@ bench-target-faults: $(INSTALLED) ## people lost in white, blotches, edges of pa
 bench-brackets: $(INSTALLED) ## crushed shadows and clipped lights in targets of brackets, into docs/targets.md (DATA=)
 	$(BIN)/python -m bench.brackets --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
 
+bench-pairs: $(INSTALLED) ## pairs made of photographs beside real ones, and camera curves, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.camera_curves --data $(DATA)
+	$(BIN)/python -m bench.made_pairs --data $(DATA)
+
 bench-synth: $(INSTALLED) peers ## samples a second beside codecs and plain scripts, into docs/dataset.md (DATA=)
 	$(BIN)/python -m bench.synth --pairs $(DATA)/pairs/train
 

@@ -112,6 +112,9 @@ def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
     shards = given.work / "shards"
     if shards.is_dir():
         return None
+    photos = given.work / "pairs" / "photos"  # where synth looks for photographs to make pairs of
+    if (given.work / "photos").is_dir() and not photos.exists():
+        photos.symlink_to((given.work / "photos").resolve())
     command = ["nice", "-n", "15", *_command("synth", "generate", "--recipe", RECIPE, "--data", given.work / "pairs")]
     command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
     with (given.work / "render.txt").open("w") as log:

@@ -53,7 +53,9 @@ class Expected:
             str(recipe["instructions"]["phrases"]),
             int(recipe["instructions"]["per_pair"]),
             effects,
-            frozenset(task for task, part in recipe["tasks"].items() if part["degradations"]["indoor"] != "as_outdoor"),
+            frozenset(
+                task for task, part in recipe["tasks"].items() if part["degradations"].get("indoor") != "as_outdoor"
+            ),
             {task: tuple(part["target"]) for task, part in recipe["tasks"].items()},
             tuple(recipe["store"]),
             frozenset(kind for kind, share in recipe["instructions"]["kinds"].items() if share > 0) | {"full"},

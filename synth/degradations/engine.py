@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity, Stage
-from synth.images import pixels
+from synth.images import curves, pixels
 from synth.images.borders import Mask, beneath
 from synth.images.codecs import decode_jpeg
 from synth.images.pixels import Bytes, Floats
@@ -173,17 +173,17 @@ def damage_into_file(
     for number, step in enumerate(steps):
         effect, wanted = step.degradation, step.degradation.domain
         if view.seen is not None and (effect.stage <= Stage.SENSOR) is (lifted is None):
-            array, domain = _convert(array, domain, Domain.BYTES), Domain.BYTES
+            array, domain = _convert(array, domain, Domain.BYTES, view.curve), Domain.BYTES
             array, lifted = (
                 (beneath(array, view.seen), array) if lifted is None else (_laid(array, lifted, view.seen), None)
             )
         if number == 0 and wanted is Domain.LINEAR and unclipped is not None:
             array, domain = unclipped(), wanted
-        array = _convert(array, domain, wanted)
+        array = _convert(array, domain, wanted, view.curve)
         if step is steps[-1] and (file := effect.file(array, step.params, view)) is not None:
             return Damaged(None, file)
         array, domain = effect.apply(array, step.params, view), wanted
-    done = _convert(array, domain, Domain.BYTES)
+    done = _convert(array, domain, Domain.BYTES, view.curve)
     return Damaged(done if lifted is None or view.seen is None else _laid(done, lifted, view.seen))
 
 
@@ -194,19 +194,21 @@ def _laid(image: Bytes, padded: Bytes, seen: Mask) -> Bytes:
     return out
 
 
-def _convert(array: NDArray[Any], source: Domain, wanted: Domain) -> NDArray[Any]:
+def _convert(array: NDArray[Any], source: Domain, wanted: Domain, curve: str) -> NDArray[Any]:
+    """curve: of the camera, between light and grey levels."""
+    light = pixels if curve == curves.SRGB else curves.curve(curve)
     match source, wanted:
         case _ if source is wanted:
             return array
         case Domain.BYTES, Domain.LINEAR:
-            return pixels.to_linear(array)
+            return light.to_linear(array)
         case Domain.BYTES, Domain.SRGB:
             return array.astype("float32")
         case Domain.LINEAR, Domain.SRGB:
-            return pixels.to_srgb(array)
+            return light.to_srgb(array)
         case Domain.LINEAR, Domain.BYTES:
-            return pixels.to_bytes(array)
+            return light.to_bytes(array)
         case Domain.SRGB, Domain.LINEAR:
-            return pixels.to_linear(pixels.round_to_bytes(array))
+            return light.to_linear(pixels.round_to_bytes(array))
         case _:
             return pixels.round_to_bytes(array)

@@ -69,7 +69,7 @@ class FolderSource(FileSource):
             gt, depth = (roles.get(role) for role in ROLES)
             beside = files.get(facts.NAME)
             used = [file for file in (*images, gt, depth, beside) if isinstance(file, Path)]
-            if isinstance(root, Path) and any(_leads_out(file, root) for file in used):
+            if isinstance(root, Path) and any(leads_out(file, root) for file in used):
                 yield LeftOut(folder, OUTSIDE)
                 continue
             try:
@@ -89,7 +89,7 @@ def _folders_in(root: Path) -> Iterator[tuple[str, Mapping[str, File] | None]]:
     if not folders:
         raise UserError(f"{root}: {NO_PAIRS}")
     for folder in folders:
-        if _leads_out(folder, root):
+        if leads_out(folder, root):
             yield folder.name, None
         else:
             yield folder.name, {path.name: path for path in folder.iterdir() if path.is_file()}
@@ -111,5 +111,6 @@ def _folders_at(url: str) -> Iterator[tuple[str, Mapping[str, File]]]:
     yield from sorted(folders.items())
 
 
-def _leads_out(path: Path, root: Path) -> bool:
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path is a link out of a source's folder."""
     return path.is_symlink() and not path.resolve().is_relative_to(root.resolve())

@@ -14,7 +14,7 @@ from synth.pairs.base import PairRef
 from synth.recipe.schema import Degradations
 from synth.sample.loading import odds_of_room
 from synth.sample.plan import Plan
-from synth.streams import Streams, stream
+from synth.streams import Streams, drawn_of, stream
 
 MOST_TRIES = 16  # pairs that are looked at for one from outside
 MOST_DRAWS = 64  # for which so many are drawn, where they are few
@@ -117,7 +117,8 @@ def _draw_effects(degradations: Degradations, streams: Streams) -> tuple[EffectS
         count = counts[int(rng.choice(len(counts), p=[some.count[n] / total for n in counts]))]
         chosen += [some.of[i] for i in sorted(rng.permutation(len(some.of))[:count])]
     ordered = in_order(chosen)
-    if degradations.order == "shuffled":
+    order = degradations.order
+    if (order if isinstance(order, str) else drawn_of(order, streams("effects.ordered"))) == "shuffled":
         ordered = [ordered[i] for i in streams("effects.order").permutation(len(ordered))]
     if streams("effects.again").random() < degradations.second_pass:
         ordered += [spec for spec in ordered if spec.degradation.stage > Stage.SCENE]

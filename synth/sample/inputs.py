@@ -10,6 +10,7 @@ from synth.degradations.engine import Applied, Damaged
 from synth.errors import UnreadableError
 from synth.images.borders import Mask
 from synth.images.crop import Window, cut, draw_window, too_small
+from synth.images.curves import SRGB
 from synth.images.pixels import Floats
 from synth.pairs.base import CleanPair, PairRef
 from synth.sample.draft import Draft
@@ -20,11 +21,13 @@ from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
 from synth.scene.depth import window_of
 from synth.scene.scene import Distances, Light, draw_scene
-from synth.streams import Streams
+from synth.streams import Streams, drawn_of
 from synth.tasks import TASKS
 
 DEPTHS_BYTES = 64 << 20  # of depths that a process keeps: one is a sixth of its pair and takes half as long
 CONTENTS_BYTES = 32 << 20  # and of where pairs have padding, of which most have none
+FLAT_AT = 0.5  # distance of a flat scene as a share of the farthest: nearer than what counts as the sky
+FLAT_HORIZON = -100.0  # its horizon in heights of the crop, far above it: all rays cross a layer of mist alike
 LIGHTS = 20_000  # and of how many pairs the light
 
 
@@ -49,17 +52,22 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     size, streams, ref = recipe.crop.size, Streams(recipe.seed, drawn.group), drawn.pair
     whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
     capture = TASKS[drawn.task].capture
-    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx)
+    width = recipe.tasks[drawn.task].degradations
+    curve = drawn_of(width.curves, streams("scene.curve")) if width.curves else SRGB
+    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx, curve)
+    flat = streams("scene.flat").random() < width.flat
     if (reason := too_small(backdrop.size, size)) is not None:
         raise UnreadableError(reason)  # of a pair whose size was not known when it was planned
     window = draw_window(*backdrop.size, size, recipe.crop.scale, recipe.crop.flip, streams("crop"))
     clean = _cropped(whole, window, size)
 
     def depth() -> Floats:
+        if flat:
+            return np.full((size, size), FLAT_AT, np.float32)
         return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
 
     horizon = (_horizon_of(ref, backdrop) * backdrop.size[0] - window.y) / window.w  # windows are square
-    distances = Distances(depth, backdrop.depth_kind, horizon)
+    distances = Distances(depth, "flat", FLAT_HORIZON) if flat else Distances(depth, backdrop.depth_kind, horizon)
     scene = draw_scene(capture, streams, size, distances, _light_of(ref, backdrop))
     shot = Shot(capture, clean.pictures, scene, streams, _cut_contents(_contents_of(ref, backdrop), window, size))
     kept = drawn.intent.kept
@@ -94,7 +102,7 @@ def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
     return backdrop.depth
 
 
-@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+@cached(LRUCache(LIGHTS), key=lambda ref, backdrop: (ref, backdrop.curve))
 def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
     return backdrop.light
 

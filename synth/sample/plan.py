@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -19,8 +19,8 @@ from synth.images.headers import Header
 from synth.instructions.intent import partial_chance
 from synth.pairs.base import PairRef
 from synth.pairs.files import as_columns
-from synth.pairs.given import source_at
-from synth.pairs.source import LeftOut
+from synth.pairs.given import photographs_at, source_at
+from synth.pairs.source import LeftOut, Source
 from synth.recipe.schema import Recipe, TaskRecipe
 from synth.targets.target import kind_for
 from synth.tasks import TASKS
@@ -147,12 +147,12 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
         if unknown and data is None:
             known = ", ".join(sorted({pair.dataset for pair in found}))
             raise UserError(f"{recipe.name}: sources.weights.{unknown[0]}: no such dataset; there are: {known}")
-        for dataset, pairs in sorted(_by_dataset(found).items()):
+        datasets = sorted(_by_dataset(found).items())
+        weights = _weights({dataset: len(pairs) for dataset, pairs in datasets}, weights, part.sources)
+        for dataset, pairs in datasets:
             outdoor = np.flatnonzero([not pair.indoor for pair in pairs])
-            weight = weights.get(dataset, math.sqrt(len(pairs)))
-            pools.append(
-                Pool(task, dataset, weight, as_columns(pairs), None if outdoor.size == len(pairs) else outdoor)
-            )
+            some_indoor = outdoor.size < len(pairs)
+            pools.append(Pool(task, dataset, weights[dataset], as_columns(pairs), outdoor if some_indoor else None))
         _check_outdoor(recipe.name, task, part, found)
     return Plan(recipe, tuple(pools), tuple(left_out), profiles)
 
@@ -174,13 +174,27 @@ def _by_dataset(pairs: Sequence[PairRef]) -> dict[str, list[PairRef]]:
     return datasets
 
 
+def _weights(sizes: Mapping[str, int], given: Mapping[str, float], sources: Sequence[Source]) -> dict[str, float]:
+    """The weight of each dataset, by its number of pairs, the weights that a recipe gives, and what is to be drawn
+    beside all others."""
+    beside = {name: times for source in sources for name, times in source.beside_others().items() if name not in given}
+    weights = {name: given.get(name, math.sqrt(size)) for name, size in sizes.items() if name not in beside}
+    others = math.fsum(weights.values()) or 1.0  # of a recipe without any
+    return weights | {name: times * others for name, times in beside.items() if name in sizes}
+
+
 def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
-    """The recipe with one source for each task, which keeps the settings of those that it replaces."""
+    """The recipe with one source for each task, which keeps the settings of those that it replaces, and another of the
+    photographs where the recipe asks for pairs made of them."""
     tasks = {
-        task: part.model_copy(update={"sources": (source_at(root, task, part.sources),)})
-        for task, part in recipe.tasks.items()
+        task: part.model_copy(update={"sources": _sources_at(root, task, part)}) for task, part in recipe.tasks.items()
     }
     return recipe.model_copy(update={"tasks": tasks})
+
+
+def _sources_at(root: Path | str, task: str, part: TaskRecipe) -> tuple[Source, ...]:
+    made = photographs_at(root, task, part.photos, part.sources) if part.photos else None
+    return (source_at(root, task, part.sources), *(() if made is None else (made,)))
 
 
 def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:

@@ -9,10 +9,10 @@ import numpy as np
 from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw
 from synth.images.borders import Mask, beneath
 from synth.images.pixels import Bytes, Floats
-from synth.scene.backdrop import Backdrop
+from synth.scene.backdrop import Backdrop, light_of
 from synth.scene.capture import Capture, ImageName
 from synth.scene.land import look
-from synth.scene.light import measure, unclip
+from synth.scene.light import unclip
 from synth.scene.scene import Distances, Scene, View, draw_scene
 from synth.streams import Streams
 
@@ -78,7 +78,8 @@ class Shot:
             return None
         other = next(there for there in self.pictures if there != name)
         gain = self.scene.gain
-        return partial(unclip, self._bare[name], self._bare[other], gain[name], gain[other])
+        shots = (self._bare[name], self._bare[other], gain[name], gain[other])
+        return partial(unclip, *shots, self.scene.curve)
 
     def of_fusion(self, fused: Bytes) -> "Shot":
         """The same scene and streams before a fusion of the pair: with its own light, one exposure and no infrared."""
@@ -94,7 +95,8 @@ class Shot:
 
         bare = beneath(fused, next(iter(contents.values()))) if contents else fused
         distances = Distances(depth, scene.depth_kind, scene.horizon)
-        light = replace(measure(capture, dict.fromkeys(self.pictures, bare), look(bare)), night=scene.night)
+        light = light_of(capture, dict.fromkeys(self.pictures, bare), look(bare), scene.curve)
+        light = replace(light, night=scene.night)
         return Shot(
             capture,
             pictures,

@@ -1,13 +1,14 @@
 """What a whole pair tells of its scene before any crop: its light and its depth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import cv2
 
 from synth.images.borders import Mask, beneath, content
+from synth.images.curves import SRGB, as_srgb
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
 from synth.scene.capture import Capture, ImageName
@@ -18,12 +19,19 @@ from synth.scene.light import measure
 from synth.scene.scene import DepthKind, Light
 
 
+def light_of(capture: Capture, pictures: Mapping[ImageName, Bytes], land: Land, curve: str) -> Light:
+    """The light of pictures that a camera of some curve took."""
+    seen = {name: as_srgb(picture, curve) for name, picture in pictures.items()}
+    return replace(measure(capture, seen, land), curve=curve)
+
+
 @dataclass(frozen=True, eq=False)
 class Backdrop:
     """Each thing found out when it is asked for. Padding tells of no scene: content is mirrored over it first.
 
     pictures: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside
-    it, and given_kind what that map held. network: of the user's own, with what its values stand for.
+    it, and given_kind what that map held. network: of the user's own, with what its values stand for. curve: of the
+    camera, by which light is measured.
     """
 
     capture: Capture
@@ -31,6 +39,7 @@ class Backdrop:
     given: Floats | None = None
     given_kind: DepthKind = "distance"
     network: tuple[Path, DepthKind] | None = None
+    curve: str = SRGB
 
     @property
     def depth_kind(self) -> DepthKind:
@@ -77,7 +86,7 @@ class Backdrop:
 
     @cached_property
     def light(self) -> Light:
-        return measure(self.capture, self._small, self.land)
+        return light_of(self.capture, self._small, self.land, self.curve)
 
     @cached_property
     def depth(self) -> Floats:

@@ -4,18 +4,19 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.random import Generator
 
 from synth.images.borders import Mask
+from synth.images.curves import SRGB
 from synth.images.pixels import Bytes, Floats, to_linear
 from synth.scene.capture import INFRARED, Capture, ImageName, Modality
 from synth.scene.land import LEVEL
 from synth.streams import Streams, field_seed
 
-DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
+DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network", "flat"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
@@ -37,7 +38,7 @@ class Scene:
     depth_map: (H, W) float32, metres along the line of sight, the same for both images; or what makes it, asked for
         only where an effect looks at the depth.
     depth_kind: what the depth was made from: a map beside the pair (`distance`, `inverse`), a user's `network`, or the
-        `proxy`.
+        `proxy`; `flat`: everything is equally far, so that haze is an even veil.
     depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
     airlight: radiance of the light scattered into the path, per channel (red, green, blue).
     wind: metres a second, to the right and away from the camera.
@@ -47,6 +48,7 @@ class Scene:
     gain: relative exposure of each image in linear light, 1 for the brighter one.
     horizon: where a level ground would end, as a share of the crop's height from its top; it may lie outside.
     night: how far the scene is lit by lamps in it, in [0, 1].
+    curve: of the camera that recorded it (synth/images/curves.py).
     """
 
     depth_map: Floats | Callable[[], Floats]
@@ -61,6 +63,7 @@ class Scene:
     gain_kind: GainKind
     horizon: float = LEVEL
     night: float = 0.0
+    curve: str = SRGB
     _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
@@ -115,6 +118,11 @@ class View:
     def infrared(self) -> bool:
         return self.modality == INFRARED
 
+    @property
+    def curve(self) -> str:
+        """Between the light and the bytes of this image: the camera's; sRGB's of infrared, which has none."""
+        return SRGB if self.infrared else self.scene.curve
+
     def field_seed(self, rng: Generator) -> int:
         """The seed of what falls through the scene: one for all images of one shot, else each image's own."""
         seeds = {name: field_seed(rng) for name in self.scene.gain}
@@ -130,7 +138,8 @@ class Light:
         fog would not.
     p50: the median, likewise. sky: the mean of a sky that is seen, likewise. warmth: of the sky, or of what is bright
         but not clipped, the root of its red over its blue. night: how far the scene is lit by lamps in it, in [0, 1]:
-        fog is then as dark as the scene's middle, and what glows are the lamps.
+        fog is then as dark as the scene's middle, and what glows are the lamps. curve: of the camera, by which all
+        of it was measured.
     """
 
     white: float
@@ -140,6 +149,7 @@ class Light:
     night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    curve: str = SRGB
 
 
 @dataclass(frozen=True)
@@ -181,6 +191,7 @@ def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distan
         gain_kind=light.gain_kind,
         horizon=distances.horizon,
         night=light.night,
+        curve=light.curve,
     )
 
 
@@ -197,11 +208,12 @@ class SceneRecord(TypedDict):
     night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    curve: NotRequired[str]
 
 
 def scene_record(scene: Scene) -> SceneRecord:
-    """The scene in the record."""
-    return {
+    """The scene in the record; its curve where it is not sRGB's."""
+    record: SceneRecord = {
         "depth": scene.depth_kind,
         "depth_range_m": scene.depth_range_m,
         "airlight": list(scene.airlight),
@@ -213,6 +225,7 @@ def scene_record(scene: Scene) -> SceneRecord:
         "gain": dict(scene.gain),
         "gain_kind": scene.gain_kind,
     }
+    return record if scene.curve == SRGB else {**record, "curve": scene.curve}
 
 
 def _log_uniform(rng: Generator, span: tuple[float, float]) -> float:
