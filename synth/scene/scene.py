@@ -1,7 +1,7 @@
 """What both images of a pair share, drawn once a sample, and how each image sees it."""
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias, TypedDict
@@ -10,13 +10,15 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.images.pixels import Bytes, Floats, to_linear
-from synth.scene.capture import INFRARED, Capture, ImageName, Modality
+from synth.scene.capture import INFRARED, Capture, Focus, ImageName, Modality
 from synth.streams import Streams, field_seed
 
 DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
+CLOSE_RANGE_M = (10.0, 60.0)  # and of one in which a lens shows what it is not focused on
+FOCUS_PERCENTILE: dict[Focus, float] = {"near": 10, "far": 90}  # of distance, where a lens is focused
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's 95th percentile: fog is seldom brighter than what it is lit by
 AIRLIGHT_COLOUR = 0.3  # how far haze takes the warmth of what is bright: most of it is the colour of things
 TINT_SPREAD = 0.025  # of red against blue: from bluish mist to dust; most airlight is close to grey
@@ -41,6 +43,7 @@ class Scene:
     simultaneous: both images are one shot, so that rain and snow stand in the same places in both.
     gain: relative exposure of each image in linear light, 1 for the brighter one.
     night: how far the scene is lit by lamps in it, in [0, 1].
+    focus: at which end of the scene an image is sharp, where its lens is known to focus.
     """
 
     depth_map: Floats | Callable[[], Floats]
@@ -54,6 +57,7 @@ class Scene:
     gain: dict[ImageName, float]
     gain_kind: GainKind
     night: float = 0.0
+    focus: Mapping[ImageName, Focus] = field(default_factory=dict)
     _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
@@ -71,8 +75,16 @@ class Scene:
     def far_m(self) -> float:
         """The 90th percentile of the crop's distances in metres, from every so many rows and columns: what the
         severity of haze, and the veils of rain and snow, count for."""
+        return self._percentile(90)
+
+    def focus_m(self, name: ImageName) -> float | None:
+        """The distance at which an image is sharpest, in metres; None where no lens is known to focus on a part."""
+        percentile = FOCUS_PERCENTILE.get(self.focus.get(name, "everywhere"))
+        return None if percentile is None else self._percentile(percentile)
+
+    def _percentile(self, percentile: float) -> float:
         step = max(1, min(self.depth.shape) // 64)
-        return float(np.percentile(self.depth[::step, ::step], 90))
+        return float(np.percentile(self.depth[::step, ::step], percentile))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +114,11 @@ class View:
     @property
     def infrared(self) -> bool:
         return self.modality == INFRARED
+
+    @property
+    def focus_m(self) -> float | None:
+        """The distance at which this image is sharpest, in metres."""
+        return self.scene.focus_m(self.name)
 
     def field_seed(self, rng: Generator) -> int:
         """The seed of what falls through the scene: one for all images of one shot, else each image's own."""
@@ -135,7 +152,7 @@ def draw_scene(
 
     width: of the crop in pixels. depth: makes its (H, W) distances, a share of the farthest in (0, 1].
     """
-    depth_range = _log_uniform(streams("scene.depth"), DEPTH_RANGE_M)
+    depth_range = _log_uniform(streams("scene.depth"), CLOSE_RANGE_M if capture.focus else DEPTH_RANGE_M)
     rng = streams("scene.airlight")
     level = rng.uniform(*AIRLIGHT_SHARE) * light.p95 ** (1 - light.night) * light.p50**light.night
     tint = float(np.clip(rng.normal(0.0, TINT_SPREAD), -3 * TINT_SPREAD, 3 * TINT_SPREAD))
@@ -154,6 +171,7 @@ def draw_scene(
         gain=light.gain,
         gain_kind=light.gain_kind,
         night=light.night,
+        focus=capture.focus,
     )
 
 
