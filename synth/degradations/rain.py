@@ -38,7 +38,7 @@ NARROWEST = 1 / 520  # of the width: what lens, motion and stored size leave of 
 LENS = Lens(aperture_mm=2.5, focus_m=10.0)
 
 STREAK_LENGTH = 40.0  # pixels of the tile, of a typical drop
-STREAK_WIDTH = 2.4  # full width at half maximum, pixels of the tile
+STREAK_WIDTH = 2.0  # full width at half maximum, pixels of the tile
 LEAN = 0.03  # standard deviation of a streak's own slant in the tile
 DEPTH_SPREAD = 0.5  # of the logarithm of distance within a layer
 OWN_LENGTH = 0.35  # of the logarithm of length, among drops of one distance
@@ -75,7 +75,7 @@ class Rain(Falling[RainParams]):
     extent = 0.8
     slant_jitter = math.radians(1.2)
     spread = 1.0
-    finest = (1.3, 1.3)
+    finest = (1.6, 1.6)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
         share, seen, veil = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_THICKNESS, SEEN_VEIL))

@@ -29,9 +29,9 @@ from synth.scene.scene import View
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
 BEND = 1.0  # of the severity: the first flakes are seen at once
 WETTEST = 10.0  # mm/h of the snow that the tile holds
-SMALLEST_MM = 1.0  # melted diameter; smaller flakes are seen as a veil alone
-TYPICAL_MM = 1.2
-FLUFF = 3.5  # diameter of a flake over that of the drop it melts to: a density of about 25 kg/m³
+SMALLEST_MM = 1.6  # melted diameter; smaller flakes are seen as a veil alone
+TYPICAL_MM = 2.0
+FLUFF = 2.3  # diameter of a flake over that of the drop it melts to: a density of about 80 kg/m³
 FALL_M_S = 1.0  # of flakes of any size (Gunn and Marshall, 1958: 0.9 to 1.2 m/s for aggregates)
 SHELTER = 0.6  # of the wind: flakes drift with the slower air near the ground, where drops bring their speed with them
 LONGEST_EXPOSURE_S = 1 / 90  # photographs that show flakes were taken with shutters that leave them flakes
