@@ -2,9 +2,9 @@
 
 A field is not drawn anew for each image. Streaks and flakes are drawn once a process into a tile that repeats without
 a seam; an affine map then gives each layer of distance its own size, slant and place in the tile. The tile holds the
-logarithm of optical thickness, in standard deviations of the brightness of particles about its median. So a table of
-256 entries turns it into any rate of fall: at a lower rate the brightest particles of the tile remain, as many as
-fall, and each is taken for the one of the same rank among them. A higher rate shows all that a lower one shows.
+logarithm of optical thickness, in standard deviations of it about its median among all particles. So a table of 256
+entries turns it into any rate of fall: at a lower rate the median is that of the brightest particles of the tile, as
+many as fall, and the others are faint to nothing. A higher rate shows all that a lower one shows.
 """
 
 import math
@@ -28,7 +28,7 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
-POOLING = 2.7  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
+POOLING = 2.5  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
 LEAST_WIDTH = 1.25  # pixels at which a particle may be sampled before it is enlarged
 FAINTEST, BRIGHTEST = -4.0, 3.5  # standard deviations that a tile holds
 STEP = (BRIGHTEST - FAINTEST) / 254  # of them, from one entry of a tile to the next; entry 0 is nothing at all
@@ -37,8 +37,6 @@ _FINE = np.linspace(-8.5, 6, 2901)
 _BRIGHTER = np.array([NormalDist().cdf(-z) for z in _FINE])  # the share of particles brighter than that
 OCCLUSION_AT = 192  # pixels of the long side at which is decided what the scene hides: its depth is no finer
 WIDE_APERTURE_MM = 12.0  # of a lens that is known to focus: 50 mm at f/4
-FAINTER = 0.9  # of what the faintest of a lesser fall stands above the median, what all of it is fainter
-MANY = 3.0
 SHEETS = 0.5  # depth to which the number of particles varies over a tile: rain falls in sheets, snow in flurries
 
 
@@ -66,9 +64,8 @@ def table(share: float, peak: float, spread: float) -> Table:
     share: of the particles of the tile, those that fall. peak: median optical thickness. spread: standard deviation of
     its logarithm.
     """
-    rank = np.interp(DEVIATIONS, _FINE, _BRIGHTER) / (share * MANY)
-    least = max(float(np.interp(share, _BRIGHTER[::-1], _FINE[::-1])), 0.0)  # deviations of the faintest that falls
-    thickness = peak * np.exp(spread * (DEVIATIONS - FAINTER * least)) * np.maximum(1 - rank, 0) ** 0.5
+    median = float(np.interp(share / 2, _BRIGHTER[::-1], _FINE[::-1]))  # half of what falls is brighter than that
+    thickness = peak * np.exp(spread * (DEVIATIONS - median))
     thickness[0] = 0
     return (-thickness).astype(np.float32)
 

@@ -27,10 +27,10 @@ from synth.scene.scene import View
 HEAVIEST = 100.0  # mm/h at severity 1: violent rain (the AMS calls 7.6 mm/h heavy, the WMO 50 mm/h violent)
 BEND = 1.7  # of the severity: the first drops are seen at once
 WETTEST = 200.0  # mm/h of the rain that the tile holds
-SMALLEST_MM = 1.0  # drops below it are seen as a veil alone
+SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 125, 1 / 45)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_THICKNESS = (0.2, 0.45)  # optical, of a typical drop nearby in photographs that show rain
+SEEN_THICKNESS = (0.3, 0.7)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
@@ -71,7 +71,7 @@ class Rain(Falling[RainParams]):
     order = 1
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
     shine = Shine(local=0.3, colour=0.15, albedo=1.0)
-    layers = (Layer(1.4, 300), Layer(3.0, 2400), Layer(6.0, 12000))
+    layers = (Layer(1.4, 220), Layer(3.0, 1700), Layer(6.0, 8000))
     extent = 0.8
     slant_jitter = math.radians(1.2)
     spread = 1.0

@@ -65,7 +65,7 @@ def _light(image: Floats, shine: Shine, view: View) -> tuple[Floats, Floats]:
     level = float(airlight.mean())
     whites = min(float(np.percentile(luma(seen)[::2, ::2], WHITES)), view.gain)
     sky = shine.albedo * max(level, (1 - night) * whites)
-    light = np.minimum(sky ** (1 - shine.local) * grey**shine.local, view.gain)
+    light = np.maximum(np.minimum(sky ** (1 - shine.local) * grey**shine.local, view.gain), grey)
     veil = np.maximum(np.minimum(level ** (1 - shine.local) * grey**shine.local, level), grey)
     if image.ndim == 3:
         warmth = (wide + TINY) / (grey[:, :, None] + TINY)

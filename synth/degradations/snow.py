@@ -29,7 +29,7 @@ from synth.scene.scene import View
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
 BEND = 1.0  # of the severity: the first flakes are seen at once
 WETTEST = 10.0  # mm/h of the snow that the tile holds
-SMALLEST_MM = 1.6  # melted diameter; smaller flakes are seen as a veil alone
+SMALLEST_MM = 2.0  # melted diameter; smaller flakes are seen as a veil alone
 TYPICAL_MM = 2.0
 FLUFF = 2.3  # diameter of a flake over that of the drop it melts to: a density of about 80 kg/m³
 FALL_M_S = 1.0  # of flakes of any size (Gunn and Marshall, 1958: 0.9 to 1.2 m/s for aggregates)
@@ -39,7 +39,7 @@ FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-THICKNESS = 1.6  # optical, of a typical flake in focus that stands still and covers its pixels
+THICKNESS = 2.4  # optical, of a typical flake in focus that stands still and covers its pixels
 
 LENS = Lens(aperture_mm=5.0, focus_m=6.0)
 FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
@@ -76,7 +76,7 @@ class Snow(Falling[SnowParams]):
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.1, colour=0.1, albedo=0.95)
-    layers = (Layer(0.5, 160), Layer(2.2, 1000), Layer(6.5, 6500))
+    layers = (Layer(0.5, 130), Layer(2.2, 800), Layer(6.5, 5200))
     extent = 0.8
     slant_jitter = math.radians(6)
     spread = 0.85
