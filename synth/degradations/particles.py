@@ -28,7 +28,7 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
-POOLING = 2.5  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
+POOLING = 2.3  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
 LEAST_WIDTH = 1.25  # pixels at which a particle may be sampled before it is enlarged
 FAINTEST, BRIGHTEST = -4.0, 3.5  # standard deviations that a tile holds
 STEP = (BRIGHTEST - FAINTEST) / 254  # of them, from one entry of a tile to the next; entry 0 is nothing at all
@@ -37,6 +37,7 @@ _FINE = np.linspace(-8.5, 6, 2901)
 _BRIGHTER = np.array([NormalDist().cdf(-z) for z in _FINE])  # the share of particles brighter than that
 OCCLUSION_AT = 192  # pixels of the long side at which is decided what the scene hides: its depth is no finer
 WIDE_APERTURE_MM = 12.0  # of a lens that is known to focus: 50 mm at f/4
+THICKEST = 3.0  # optical thickness of the brightest: a twentieth of what is behind still shows
 SHEETS = 0.5  # depth to which the number of particles varies over a tile: rain falls in sheets, snow in flurries
 
 
@@ -58,16 +59,16 @@ def entries(deviations: NDArray[Any]) -> Bytes:
     return np.clip(np.rint((deviations - FAINTEST) / STEP + 1), 0, 255).astype(np.uint8)
 
 
-def table(share: float, peak: float, spread: float) -> Table:
+def table(share: float, peak: float, spread: float, cover: float) -> Table:
     """From the entries of a tile to the logarithm of transmission.
 
-    share: of the particles of the tile, those that fall. peak: median optical thickness. spread: standard deviation of
-    its logarithm.
+    share: of the particles of the tile, those that fall. peak: median optical thickness of them in focus. spread:
+    standard deviation of its logarithm. cover: of what they cover now, what they would cover in focus.
     """
     median = float(np.interp(share / 2, _BRIGHTER[::-1], _FINE[::-1]))  # half of what falls is brighter than that
-    thickness = peak * np.exp(spread * (DEVIATIONS - median))
+    thickness = np.minimum(peak * np.exp(spread * (DEVIATIONS - median)), THICKEST)
     thickness[0] = 0
-    return (-thickness).astype(np.float32)
+    return np.log1p(-cover * -np.expm1(-thickness)).astype(np.float32)
 
 
 def halved(tile: Bytes, across: int, along: int, spread: float) -> Bytes:
@@ -172,13 +173,14 @@ class Layer:
 @dataclass(frozen=True)
 class Laid:
     """A layer as an image sees it. tile_at: see `sample`. width, steps: see `Placement`, the steps without a sign.
-    peak: median optical thickness.
+    peak: median optical thickness in focus. cover: of what particles cover, what they would cover in focus.
     """
 
     tile_at: Callable[[int, int, int, int], Bytes]
     width: float
     steps: tuple[float, float]
     peak: float
+    cover: float
 
 
 @dataclass(frozen=True)
@@ -253,5 +255,5 @@ class Falling(Degradation[Params], Generic[Params], register=False):
             field = sample(laid.tile_at, view.size, Placement(slant, laid.width, steps, (x, y)), self.finest)
             if nearest < math.log(layer.distance_m) + self.extent:
                 field = hide_behind(field, depth, layer.distance_m, self.extent)
-            cv2.add(total, cv2.LUT(field, table(share, laid.peak, self.spread)), dst=total)
+            cv2.add(total, cv2.LUT(field, table(share, laid.peak, self.spread, laid.cover)), dst=total)
         return total

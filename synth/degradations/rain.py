@@ -30,7 +30,7 @@ WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 125, 1 / 45)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_THICKNESS = (0.3, 0.7)  # optical, of a typical drop nearby in photographs that show rain
+SEEN_THICKNESS = (0.22, 0.6)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
@@ -71,10 +71,10 @@ class Rain(Falling[RainParams]):
     order = 1
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
     shine = Shine(local=0.3, colour=0.15, albedo=1.0)
-    layers = (Layer(1.4, 220), Layer(3.0, 1700), Layer(6.0, 8000))
+    layers = (Layer(1.4, 220), Layer(3.0, 1700), Layer(6.0, 10000))
     extent = 0.8
     slant_jitter = math.radians(1.2)
-    spread = 1.0
+    spread = 1.3
     finest = (1.6, 1.6)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
@@ -103,10 +103,9 @@ class Rain(Falling[RainParams]):
         sharp = math.hypot(drop, NARROWEST * view.size[1])
         width = math.hypot(sharp, LENS.blur(distance, focal, view.focus_m))
         length = math.hypot(params.streak_px / distance, 1.5 * width)
-        # Thinner than a hairline, a streak keeps half of what it covers; out of focus, it spreads over its width.
-        peak = params.visibility * math.sqrt(drop / sharp) * sharp / width
+        peak = params.visibility * math.sqrt(drop / sharp)  # thinner than a hairline, it is seen better than it is
         steps = (STREAK_WIDTH / width, STREAK_LENGTH / length)
-        return Laid(partial(_repeated, layer.count), width, steps, peak)
+        return Laid(partial(_repeated, layer.count), width, steps, peak, sharp / width)
 
 
 def fall_speed(diameter_mm: float | Floats) -> Floats:

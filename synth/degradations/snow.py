@@ -27,7 +27,7 @@ from synth.images.pixels import Bytes, Floats
 from synth.scene.scene import View
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
-BEND = 1.0  # of the severity: the first flakes are seen at once
+BEND = 1.2  # of the severity: the first flakes are seen at once
 WETTEST = 10.0  # mm/h of the snow that the tile holds
 SMALLEST_MM = 2.0  # melted diameter; smaller flakes are seen as a veil alone
 TYPICAL_MM = 2.0
@@ -39,7 +39,7 @@ FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-THICKNESS = 2.4  # optical, of a typical flake in focus that stands still and covers its pixels
+THICKNESS = 2.8  # optical, of a typical flake in focus that stands still and covers its pixels
 
 LENS = Lens(aperture_mm=5.0, focus_m=6.0)
 FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
@@ -75,11 +75,11 @@ class Snow(Falling[SnowParams]):
     version = 3
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
-    shine = Shine(local=0.1, colour=0.1, albedo=0.95)
-    layers = (Layer(0.5, 130), Layer(2.2, 800), Layer(6.5, 5200))
+    shine = Shine(local=0.05, colour=0.1, albedo=0.9)
+    layers = (Layer(0.5, 130), Layer(2.2, 800), Layer(6.5, 6500))
     extent = 0.8
     slant_jitter = math.radians(6)
-    spread = 0.85
+    spread = 1.25
     finest = (2.2, 2.2)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SnowParams:
@@ -111,9 +111,8 @@ class Snow(Falling[SnowParams]):
         width = math.hypot(sharp, circle)
         dash = _nearest(DASHES, params.dash_px / distance / width)
         flakes = _Flakes(layer, dash, _nearest(SPREADS, params.flutter), circle > SOFT * flake)
-        # Below a pixel, a flake keeps half of what it covers; out of focus, it spreads over a disc.
-        peak = THICKNESS * (flake / sharp) * (sharp / width) ** 2 / (1 + dash) ** FADING
-        return Laid(partial(_repeated, flakes), width, (FLAKE / width, FLAKE / width), peak)
+        peak = THICKNESS * flake / sharp / (1 + dash) ** FADING  # below a pixel, it is seen better than it is
+        return Laid(partial(_repeated, flakes), width, (FLAKE / width, FLAKE / width), peak, (sharp / width) ** 2)
 
 
 class _Flakes(NamedTuple):
