@@ -244,7 +244,7 @@ class Falling(Degradation[Params], Generic[Params], register=False):
         """Logarithm of the transmission of all particles, (H, W)."""
         depth = view.scene.depth
         rng = Generator(Philox(key=params.seed))
-        nearest = math.log(float(depth.min()))
+        nearest = math.log(cv2.minMaxLoc(depth)[0])
         share = self.share(params.rate)
         total = np.zeros(view.size, np.float32)
         for layer in self.layers:

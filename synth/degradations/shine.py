@@ -1,6 +1,5 @@
 """The light that drops and flakes carry, the veil they leave, and their blend with the scene."""
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -14,8 +13,7 @@ LIGHT_GRID = 48  # and on the longer side on which it is spread
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width
 GLOW = 0.03  # and of the glow that a veil leaves around lamps and sky
 LAMPLIGHT = ((0.025, 0.5), (0.08, 1.0), (0.25, 0.5))  # by night: the same, and how much of each; it falls off softly
-LAMP_COLOUR = 0.7  # by night, exponent of the colour of what is near: there is no sky to outshine it
-WHITES = 98.0  # percentile of radiance that a white thing in the scene has
+WHITES = 0.97  # quantile of radiance on that grid that a white thing in the scene has
 GLOW_GREYING = 0.5  # of its colour, what a glow loses: veiled, a blue sky is greyer
 GLARE = 2.0  # radiance up to which light spreads in a veil: a bracket may hold the sun, a thousand times its white
 TINY = 1e-6
@@ -45,37 +43,39 @@ def behind_particles(image: Floats, shine: Shine, extinction: float, particles: 
     """
     size = view.size[::-1]
     light, glow = _light(image, shine, view)
-    through = cv2.exp(cv2.multiply(view.scene.depth, -extinction))
-    veiled = cv2.blendLinear(image, cv2.resize(glow, size, interpolation=cv2.INTER_LINEAR), through, 1 - through)
-    lit = cv2.max(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), veiled)
-    past = cv2.exp(particles)
-    return cv2.blendLinear(veiled, lit, past, 1 - past)
+    through = cv2.multiply(view.scene.depth, -extinction)
+    cv2.exp(through, dst=through)
+    target = cv2.resize(glow, size, interpolation=cv2.INTER_LINEAR)
+    veiled = cv2.blendLinear(image, target, through, cv2.subtract(1, through))
+    cv2.resize(light, size, dst=target, interpolation=cv2.INTER_LINEAR)
+    cv2.exp(particles, dst=through)
+    return cv2.blendLinear(veiled, cv2.max(target, veiled, dst=target), through, cv2.subtract(1, through))
 
 
 def _light(image: Floats, shine: Shine, view: View) -> tuple[Floats, Floats]:
     """The light of particles and that of the veil, times the gain, on a coarse grid of the image."""
     step = max(1, view.size[1] // LOOKED_AT)
-    seen = np.clip(image[::step, ::step], 0, GLARE * view.gain)
-    grid = shrink(seen, LIGHT_GRID)
+    glaring = shrink(np.clip(image[::step, ::step], 0, GLARE * view.gain), LIGHT_GRID)
+    grid = np.minimum(glaring, view.gain)
     night = view.scene.night
-    wide = _spread(np.minimum(grid, view.gain), SURROUNDINGS)
-    glow = _spread(grid, GLOW)
+    wide = _spread(grid, SURROUNDINGS)
+    glow = _spread(glaring, GLOW)
     grey = luma(wide)
     airlight = np.float32(view.gain) * np.asarray(view.scene.airlight, np.float32)
     level = float(airlight.mean())
-    whites = min(float(np.percentile(luma(seen)[::2, ::2], WHITES)), view.gain)
-    sky = shine.albedo * max(level, (1 - night) * whites)
-    light = np.maximum(np.minimum(sky ** (1 - shine.local) * grey**shine.local, view.gain), grey)
-    veil = np.maximum(np.minimum(level ** (1 - shine.local) * grey**shine.local, level), grey)
+    levels = np.sort(luma(grid), axis=None)
+    sky = shine.albedo * max(level, (1 - night) * float(levels[int(WHITES * (levels.size - 1))]))
+    of_place = grey**shine.local
+    light = np.maximum(of_place * np.float32(sky ** (1 - shine.local)), grey)
+    veil = np.maximum(np.minimum(of_place * np.float32(level ** (1 - shine.local)), level), grey)
     if image.ndim == 3:
-        warmth = (wide + TINY) / (grey[:, :, None] + TINY)
-        tint = airlight / max(level, TINY)
-        light = light[:, :, None] * np.power(warmth, shine.colour) * tint
-        veil = veil[:, :, None] * np.power(warmth, shine.colour) * tint
-        glow = glow + np.float32(GLOW_GREYING) * (luma(glow)[:, :, None] - glow)
+        tint = ((wide + TINY) / (grey[:, :, None] + TINY)) ** shine.colour * (airlight / max(level, TINY))
+        light, veil = light[:, :, None] * tint, veil[:, :, None] * tint
+        glow += np.float32(GLOW_GREYING) * (luma(glow)[:, :, None] - glow)
+    light = np.minimum(light, view.gain)
     if night > 0:
-        lamps = sum(np.float32(share) * _spread(np.minimum(grid, view.gain), sigma) for sigma, share in LAMPLIGHT)
-        light = np.maximum(light, np.float32(night) * np.minimum(lamps, view.gain))
+        lamps = sum(np.float32(night * share) * _spread(grid, sigma) for sigma, share in LAMPLIGHT)
+        light = np.maximum(light, np.minimum(lamps, view.gain))
     return light.astype(np.float32), np.maximum(veil, glow).astype(np.float32)
 
 

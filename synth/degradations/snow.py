@@ -27,7 +27,7 @@ from synth.images.pixels import Bytes, Floats
 from synth.scene.scene import View
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
-BEND = 1.2  # of the severity: the first flakes are seen at once
+BEND = 1.1  # of the severity: the first flakes are seen at once
 WETTEST = 10.0  # mm/h of the snow that the tile holds
 SMALLEST_MM = 2.0  # melted diameter; smaller flakes are seen as a veil alone
 TYPICAL_MM = 2.0
@@ -76,11 +76,11 @@ class Snow(Falling[SnowParams]):
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
-    layers = (Layer(0.5, 130), Layer(2.2, 800), Layer(6.5, 6500))
+    layers = (Layer(0.5, 130), Layer(2.2, 800), Layer(6.5, 7500))
     extent = 0.8
     slant_jitter = math.radians(6)
     spread = 1.25
-    finest = (2.2, 2.2)
+    finest = (3.0, 3.0)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SnowParams:
         share, thickness = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_VEIL))
