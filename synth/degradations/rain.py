@@ -25,12 +25,12 @@ from synth.images.pixels import Bytes, Floats
 from synth.scene.scene import View
 
 HEAVIEST = 100.0  # mm/h at severity 1: violent rain (the AMS calls 7.6 mm/h heavy, the WMO 50 mm/h violent)
-BEND = 1.7  # of the severity: the first drops are seen at once
+BEND = 1.9  # of the severity: the first drops are seen at once
 WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
-EXPOSURE_S = (1 / 125, 1 / 45)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_THICKNESS = (0.22, 0.6)  # optical, of a typical drop nearby in photographs that show rain
+EXPOSURE_S = (1 / 100, 1 / 40)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
+SEEN_THICKNESS = (0.15, 0.45)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
@@ -42,6 +42,7 @@ STREAK_WIDTH = 2.0  # full width at half maximum, pixels of the tile
 LEAN = 0.03  # standard deviation of a streak's own slant in the tile
 DEPTH_SPREAD = 0.5  # of the logarithm of distance within a layer
 OWN_LENGTH = 0.35  # of the logarithm of length, among drops of one distance
+LONGEST = 3.5  # of the length of a typical drop's: one outlier in a tile would be seen in every picture
 NEARER_IS_BRIGHTER = 0.4  # correlation of thickness with nearness: nearer drops cover more of a pixel
 REACH = 5  # pixels to either side of its middle that a streak may cover in the tile
 
@@ -70,8 +71,8 @@ class Rain(Falling[RainParams]):
     version = 3
     order = 1
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
-    shine = Shine(local=0.3, colour=0.15, albedo=1.0)
-    layers = (Layer(1.4, 220), Layer(3.0, 1700), Layer(6.0, 10000))
+    shine = Shine(local=0.2, colour=0.15, albedo=1.1)
+    layers = (Layer(1.4, 220), Layer(3.0, 1800), Layer(6.0, 14000))
     extent = 0.8
     slant_jitter = math.radians(1.2)
     spread = 1.3
@@ -137,8 +138,8 @@ def _tile(count: int, across: int, along: int) -> Bytes:
     rng = Generator(Philox(key=count))
     nearness, own = rng.standard_normal((2, count))
     brightness = NEARER_IS_BRIGHTER * nearness + math.sqrt(1 - NEARER_IS_BRIGHTER**2) * own
-    scale = np.exp(DEPTH_SPREAD * nearness)
-    length = STREAK_LENGTH * scale * np.exp(rng.normal(0, OWN_LENGTH, count))
+    scale = np.exp(DEPTH_SPREAD * np.minimum(nearness, 2))
+    length = STREAK_LENGTH * np.minimum(scale * np.exp(rng.normal(0, OWN_LENGTH, count)), LONGEST)
     sigma = STREAK_WIDTH / 2.355 * scale**0.4 * rng.uniform(0.85, 1.15, count)
     lean = rng.normal(0, LEAN, count)
     x, y = scattered(rng, count)

@@ -27,7 +27,7 @@ from synth.images.pixels import Bytes, Floats
 from synth.scene.scene import View
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
-BEND = 1.1  # of the severity: the first flakes are seen at once
+BEND = 1.2  # of the severity: the first flakes are seen at once
 WETTEST = 10.0  # mm/h of the snow that the tile holds
 SMALLEST_MM = 2.0  # melted diameter; smaller flakes are seen as a veil alone
 TYPICAL_MM = 2.0
@@ -39,7 +39,7 @@ FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-THICKNESS = 2.8  # optical, of a typical flake in focus that stands still and covers its pixels
+THICKNESS = 3.0  # optical, of a typical flake in focus that stands still and covers its pixels
 
 LENS = Lens(aperture_mm=5.0, focus_m=6.0)
 FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
@@ -48,7 +48,7 @@ NARROWEST = 1 / 410  # of the width: what lens and stored size leave of a far fl
 FLAKE = 6.0  # pixels of the tile: diameter of a typical flake
 DASHES = (0.5, 1.2, 2.8, 6.4)  # lengths of motion that tiles are drawn for, in diameters of a typical flake
 SPREADS = (0.2, 0.4, 0.7)  # and flutter against the common motion
-DEPTH_SPREAD = 0.5  # of the logarithm of distance within a layer
+DEPTH_SPREAD = 0.55  # of the logarithm of distance within a layer
 SHAPES = 128  # flakes drawn for a tile; each is used many times, in its own brightness
 FAINT = 3e-3  # of a flake's thickness, where its window ends
 SOFT = 2.0  # circles of confusion, in diameters of a flake, from which the shape is the lens's
@@ -76,7 +76,7 @@ class Snow(Falling[SnowParams]):
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
-    layers = (Layer(0.5, 130), Layer(2.2, 800), Layer(6.5, 7500))
+    layers = (Layer(0.5, 170), Layer(2.2, 850), Layer(6.5, 7000))
     extent = 0.8
     slant_jitter = math.radians(6)
     spread = 1.25
@@ -172,7 +172,7 @@ def _shape(rng: Generator, dash: float, spread: float, disc: bool) -> Floats:
     """One flake: a clump of crystals, or a disc where it is far out of focus, smeared along its own way while the
     shutter is open. The logarithm of its thickness against that at its densest, in deviations.
     """
-    diameter = FLAKE * math.exp(rng.normal(0, DEPTH_SPREAD))
+    diameter = FLAKE * math.exp(DEPTH_SPREAD * float(np.clip(rng.standard_normal(), -2, 2)))
     lumps = int(rng.integers(2, 6))
     offsets = rng.normal(0, 0.2 * diameter, (lumps, 2))
     sigmas = np.maximum(diameter * rng.uniform(0.16, 0.32, lumps), 0.9)
