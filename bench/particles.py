@@ -146,9 +146,7 @@ def of_ours(found: list[tuple[str, dict]], effect: str) -> tuple[list[Measured],
                 singles.append(measured(over, bad, dark))
         shares.append(at_each)
     growth = np.nanmean(shares, axis=0)
-    return singles, {
-        f"share covered at severity {s:g} (%)": float(v) for s, v in zip(SEVERITIES, growth, strict=True)
-    }
+    return singles, {f"share covered at severity {s:g} (%)": float(v) for s, v in zip(SEVERITIES, growth, strict=True)}
 
 
 def step_over_depth(effect: str) -> float:
@@ -160,7 +158,9 @@ def step_over_depth(effect: str) -> float:
     card = np.full((height, width, 3), 40, np.uint8)
     density = np.zeros(height)
     for seed in range(FIELDS):
-        shot = Shot.of_whole(Backdrop(TASKS["vif"].capture, {"a": card, "b": card}, depth / RAMP_M[1]), Streams(seed, 0))
+        shot = Shot.of_whole(
+            Backdrop(TASKS["vif"].capture, {"a": card, "b": card}, depth / RAMP_M[1]), Streams(seed, 0)
+        )
         shot = replace(shot, scene=replace(shot.scene, depth_map=depth, night=0.0, airlight=(0.7, 0.7, 0.7)))
         view = shot.views["a"]
         params = replace(effects()[effect].draw(0.7, view, stream(seed, 0, "draw"), {}), veil_gain=0.0)
@@ -186,7 +186,10 @@ def blur_of_near(effect: str) -> Measured:
             over = (luma(lit) - 0.02)[height // 3 + 16 :]
             slope = float(np.abs(np.diff(over, axis=1)).sum())
             widths[name].append(2 * float(over.sum()) / max(slope, 1e-9))  # of a triangle: area over height
-    return {"near drops or flakes, near shot: width (px)": float(np.mean(widths["a"])), "the same in the far shot": float(np.mean(widths["b"]))}
+    return {
+        "near drops or flakes, near shot: width (px)": float(np.mean(widths["a"])),
+        "the same in the far shot": float(np.mean(widths["b"])),
+    }
 
 
 def cell(values: list[float]) -> str:

@@ -30,7 +30,7 @@ WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 100, 1 / 40)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_THICKNESS = (0.15, 0.45)  # optical, of a typical drop nearby in photographs that show rain
+SEEN_THICKNESS = (0.15, 0.4)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
@@ -75,7 +75,7 @@ class Rain(Falling[RainParams]):
     layers = (Layer(1.4, 220), Layer(3.0, 1800), Layer(6.0, 14000))
     extent = 0.8
     slant_jitter = math.radians(1.2)
-    spread = 1.3
+    spread = 1.55
     finest = (1.6, 1.6)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
