@@ -163,11 +163,10 @@ def hide_behind(field: Bytes, depth: Floats, distance: float, extent: float) -> 
 
 @dataclass(frozen=True)
 class Layer:
-    """Particles around one distance, in metres. count: in a tile, in the heaviest fall. soft: far out of focus."""
+    """Particles around one distance, in metres. count: in a tile, in the heaviest fall."""
 
     distance_m: float
     count: int
-    soft: bool = False
 
 
 @dataclass(frozen=True)
