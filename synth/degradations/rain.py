@@ -10,6 +10,7 @@ from numpy.random import Generator, Philox
 
 from synth.degradations.base import Quantity
 from synth.degradations.particles import (
+    MOST,
     TILE,
     Falling,
     FallParams,
@@ -30,7 +31,7 @@ WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 100, 1 / 40)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
-SEEN_THICKNESS = (0.15, 0.4)  # optical, of a typical drop nearby in photographs that show rain
+SEEN_THICKNESS = (0.2, 0.55)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
@@ -75,7 +76,7 @@ class Rain(Falling[RainParams]):
     layers = (Layer(1.4, 220), Layer(3.0, 1800), Layer(6.0, 14000))
     extent = 0.8
     slant_jitter = math.radians(1.2)
-    spread = 1.55
+    spread = 1.25
     finest = (1.6, 1.6)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
@@ -137,10 +138,10 @@ def _tile(count: int, across: int, along: int) -> Bytes:
         return halved(_tile(count, 0, 0), across, along, Rain.spread)
     rng = Generator(Philox(key=count))
     nearness, own = rng.standard_normal((2, count))
-    brightness = NEARER_IS_BRIGHTER * nearness + math.sqrt(1 - NEARER_IS_BRIGHTER**2) * own
+    brightness = np.minimum(NEARER_IS_BRIGHTER * nearness + math.sqrt(1 - NEARER_IS_BRIGHTER**2) * own, MOST)
     scale = np.exp(DEPTH_SPREAD * np.minimum(nearness, 2))
     length = STREAK_LENGTH * np.minimum(scale * np.exp(rng.normal(0, OWN_LENGTH, count)), LONGEST)
-    sigma = STREAK_WIDTH / 2.355 * scale**0.4 * rng.uniform(0.85, 1.15, count)
+    sigma = STREAK_WIDTH / 2.355 * scale**0.3 * rng.uniform(0.85, 1.15, count)
     lean = rng.normal(0, LEAN, count)
     x, y = scattered(rng, count)
     rhythm, phase = rng.uniform(0.1, 0.5, count), rng.uniform(0, 2 * math.pi, count)

@@ -12,6 +12,7 @@ from numpy.random import Generator, Philox
 
 from synth.degradations.base import Quantity
 from synth.degradations.particles import (
+    MOST,
     TILE,
     Falling,
     FallParams,
@@ -39,7 +40,7 @@ FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-THICKNESS = 3.4  # optical, of a typical flake in focus that stands still and covers its pixels
+THICKNESS = 3.0  # optical, of a typical flake in focus that stands still and covers its pixels
 
 LENS = Lens(aperture_mm=5.0, focus_m=6.0)
 FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
@@ -76,10 +77,10 @@ class Snow(Falling[SnowParams]):
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
-    layers = (Layer(0.5, 160), Layer(2.2, 800), Layer(6.5, 6500))
+    layers = (Layer(0.5, 180), Layer(2.2, 800), Layer(6.5, 6000))
     extent = 0.8
     slant_jitter = math.radians(6)
-    spread = 1.45
+    spread = 1.35
     finest = (3.0, 3.0)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SnowParams:
@@ -156,7 +157,7 @@ def _tile(flakes: _Flakes, across: int, along: int) -> Bytes:
     shapes = [_shape(rng, dash, spread, disc) for _ in range(SHAPES)]
     reach = max(max(shape.shape) for shape in shapes)
     tile = np.full((TILE + reach, TILE + reach), -np.inf, np.float32)
-    brightness = rng.standard_normal(layer.count)
+    brightness = np.minimum(rng.standard_normal(layer.count), MOST)
     places = scattered(rng, layer.count).astype(int).T
     which = rng.integers(0, SHAPES, layer.count)
     for deviation, (row, column), number in zip(brightness, places, which, strict=True):
