@@ -36,6 +36,7 @@ DEVIATIONS = FAINTEST + STEP * (np.arange(256) - 1)
 _FINE = np.linspace(-8.5, 6, 2901)
 _BRIGHTER = np.array([NormalDist().cdf(-z) for z in _FINE])  # the share of particles brighter than that
 OCCLUSION_AT = 192  # pixels of the long side at which is decided what the scene hides: its depth is no finer
+TYPICAL_FOCAL = 1.1  # focal length in widths of the picture
 WIDE_APERTURE_MM = 12.0  # of a lens that is known to focus: 50 mm at f/4
 THICKEST = 3.0  # optical thickness of the brightest: a twentieth of what is behind still shows
 SHEETS = 0.5  # depth to which the number of particles varies over a tile: rain falls in sheets, snow in flurries
@@ -163,7 +164,9 @@ def hide_behind(field: Bytes, depth: Floats, distance: float, extent: float) -> 
 
 @dataclass(frozen=True)
 class Layer:
-    """Particles around one distance, in metres. count: in a tile, in the heaviest fall."""
+    """Particles around one distance. distance_m: in metres, before a lens of TYPICAL_FOCAL; what a longer one shows of
+    them is farther away and looks the same. count: in a tile, in the heaviest fall.
+    """
 
     distance_m: float
     count: int
@@ -226,8 +229,8 @@ class Falling(Degradation[Params], Generic[Params], register=False):
         """Of the particles of a tile, those that fall at a rate."""
 
     @abstractmethod
-    def laid(self, layer: Layer, params: Params, view: View) -> Laid:
-        """How a layer looks in an image."""
+    def laid(self, layer: Layer, distance: float, params: Params, view: View) -> Laid:
+        """How a layer looks in an image, from a distance in metres."""
 
     def apply(self, image: Floats, params: Params, view: View) -> Floats:
         if params.rate == 0:
@@ -245,14 +248,16 @@ class Falling(Degradation[Params], Generic[Params], register=False):
         rng = Generator(Philox(key=params.seed))
         nearest = math.log(cv2.minMaxLoc(depth)[0])
         share = self.share(params.rate)
+        zoom = view.scene.focal_px / view.size[1] / TYPICAL_FOCAL
         total = np.zeros(view.size, np.float32)
         for layer in self.layers:
             x, y, mirror, gust = rng.random(4)
-            laid = self.laid(layer, params, view)
+            distance = layer.distance_m * zoom
+            laid = self.laid(layer, distance, params, view)
             slant = math.radians(params.slant) + self.slant_jitter * math.sqrt(12) * (gust - 0.5)
             steps = (math.copysign(laid.steps[0], mirror - 0.5), laid.steps[1])
             field = sample(laid.tile_at, view.size, Placement(slant, laid.width, steps, (x, y)), self.finest)
-            if nearest < math.log(layer.distance_m) + self.extent:
-                field = hide_behind(field, depth, layer.distance_m, self.extent)
+            if nearest < math.log(distance) + self.extent:
+                field = hide_behind(field, depth, distance, self.extent)
             cv2.add(total, cv2.LUT(field, table(share, laid.peak, self.spread, laid.cover)), dst=total)
         return total

@@ -30,7 +30,7 @@ BEND = 1.9  # of the severity: the first drops are seen at once
 WETTEST = 200.0  # mm/h of the rain that the tile holds
 SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
-EXPOSURE_S = (1 / 100, 1 / 40)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
+EXPOSURE_S = (1 / 120, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
 SEEN_THICKNESS = (0.2, 0.55)  # optical, of a typical drop nearby in photographs that show rain
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
@@ -99,8 +99,8 @@ class Rain(Falling[RainParams]):
     def share(self, rate: float) -> float:
         return _number(rate) / _number(WETTEST)
 
-    def laid(self, layer: Layer, params: RainParams, view: View) -> Laid:
-        focal, distance = view.scene.focal_px, layer.distance_m
+    def laid(self, layer: Layer, distance: float, params: RainParams, view: View) -> Laid:
+        focal = view.scene.focal_px
         drop = focal * TYPICAL_MM / 1000 / distance
         sharp = math.hypot(drop, NARROWEST * view.size[1])
         width = math.hypot(sharp, LENS.blur(distance, focal, view.focus_m))

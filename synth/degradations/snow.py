@@ -35,7 +35,7 @@ TYPICAL_MM = 2.0
 FLUFF = 2.3  # diameter of a flake over that of the drop it melts to: a density of about 80 kg/m³
 FALL_M_S = 1.0  # of flakes of any size (Gunn and Marshall, 1958: 0.9 to 1.2 m/s for aggregates)
 SHELTER = 0.6  # of the wind: flakes drift with the slower air near the ground, where drops bring their speed with them
-LONGEST_EXPOSURE_S = 1 / 90  # photographs that show flakes were taken with shutters that leave them flakes
+LONGEST_EXPOSURE_S = 1 / 120  # photographs that show flakes were taken with shutters that leave them flakes
 FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
@@ -104,8 +104,8 @@ class Snow(Falling[SnowParams]):
     def share(self, rate: float) -> float:
         return _number(rate) / _number(WETTEST)
 
-    def laid(self, layer: Layer, params: SnowParams, view: View) -> Laid:
-        focal, distance = view.scene.focal_px, layer.distance_m
+    def laid(self, layer: Layer, distance: float, params: SnowParams, view: View) -> Laid:
+        focal = view.scene.focal_px
         flake = focal * TYPICAL_MM * FLUFF / 1000 / distance
         circle = LENS.blur(distance, focal, view.focus_m)
         sharp = math.hypot(flake, NARROWEST * view.size[1])

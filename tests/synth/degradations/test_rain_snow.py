@@ -93,9 +93,9 @@ def test_streaks_lengthen_with_the_exposure():
         return next(k for k in range(1, 100) if (field[:-k] * field[k:]).mean() < 0.5 * field.var())
 
     short, long = (
-        half_length(particles(RAIN, wall(), seen_by(wall(), before(exposure_s=t)))) for t in (1 / 95, 1 / 42)
+        half_length(particles(RAIN, wall(), seen_by(wall(), before(exposure_s=t)))) for t in (1 / 118, 1 / 61)
     )
-    assert long / short == pytest.approx(95 / 42, rel=0.25)
+    assert long / short == pytest.approx(118 / 61, rel=0.25)
 
 
 @EACH
