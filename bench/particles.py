@@ -62,7 +62,7 @@ Measured = dict[str, float]
 RAMP_M = (1.0, 40.0)  # of a card whose distance grows from the lower edge to the upper one
 CARD = (384, 384)
 FIELDS = 24  # that are averaged over it
-NEAR_M, FAR_M = 1.6, 30.0  # of a wall and of what is behind it, before the two shots of a multi-focus pair
+NEAR_M, FAR_M = 2.5, 30.0  # of a wall and of what is behind it, before the two shots of a multi-focus pair
 BANDS = 32  # of equal ratio of distance
 
 

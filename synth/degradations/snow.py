@@ -40,7 +40,7 @@ FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
 SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
-THICKNESS = 3.0  # optical, of a typical flake in focus that stands still and covers its pixels
+THICKNESS = 3.3  # optical, of a typical flake in focus that stands still and covers its pixels
 
 LENS = Lens(aperture_mm=5.0, focus_m=6.0)
 FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
@@ -49,7 +49,7 @@ NARROWEST = 1 / 410  # of the width: what lens and stored size leave of a far fl
 FLAKE = 6.0  # pixels of the tile: diameter of a typical flake
 DASHES = (0.5, 1.2, 2.8, 6.4)  # lengths of motion that tiles are drawn for, in diameters of a typical flake
 SPREADS = (0.2, 0.4, 0.7)  # and flutter against the common motion
-DEPTH_SPREAD = 0.55  # of the logarithm of distance within a layer
+DEPTH_SPREAD = 0.5  # of the logarithm of distance within a layer
 SHAPES = 128  # flakes drawn for a tile; each is used many times, in its own brightness
 FAINT = 3e-3  # of a flake's thickness, where its window ends
 SOFT = 2.0  # circles of confusion, in diameters of a flake, from which the shape is the lens's
@@ -77,10 +77,10 @@ class Snow(Falling[SnowParams]):
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
-    layers = (Layer(0.5, 180), Layer(2.2, 800), Layer(6.5, 6000))
+    layers = (Layer(0.5, 180), Layer(2.6, 850), Layer(6.5, 6200))
     extent = 0.8
     slant_jitter = math.radians(6)
-    spread = 1.35
+    spread = 1.3
     finest = (3.0, 3.0)
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SnowParams:

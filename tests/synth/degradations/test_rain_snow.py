@@ -331,8 +331,8 @@ def test_occlusion_is_soft_over_depth(effect):
 
 @EACH
 def test_each_shot_blurs_by_its_own_focus(effect):
-    """Before a wall at 1.6 m, what falls is sharp in the shot focused there and broad in the one focused at 30 m."""
-    depth = np.full(SIZE, 1.6, np.float32)
+    """Before a wall at 2.5 m, what falls is sharp in the shot focused there and broad in the one focused at 30 m."""
+    depth = np.full(SIZE, 2.5, np.float32)
     depth[:100] = 30.0
     shared = replace(before(), depth_map=depth, focus={"a": "near", "b": "far"})
     near, far, unknown = (
