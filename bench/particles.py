@@ -34,8 +34,7 @@ DARK = 100.0  # grey level up to which ground counts as dark
 SEVERITIES = (0.1, 0.25, 0.5, 0.75, 1.0)
 OUTDOORS = {
     "vif": ("msrs", "roadscene", "m3fd", "m3svd", "llvip"),
-    "mef": ("hdrps", "empa_hdr", "sice_lightfuse", "hdr4rtt"),
-    "mff": ("mf_voc", "mfifb"),
+    "mef": ("hdrps", "empa_hdr", "sice_lightfuse"),
 }
 PLAIN: dict[str, dict[str, tuple[int, int, int, int]]] = {  # left, top, right, bottom in real photographs
     "rain": {
