@@ -35,7 +35,7 @@ SEEN_THICKNESS = (0.2, 0.55)  # optical, of a typical drop nearby in photographs
 SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
-NARROWEST = 1 / 520  # of the width: what lens, motion and stored size leave of a hairline
+NARROWEST = 1 / 480  # of the width: what lens, motion and stored size leave of a hairline
 LENS = Lens(aperture_mm=2.5, focus_m=10.0)
 
 STREAK_LENGTH = 40.0  # pixels of the tile, of a typical drop
@@ -73,7 +73,7 @@ class Rain(Falling[RainParams]):
     order = 1
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
     shine = Shine(local=0.2, colour=0.15, albedo=1.1)
-    layers = (Layer(1.4, 220), Layer(3.0, 1800), Layer(6.0, 14000))
+    layers = (Layer(1.3, 200), Layer(3.0, 1500), Layer(6.0, 11500))
     extent = 0.8
     slant_jitter = math.radians(1.2)
     spread = 1.25

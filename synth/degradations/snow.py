@@ -44,7 +44,7 @@ THICKNESS = 3.3  # optical, of a typical flake in focus that stands still and co
 
 LENS = Lens(aperture_mm=5.0, focus_m=6.0)
 FADING = 0.5  # exponent by which a flake that is drawn out loses opacity: 1 for a body of even thickness
-NARROWEST = 1 / 410  # of the width: what lens and stored size leave of a far flake
+NARROWEST = 1 / 390  # of the width: what lens and stored size leave of a far flake
 
 FLAKE = 6.0  # pixels of the tile: diameter of a typical flake
 DASHES = (0.5, 1.2, 2.8, 6.4)  # lengths of motion that tiles are drawn for, in diameters of a typical flake
@@ -77,7 +77,7 @@ class Snow(Falling[SnowParams]):
     order = 2
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
-    layers = (Layer(0.5, 180), Layer(2.6, 850), Layer(6.5, 6200))
+    layers = (Layer(0.5, 200), Layer(2.3, 800), Layer(6.5, 5700))
     extent = 0.8
     slant_jitter = math.radians(6)
     spread = 1.3
