@@ -28,7 +28,7 @@ Table: TypeAlias = NDArray[np.float32]  # (256,), from an entry of the tile to t
 
 TILE = 1024  # pixels a side of a tile at its finest
 COARSEST = 6  # halvings of a tile: 16 px are left
-POOLING = 2.3  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
+POOLING = 2.7  # power mean by which a tile is halved: a picture then loses the same at 128, 256 and 512 px
 LEAST_WIDTH = 1.25  # pixels at which a particle may be sampled before it is enlarged
 FAINTEST, MOST = -4.0, 2.8  # standard deviations that a tile holds; beyond opaque, a thread would be a brush stroke
 STEP = (MOST - FAINTEST) / 254  # of them, from one entry of a tile to the next; entry 0 is nothing at all

@@ -147,7 +147,7 @@ def _repeated(flakes: _Flakes, across: int, along: int, columns: int, rows: int)
     return np.tile(_tile(flakes, across, along), (rows, columns))
 
 
-@cache  # of at most a tile a layer, dash and spread: some 50 MB
+@cache  # of at most a tile a layer, dash and spread: some 70 MB
 def _tile(flakes: _Flakes, across: int, along: int) -> Bytes:
     """Flakes of the heaviest snow, by halvings."""
     if across or along:
