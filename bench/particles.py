@@ -208,7 +208,7 @@ def main() -> None:
     """Measure, print and document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with real/ and pairs/{train,test}")
-    parser.add_argument("--pictures", type=int, default=12, help="of each task")
+    parser.add_argument("--pictures", type=int, default=16, help="of each task")
     parser.add_argument("--title", default="now", help="of the columns of this code")
     parser.add_argument("--splits", nargs="*", default=["train", "test"])
     parser.add_argument("--effects", nargs="*", default=list(EFFECTS))
