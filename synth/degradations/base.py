@@ -74,7 +74,7 @@ class Degradation(ABC, Generic[Params]):
     may_stay: ClassVar[Literal["always", "shared", "never"]] = "never"
 
     def __init_subclass__(cls, register: bool = True) -> None:
-        if not hasattr(cls, "said_as"):
+        if hasattr(cls, "name") and not hasattr(cls, "said_as"):
             cls.said_as = cls.name
         if not register:
             return

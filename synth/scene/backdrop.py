@@ -94,8 +94,8 @@ class Backdrop:
         if self.given is not None:
             return self.given
         if self.network is None:
-            if self.capture.focused is not None:
-                return from_focus(*(self._bare[name] for name in self.capture.focused))
+            if self.capture.near_and_far is not None:
+                return from_focus(*(self._bare[name] for name in self.capture.near_and_far))
             return coarse_proxy(self._seen(self._small), self.land)
         path, kind = self.network
         return distance_share(depth_of(self._seen(self._bare), path), kind)

@@ -1,7 +1,7 @@
 """What both images of a pair share, drawn once a sample, and how each image sees it."""
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NotRequired, TypeAlias, TypedDict
@@ -12,7 +12,7 @@ from numpy.random import Generator
 from synth.images.borders import Mask
 from synth.images.curves import SRGB
 from synth.images.pixels import Bytes, Floats, to_linear
-from synth.scene.capture import INFRARED, Capture, ImageName, Modality
+from synth.scene.capture import INFRARED, Capture, Focus, ImageName, Modality
 from synth.scene.land import LEVEL
 from synth.streams import Streams, field_seed
 
@@ -20,6 +20,8 @@ DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network", "flat"
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
+CLOSE_RANGE_M = (10.0, 60.0)  # and of one in which a lens shows what it is not focused on
+FOCUS_PERCENTILE: dict[Focus, float] = {"near": 10, "far": 90}  # of distance, where a lens is focused
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's white or its sky: fog is seldom brighter than what it is lit by
 SKY_APART = 0.15  # of that range, where a sky is seen: at the horizon both are one
 AIRLIGHT_COLOUR = 0.3  # how far haze takes the warmth of what is bright: most of it is the colour of things
@@ -49,6 +51,7 @@ class Scene:
     horizon: where a level ground would end, as a share of the crop's height from its top; it may lie outside.
     night: how far the scene is lit by lamps in it, in [0, 1].
     curve: of the camera that recorded it (synth/images/curves.py).
+    focus: at which end of the scene an image is sharp, where its lens is known to focus.
     """
 
     depth_map: Floats | Callable[[], Floats]
@@ -64,6 +67,7 @@ class Scene:
     horizon: float = LEVEL
     night: float = 0.0
     curve: str = SRGB
+    focus: Mapping[ImageName, Focus] = field(default_factory=dict)
     _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
@@ -79,12 +83,21 @@ class Scene:
 
     @cached_property
     def far_m(self) -> float:
-        """The 90th percentile of the crop's distances in metres, from every so many rows and columns, the sky left
-        out: what the severity of haze, and the veils of rain and snow, count for."""
+        """The 90th percentile of the crop's distances in metres, the sky left out: what the severity of haze, and the
+        veils of rain and snow, count for."""
+        return self._percentile(90)
+
+    def focus_m(self, name: ImageName) -> float | None:
+        """The distance at which an image is sharpest, in metres; None where no lens is known to focus on a part."""
+        percentile = FOCUS_PERCENTILE.get(self.focus.get(name, "everywhere"))
+        return None if percentile is None else self._percentile(percentile)
+
+    def _percentile(self, percentile: float) -> float:
+        """Of the distances without the sky, from every so many rows and columns."""
         step = max(1, min(self.depth.shape) // 64)
         some = self.depth[::step, ::step]
         land = some[some < SKY_FROM * self.depth_range_m]
-        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, 90))
+        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, percentile))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +135,11 @@ class View:
     def curve(self) -> str:
         """Between the light and the bytes of this image: the camera's; sRGB's of infrared, which has none."""
         return SRGB if self.infrared else self.scene.curve
+
+    @property
+    def focus_m(self) -> float | None:
+        """The distance at which this image is sharpest, in metres."""
+        return self.scene.focus_m(self.name)
 
     def field_seed(self, rng: Generator) -> int:
         """The seed of what falls through the scene: one for all images of one shot, else each image's own."""
@@ -167,7 +185,7 @@ class Distances:
 
 def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distances, light: Light) -> Scene:
     """Draw the scene of a sample. width: of the crop in pixels."""
-    depth_range = _log_uniform(streams("scene.depth"), DEPTH_RANGE_M)
+    depth_range = _log_uniform(streams("scene.depth"), CLOSE_RANGE_M if capture.focus else DEPTH_RANGE_M)
     rng = streams("scene.airlight")
     by_day = light.white if light.sky is None else light.sky
     share = rng.uniform(*AIRLIGHT_SHARE)
@@ -192,6 +210,7 @@ def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distan
         horizon=distances.horizon,
         night=light.night,
         curve=light.curve,
+        focus=capture.focus,
     )
 
 

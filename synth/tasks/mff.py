@@ -17,7 +17,7 @@ class MultiFocus(Task):
     name = "mff"
     title = "multi-focus (near and far)"
     colour = (0, 158, 115)
-    capture = Capture({"a": "near", "b": "far"}, simultaneous=False, focused=("a", "b"))
+    capture = Capture({"a": "near", "b": "far"}, simultaneous=False, focus={"a": "near", "b": "far"})
     words = {
         "a": ("in the near-focused shot", "in the shot focused on the foreground"),
         "b": ("in the far-focused shot", "in the shot focused on the background"),
