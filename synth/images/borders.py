@@ -28,7 +28,7 @@ def content(image: Bytes) -> Mask:
     level nearly everywhere, and the picture begins all along it: a night or a sky in a bracket is less even, or ends at
     roofs and trees. A picture of one level is all content.
     """
-    plane = luma(image)
+    plane = np.ascontiguousarray(luma(image))
     seen = _seen(plane)
     return seen if seen.all() or _convinces(plane, seen) else np.ones(plane.shape, bool)
 
