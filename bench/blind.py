@@ -23,6 +23,7 @@ from synth.images.pixels import Bytes, in_colour, luma
 from synth.pairs.source import LeftOut, parse_source
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
+from synth.scene.rooms import room_odds
 from synth.streams import Streams
 from synth.tasks import TASKS
 
@@ -65,6 +66,8 @@ def ours(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
         wanted = round(share * count)
         for at in rng.permutation(len(refs)):
             backdrop = Backdrop(TASKS[task].capture, refs[int(at)].load().pictures)
+            if room_odds(backdrop.capture, backdrop.pictures) > 0:
+                continue
             land = backdrop.land
             outdoors = land.sky is not None or (land.ground is not None and task == "vif")
             grey = backdrop.pictures["a"].ndim == 2
