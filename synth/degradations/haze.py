@@ -33,7 +33,6 @@ RAY_ENDS = 1024  # entries of the table of what a ray meets of a layer
 
 LIGHT_PX, HALO_PX = 64, 128  # airlight and halos are smooth: they are made this wide
 SKY_ALL = 0.98  # of the farthest distance, from which on all is sky
-BEYOND = (0.95, 1.5)  # radiance of what lights the fog by itself: of a bracket alone
 SKY_SPREAD = 0.015  # standard deviation, in widths, over which the sky's own light is taken
 SKY_GREYING = 0.35  # of its colour, what the light of a veiled sky loses
 LIT_FROM = 0.12  # standard deviation, in widths, of the light of lamps around a place
@@ -79,7 +78,8 @@ class Haze(Degradation[HazeParams]):
     density field of mean 1: patches that drift, and a layer that hangs at a height of the world. The severity sets the
     optical depth τ = β d at the 90th percentile of the crop's distance (the sky left out), so a room and a mountain are
     equally hazy, and V = 3.912 d / τ follows. Infrared sees a recorded share of τ, toward its own mean. Before the sky
-    the airlight is no darker than the sky's own light, since what lights the fog is the sky.
+    the airlight is no darker than the sky's own light, since what lights the fog is the sky; of a bracket by day, what
+    is beyond the white of its brighter image passes.
 
     Where a scene is lit by its own lamps, A is as dark as the place, and the light is theirs: lamps, which are
     brighter than the white that records them, stay white behind haze, and what they lose spreads around them (the
@@ -130,7 +130,9 @@ class Haze(Degradation[HazeParams]):
         if view.infrared:
             return _toward(image, airlight, transmission)
         if view.scene.night == 0:
-            return _toward(image, airlight, transmission, _before_sky(image, airlight, view.gain, view.scene))
+            beyond = _beyond(image, view) if min(view.scene.gain.values()) < 1 else np.float32(0)
+            within = image - beyond
+            return _toward(within, airlight, transmission, _before_sky(within, airlight, view.scene)) + beyond
         hazy = _toward(image, airlight, transmission, _by_lamps(image, airlight, view))
         lamps = _lamps(image, params, view)
         through = cv2.multiply(lamps, cv2.merge([transmission] * 3) if lamps.ndim == 3 else transmission)
@@ -181,18 +183,15 @@ def _shrunk(plane: Floats, size: tuple[int, int]) -> Floats:
     return cv2.resize(np.ascontiguousarray(plane[::step, ::step]), size, interpolation=cv2.INTER_AREA)
 
 
-def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene) -> Floats | None:
+def _before_sky(image: Floats, airlight: list[float], scene: Scene) -> Floats | None:
     """What the airlight has more before the sky, on the coarse grid, down to where the sky ends.
 
-    There it is the sky's own light, where that is brighter, and so before whatever outshines the white of the brighter
-    image of a bracket. None where nothing of that is seen.
+    There it is the sky's own light, where that is brighter. None where no sky is seen, or none as bright.
     """
     size = _coarse(image.shape[:2])
     shares = _shrunk(scene.depth, size) * np.float32(1 / scene.depth_range_m)
     sky = np.clip((shares - np.float32(SKY_FROM)) / np.float32(SKY_ALL - SKY_FROM), 0, 1)
     small = _shrunk(image, size)
-    beyond = (luma(small) * np.float32(1 / gain) - np.float32(BEYOND[0])) / np.float32(BEYOND[1] - BEYOND[0])
-    sky = np.maximum(sky, np.clip(beyond, 0, 1))
     if not sky.any():
         return None
 
@@ -210,6 +209,18 @@ def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene)
     seen = np.flatnonzero(weight.any(axis=1))
     more = (_across(weight, small) * (light - given)).astype(np.float32)
     return more[: seen[-1] + 2] if seen.size else None
+
+
+def _beyond(image: Floats, view: View) -> Floats:
+    """What is beyond the white of the brighter image of a bracket, by channel, but for detail brighter than its place.
+
+    It passes: the light that a sky or the sun loses, others of its rays bring back (forward scattering), and with
+    airlight that is no brighter than that white, the dark shot would else have its sky put out by fog.
+    """
+    size = _coarse(view.size)
+    broad = cv2.GaussianBlur(_shrunk(image, size), (0, 0), SKY_SPREAD * size[0], borderType=cv2.BORDER_REPLICATE)
+    broad = cv2.resize(broad, view.size[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.max(cv2.min(image, broad) - np.float32(view.gain), 0)
 
 
 def _across(plane: Floats, image: Floats) -> Floats:
@@ -282,6 +293,8 @@ def _lamps(image: Floats, params: HazeParams, view: View) -> Floats:
     low, high = LAMP_LEVELS
     shine = np.clip((over - np.float32(low)) / np.float32(high - low), 0, 1)
     shine *= shine * np.float32(params.lamp_gain - 1)
+    # Of a bracket the radiance itself is known: what it has beyond that of other lamps would only flood the picture.
+    shine /= np.maximum(_top(image) * np.float32(1 / view.gain), 1)
     return cv2.multiply(image, cv2.merge([shine] * 3) if image.ndim == 3 else shine)
 
 
