@@ -22,8 +22,8 @@ BEND = 1.3  # of the severity, so that equal steps look like equal steps
 CONTRAST_LIMIT = 3.912  # -ln 0.02: an object is visible until 2% of its contrast is left (Koschmieder)
 INFRARED_SHARE = (0.15, 0.5)  # of the visible optical depth: long waves pass small drops
 
-PATCHINESS = 0.45  # most spread of the logarithm of the density
-LAYER = 1.6  # most extra density in the middle of a layer of mist
+PATCHINESS = 0.3  # most spread of the logarithm of the density
+LAYER = 1.0  # most extra density in the middle of a layer of mist
 LAYER_AT = (-0.01, 0.05)  # its height over the camera, as a share of the scene's `far_m`
 LAYER_THICKNESS = (0.01, 0.04)  # likewise
 THIN_LAYER = 0.1  # extra density that is not worth a look
@@ -33,14 +33,14 @@ RAY_ENDS = 1024  # entries of the table of what a ray meets of a layer
 
 LIGHT_PX, HALO_PX = 64, 128  # airlight and halos are smooth: they are made this wide
 SKY_ALL = 0.98  # of the farthest distance, from which on all is sky
-SKY_SPREAD = 0.015  # standard deviation, in widths, over which the sky's own light is taken
-SKY_GREYING = 0.35  # of its colour, what the light of a veiled sky loses
+SKY_SPREAD = 0.04  # standard deviation, in widths, over which the sky's own light is taken
+SKY_GREYING = 0.8  # of its colour, what the light of a veiled sky loses
 LIT_FROM = 0.12  # standard deviation, in widths, of the light of lamps around a place
 LIT_POWER = 0.8  # by which the airlight of a night follows it
-SKY_SURE = 0.85  # luma of the sky against the airlight from which on it is its own, all of it from 1
+SKY_SURE = 0.97, 1.1  # luma of the sky against the airlight from which on it is its own, and all of it
 
 LAMP_LEVELS = (0.3, 0.75)  # radiance over what surrounds it, from which a thing of a night may be, and is, a lamp
-LAMP_SIZE = 0.07  # of the width: what is broader is a wall, a window or a face
+LAMP_SIZE = 0.14  # of the width: what is broader is a wall, a window or a face
 LAMP_GAIN = (4.0, 16.0)  # how much brighter a lamp is than the white that recorded it
 HALO = ((0.006, 0.27), (0.02, 0.28), (0.06, 0.26), (0.18, 0.19))  # standard deviation in widths, weight: a power law
 CONE = ((0.03, 0.012, 0.06), (0.065, 0.024, 0.05), (0.11, 0.042, 0.04))  # below a lamp; standard deviation; weight
@@ -204,8 +204,8 @@ def _before_sky(image: Floats, airlight: list[float], scene: Scene) -> Floats | 
     if image.ndim == 3:
         light += np.float32(SKY_GREYING) * (_across(level, small) - light)
     given = np.asarray(airlight if image.ndim == 3 else airlight[0], np.float32)
-    brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE) / (1 - SKY_SURE)
-    weight = (np.clip(brighter, 0, 1) * share).astype(np.float32)
+    brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE[0]) / (SKY_SURE[1] - SKY_SURE[0])
+    weight = (np.clip(brighter, 0, 1) * sky).astype(np.float32)
     seen = np.flatnonzero(weight.any(axis=1))
     more = (_across(weight, small) * (light - given)).astype(np.float32)
     return more[: seen[-1] + 2] if seen.size else None
