@@ -22,7 +22,7 @@ BEND = 1.3  # of the severity, so that equal steps look like equal steps
 CONTRAST_LIMIT = 3.912  # -ln 0.02: an object is visible until 2% of its contrast is left (Koschmieder)
 INFRARED_SHARE = (0.15, 0.5)  # of the visible optical depth: long waves pass small drops
 
-PATCHINESS = 0.3  # most spread of the logarithm of the density
+PATCHINESS = 0.2  # most spread of the logarithm of the density
 LAYER = 1.0  # most extra density in the middle of a layer of mist
 LAYER_AT = (-0.01, 0.05)  # its height over the camera, as a share of the scene's `far_m`
 LAYER_THICKNESS = (0.01, 0.04)  # likewise

@@ -32,7 +32,7 @@ SMALLEST_MM = 1.5  # drops below it are seen as a veil alone
 TYPICAL_MM = 2.0
 EXPOSURE_S = (1 / 120, 1 / 60)  # of photographs that show rain: faster shutters leave dust of it, slower ones threads
 SEEN_THICKNESS = (0.2, 0.55)  # optical, of a typical drop nearby in photographs that show rain
-SEEN_VEIL = (0.3, 1.0)  # optical thickness at the 90th percentile of distance, at severity 1
+SEEN_VEIL = (0.2, 0.8)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.2, 0.5)  # of the visible thickness: drops near the temperature of the scene have little contrast
 
 NARROWEST = 1 / 480  # of the width: what lens, motion and stored size leave of a hairline

@@ -11,6 +11,7 @@ from synth.scene.scene import View
 LOOKED_AT = 128  # points across at which the surrounding light is looked at: a lamp is seldom smaller
 LIGHT_GRID = 48  # and on the longer side on which it is spread
 SURROUNDINGS = 0.16  # standard deviation of the light that a drop gathers, as a share of the width
+AT_NIGHT = 0.9  # exponent of the surroundings by night, whatever falls: no sky lights it
 GLOW = 0.03  # and of the glow that a veil leaves around lamps and sky
 LAMPLIGHT = ((0.025, 0.5), (0.08, 1.0), (0.25, 0.5))  # by night: the same, and how much of each; it falls off softly
 WHITES = 0.97  # quantile of radiance on that grid that a white thing in the scene has
@@ -65,9 +66,10 @@ def _light(image: Floats, shine: Shine, view: View) -> tuple[Floats, Floats]:
     level = float(airlight.mean())
     levels = np.sort(luma(grid), axis=None)
     sky = shine.albedo * max(level, (1 - night) * float(levels[int(WHITES * (levels.size - 1))]))
-    of_place = grey**shine.local
-    light = np.maximum(of_place * np.float32(sky ** (1 - shine.local)), grey)
-    veil = np.maximum(np.minimum(of_place * np.float32(level ** (1 - shine.local)), level), grey)
+    local = shine.local + (AT_NIGHT - shine.local) * night
+    of_place = grey**local
+    light = np.maximum(of_place * np.float32(sky ** (1 - local)), grey)
+    veil = np.maximum(np.minimum(of_place * np.float32(level ** (1 - local)), level), grey)
     if image.ndim == 3:
         tint = ((wide + TINY) / (grey[:, :, None] + TINY)) ** shine.colour * (airlight / max(level, TINY))
         light, veil = light[:, :, None] * tint, veil[:, :, None] * tint

@@ -38,7 +38,7 @@ SHELTER = 0.6  # of the wind: flakes drift with the slower air near the ground, 
 LONGEST_EXPOSURE_S = 1 / 120  # photographs that show flakes were taken with shutters that leave them flakes
 FLUTTER_M_S = 0.35  # standard deviation of a flake's own motion in still air
 GUSTS = 0.12  # and how much of the wind's speed adds to it
-SEEN_VEIL = (0.4, 1.5)  # optical thickness at the 90th percentile of distance, at severity 1
+SEEN_VEIL = (0.25, 1.1)  # optical thickness at the 90th percentile of distance, at severity 1
 INFRARED_SHARE = (0.3, 0.6)  # of the visible thickness: flakes are far larger than the wave, but as cold as the scene
 THICKNESS = 3.3  # optical, of a typical flake in focus that stands still and covers its pixels
 
