@@ -36,7 +36,7 @@ def pictures(folder: Path) -> list[Bytes]:
         y, x = (image.shape[0] - SIZES[-1]) // 2, (image.shape[1] - SIZES[-1]) // 2
         if image.ndim == 3 and min(y, x) >= 0:
             middle = image[y : y + SIZES[-1], x : x + SIZES[-1]][RIM:-RIM, RIM:-RIM]
-            found.append(cv2.resize(middle, (SIZES[-1], SIZES[-1]), interpolation=cv2.INTER_AREA))
+            found.append(cv2.copyMakeBorder(middle, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT))
     return found[:PICTURES]
 
 

@@ -212,15 +212,16 @@ def _before_sky(image: Floats, airlight: list[float], scene: Scene) -> Floats | 
 
 
 def _beyond(image: Floats, view: View) -> Floats:
-    """What is beyond the white of the brighter image of a bracket, by channel, but for detail brighter than its place.
+    """What is beyond the white of the brighter image of a bracket, but for detail brighter than its place.
 
     It passes: the light that a sky or the sun loses, others of its rays bring back (forward scattering), and with
     airlight that is no brighter than that white, the dark shot would else have its sky put out by fog.
     """
-    size = _coarse(view.size)
-    broad = cv2.GaussianBlur(_shrunk(image, size), (0, 0), SKY_SPREAD * size[0], borderType=cv2.BORDER_REPLICATE)
+    size, level = _coarse(view.size), luma(image)
+    broad = cv2.GaussianBlur(_shrunk(level, size), (0, 0), SKY_SPREAD * size[0], borderType=cv2.BORDER_REPLICATE)
     broad = cv2.resize(broad, view.size[::-1], interpolation=cv2.INTER_LINEAR)
-    return cv2.max(cv2.min(image, broad) - np.float32(view.gain), 0)
+    share = np.maximum(cv2.min(level, broad) - np.float32(view.gain), 0) / np.maximum(level, np.float32(TINY))
+    return cv2.multiply(image, cv2.merge([share] * 3) if image.ndim == 3 else share)
 
 
 def _across(plane: Floats, image: Floats) -> Floats:
@@ -274,7 +275,7 @@ def _layer(params: HazeParams, scene: Scene) -> Floats:
     x = np.linspace(low, high, RAY_ENDS)
     x = np.where(np.abs(x) < 1e-3 * thick, 1e-3 * thick, x)  # the limit at 0
     met = math.sqrt(math.pi) * thick / 2 / x * (erf((x - at) / thick) + erf(at / thick))
-    table = cv2.resize((params.layer * met).astype(np.float32)[None, :], (1 << 16, 1), interpolation=cv2.INTER_LINEAR)
+    table = np.repeat((params.layer * met).astype(np.float32), (1 << 16) // RAY_ENDS)[None, :]
     scale = ((1 << 16) - 1) / (high - low)
     return cv2.LUT(cv2.addWeighted(ends, scale, ends, 0, -low * scale, dtype=cv2.CV_16U), table)
 
