@@ -1,14 +1,16 @@
 """What is drawn of a sample before its pair is read: all that a plan, a failed row or a statistic needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec, in_order
-from synth.instructions.intent import Intent, draw_intent
+from synth.instructions.intent import Intent, draw_clean, draw_intent, may_stress
 from synth.pairs.base import PairRef
-from synth.recipe.schema import Degradations
+from synth.recipe.schema import Degradations, Recipe
 from synth.sample.plan import Plan
 from synth.streams import Streams, stream
+from synth.targets.target import kind_for
+from synth.tasks import TASKS
 
 
 def key_of(index: int) -> str:
@@ -44,13 +46,27 @@ def draft(plan: Plan, index: int) -> Draft:
     kinds = recipe.instructions.kinds
     task = plan.draw_task(streams("task"))
     number, pair = plan.draw_pair(task, streams("pair"))
-    if streams("clean").random() < kinds.get("clean", 0):
-        return Draft(index, group, task, Intent("clean"), pair, (), number)
-    effects = _draw_effects(recipe.tasks[task].degradations, streams)
-    chance = plan.partial_chance(task)
-    first = recipe.instructions.per_pair > 1 and index == group
-    intent = draw_intent(effects, kinds, chance, first, stream(recipe.seed, index, "instruction.kind"))
+    clean = streams("clean").random() < kinds.get("clean", 0)
+    effects = () if clean else _draw_effects(recipe.tasks[task].degradations, streams)
+    intents: list[Intent] = []
+    for other in range(group, index + 1):  # those before it in its group, which ask something else
+        rng = stream(recipe.seed, other, "instruction.kind")
+        first = recipe.instructions.per_pair > 1 and other == group
+        drawn = draw_clean(rng, intents) if clean else None
+        intents.append(drawn or draw_intent(effects, kinds, plan.chances[task], first, rng, intents))
+    intent = replace(intents[-1], emphasis=_emphasis(recipe, task, pair, intents[-1], index))
     return Draft(index, group, task, intent, pair, effects, number)
+
+
+def _emphasis(recipe: Recipe, task: str, pair: PairRef, intent: Intent, index: int) -> float:
+    """What the target of a sample is to stress, in [−1, 1]; 0 for most, and for the first of a group of several."""
+    share, (low, high) = recipe.instructions.emphasis.share, recipe.instructions.emphasis.amount
+    first = recipe.instructions.per_pair > 1 and index % recipe.instructions.per_pair == 0
+    gradient = kind_for(recipe.tasks[task].target, pair.has_gt) == "gradient"
+    if share == 0 or TASKS[task].emphasis is None or not (gradient and may_stress(intent)) or first:
+        return 0.0
+    rng = stream(recipe.seed, index, "instruction.emphasis")
+    return float(rng.choice((-1, 1)) * rng.uniform(low, high)) if rng.random() < share else 0.0
 
 
 def _draw_effects(degradations: Degradations, streams: Streams) -> tuple[EffectSpec, ...]:

@@ -5,6 +5,7 @@ import numpy as np
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import INFRARED, Capture
 from synth.targets.activity import SIGMA, blur, signal, unit_luma
+from synth.targets.emphasis import Warmth
 from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, share
 from synth.targets.thermal import lift, welcome
 from synth.tasks.base import Task
@@ -24,6 +25,7 @@ class VisibleInfrared(Task):
         "b": ("in the infrared image", "in the thermal picture"),
     }
     screening = 0.015  # 1 / √λ: 8 pixels
+    emphasis = Warmth()
 
     def choose(self, pictures: Pictures) -> Choices:
         """The image whose gradients have more energy above its noise.
