@@ -131,10 +131,11 @@ def _check_metadata(check: Check, metadata: Mapping[str, str], report: ShardRepo
     version, kind = metadata.get("version"), metadata.get("kind")
     if version not in [str(known) for known in range(1, FORMAT_VERSION + 1)]:
         report.add(f"sidecar of format version {version}; this tool knows 1 to {FORMAT_VERSION}")
+        version = check.metadata.get("version")  # what it is not need not be said twice
     if kind != "images":
         report.add(f"sidecar of kind {kind!r}, not images")
     for key, wanted in check.metadata.items():
-        found: Any = metadata.get(key)
+        found: Any = version if key == "version" else metadata.get(key)
         if isinstance(wanted, dict) and found is not None:
             try:
                 found = json.loads(found)

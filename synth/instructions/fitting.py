@@ -18,7 +18,7 @@ from synth.instructions.phrases import (
 )
 
 WEAK, STRONG = 0.35, 0.65  # severities under and over which a sentence may say so
-ONE = re.compile(r"\b(?:picture|image|shot|photo)\b(?! high)")
+ONE = re.compile(r"\b(?:picture|image|shot|photo)\b")
 MANY = re.compile(r"\b(?:pictures|images|shots|photos)\b")
 COLOUR = re.compile(r"\b(?:colour|RGB)\b")
 
