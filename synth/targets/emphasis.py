@@ -11,7 +11,7 @@ from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import ImageName
 from synth.targets.gradient import Choices, Lumas, Pictures, Rules
 
-WARMER, HELD = 1.5, 0.85  # of what infrared adds: how much more of it there is at 1, how much less at −1
+WARMER, HELD = 1.5, 0.75  # of what infrared adds: how much more of it there is at 1, how much less at −1
 DETAILED = 0.4  # how much more of infrared's gradients there is at 1
 ROOM = 0.9  # of the way to white that may be taken
 BRIGHTER = 0.7  # of the exponent of levels, in powers of 2, at 1
