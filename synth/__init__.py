@@ -1,7 +1,7 @@
 """The dataset tool of MMAIF: from clean pairs and a recipe to WebDataset shards.
 
-`degrade` lets effects fall on a pair of arrays; `effects` lists them; `describe` says in a sentence what the pictures of
-a record show. They are imported when they are asked for.
+`degrade` lets effects fall on a pair of arrays; `effects` lists them; `describe` says in one sentence what the pictures
+of a record show. They are imported when they are asked for.
 """
 
 from typing import TYPE_CHECKING, Any

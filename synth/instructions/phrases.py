@@ -55,6 +55,17 @@ def under(root: str) -> dict[str, str]:
     return {f"{root}.{number}": text for number, text in texts.items()}
 
 
+def ids_under(root: str) -> list[str]:
+    """The ids of all phrases anywhere under a root."""
+    found = []
+    for key, value in (_node(root) or {}).items():
+        if isinstance(value, dict):
+            found += ids_under(f"{root}.{key}")
+        elif isinstance(value, str):
+            found.append(f"{root}.{key}")
+    return found
+
+
 @cache
 def clauses(root: str, split: Split) -> dict[str, str]:
     """The phrases under a root by their ids, those of a split and not retired; none where there is no such root."""
