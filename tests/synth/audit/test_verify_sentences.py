@@ -102,3 +102,93 @@ def test_a_sentence_against_its_record(changes, words):
     assert faults_of(record) == []
     found = faults_of({**record, **changes})
     assert (found == []) if words is None else any(words in fault for fault in found), found
+
+
+def entry(effect: str, image: str, severity: float | None = 0.5, **more: Any) -> dict[str, Any]:
+    known = {"effect": effect, "image": image, "severity": severity, "asked": "remove", "params": {}}
+    return {**known, **more}
+
+
+def both(effect: str, severity: float | None = 0.5, **more: Any) -> list[dict[str, Any]]:
+    return [entry(effect, "a", severity, **more), entry(effect, "b", severity, **more)]
+
+
+HALF: dict[str, Any] = {"asked": "lessen", "factor": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("entries", "kind", "text", "phrases", "words"),
+    [
+        (both("haze", **HALF), "lessen", "halve the haze", ["haze.less.half.21", "wrap.01"], None),
+        (
+            both("haze", **HALF),
+            "lessen",
+            "clear most of the haze",
+            ["haze.less.most.21", "wrap.01"],
+            "no lessen sentence",
+        ),
+        (both("haze", **HALF), "lessen", "remove the haze", ["haze.request.01", "wrap.01"], "no lessen sentence"),
+        (both("haze", **HALF), "full", "remove the haze", ["haze.request.01", "wrap.01"], "1 of 1 effects are marked"),
+        (
+            both("haze"),
+            "lessen",
+            "halve the haze",
+            ["haze.less.half.21", "wrap.01"],
+            "0 of 1 effects are marked lessen",
+        ),
+        (
+            both("noise", **HALF),
+            "lessen",
+            "halve the haze",
+            ["haze.less.half.21"],
+            "noise is kept, which no instruction",
+        ),
+        (both("snow", 0.2), "full", "clean the blizzard up", ["snow.request.09", "wrap.01"], "is not true of what was"),
+        (both("snow", 0.8), "full", "clean the blizzard up", ["snow.request.09", "wrap.01"], None),
+        (both("motion"), "full", "fix the shaky shot", ["motion.request.04", "wrap.01"], "is not true of what was"),
+        ([entry("motion", "a")], "full", "fix the shaky shot", ["motion.request.04", "wrap.01"], None),
+        (both("sensor_noise"), "full", "suppress the Gaussian noise", ["noise.request.07", "wrap.01"], "is not true"),
+        (both("noise"), "full", "suppress the Gaussian noise", ["noise.request.07", "wrap.01"], None),
+        (both("noise", 0.2), "full", "no slight grain", ["noise.terse.03", "keywords.01"], "is not true of what was"),
+        (
+            [*both("noise", None), *both("rain", asked="keep")],
+            "partial",
+            "there is noise: make one clean image of the two",
+            ["noise.complaint.01", "complain.03"],
+            "complain.03 is not true",
+        ),
+        (
+            [*both("noise", None), *both("contrast", asked="keep")],
+            "partial",
+            "remove the noise but leave the contrast in",
+            ["noise.request.01", "but.01", "keep.08"],
+            "no partial sentence",
+        ),
+    ],
+)
+def test_a_sentence_is_held_to_what_is_true_where_recipes_know_the_rules(entries, kind, text, phrases, words):
+    record: Any = {"task": "vif", "kind": kind, "degradations": entries, "absent": [], "instruction": text}
+    record |= {"phrases": phrases, "phrase_split": "all"}
+    found = faults_of(record)
+    assert (found == []) if words is None else any(words in fault for fault in found), found
+    if words is not None and ("not true" in words or "keep.08" in phrases):
+        assert faults_of(record, rules=False) == [], "as it was said before there were rules"
+
+
+@pytest.mark.parametrize(
+    ("colour", "emphasis", "text", "more", "sound"),
+    [
+        (3, None, "remove the noise in the colour photo", [], True),
+        (1, None, "remove the noise in the colour photo", [], False),
+        (1, 0.7, "remove the noise; bring out the warm objects", ["stress.03", "emphasis.warm.21"], True),
+        (1, -0.7, "remove the noise; bring out the warm objects", ["stress.03", "emphasis.warm.21"], False),
+        (1, None, "remove the noise; bring out the warm objects", ["stress.03", "emphasis.warm.21"], False),
+        (1, 0.7, "remove the noise", [], False),
+    ],
+)
+def test_a_sentence_is_held_to_colour_and_to_emphasis(colour, emphasis, text, more, sound):
+    record: Any = {"task": "vif", "kind": "full", "degradations": [entry("noise", "a")], "absent": []}
+    record |= {"instruction": text, "phrases": ["noise.request.01", "wrap.01", *more], "phrase_split": "all"}
+    record |= {"images": {"a": {"channels": colour}, "b": {"channels": 1}}}
+    record["target"] = {} if emphasis is None else {"emphasis": emphasis}
+    assert (faults_of(record) == []) == sound

@@ -305,6 +305,25 @@ def test_own_sentences_are_used_where_they_fit(tmp_path):
     assert len(plan.recipe.resolved()["instructions"]["file"]) == 64
 
 
+def test_own_sentences_that_lessen_are_used_by_effect_and_factor(tmp_path):
+    lines = [
+        {"text": "halb so viel Nebel, kein Rauschen", "remove": ["noise"], "lessen": {"haze": 0.5}},
+        {"text": "etwas weniger Nebel, kein Rauschen", "remove": ["noise"], "lessen": {"haze": 0.7}},
+    ]
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    always = {"always": ["haze", "noise"]}
+    instructions = {"kinds": {"lessen": 1}, "file": str(path), "file_share": 1.0}
+    plan = make_plan(recipe(instructions=instructions, degradations=always))
+    said = {}
+    for index in range(12):
+        record = render(plan, index).record
+        (factor,) = {entry["factor"] for entry in record["degradations"] if entry["effect"] == "haze"}
+        said[factor] = record["instruction"]
+    assert (said[0.5], said[0.7]) == tuple(line["text"] for line in lines)
+    assert said[0.25] not in {line["text"] for line in lines}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -314,6 +333,9 @@ def test_own_sentences_are_used_where_they_fit(tmp_path):
         ('{"text": "x", "remov": []}', "remov: unknown key; did you mean 'remove'"),
         ('{"text": "x"}', "a full sentence names what it removes"),
         ('{"text": "x", "kind": "general", "remove": ["haze"]}', "a general sentence names nothing"),
+        ('{"text": "x", "lessen": {"haze": 0.6}}', "lessen: effects, each with one of 0.7, 0.5, 0.25"),
+        ('{"text": "x", "kind": "lessen", "remove": ["haze"]}', "a lessen sentence names what it lessens"),
+        ('{"text": "x", "kind": "full", "lessen": {"haze": 0.5}, "remove": ["rain"]}', "a full sentence names what it"),
         ("", "no sentence in it"),
     ],
 )
