@@ -14,7 +14,7 @@ from synth.degradations.base import REGISTRY
 from synth.instructions.fitting import Mention, fits, is_true, may_stay, says_where, strengths
 from synth.instructions.grammar import DEGREES, KINDS, PARTS, WHOLE, WRAPS
 from synth.instructions.intent import places, stressed
-from synth.instructions.phrases import CLAIMS, PHRASED, RETIRED, Split, phrase, split_of, under, words
+from synth.instructions.phrases import CLAIMS, FIRST_NUMBERS, PHRASED, RETIRED, Split, phrase, split_of, under, words
 from synth.sample.record import Entry, Record
 from synth.scene.capture import IMAGES, ImageName
 from synth.tasks import TASKS, Task
@@ -180,7 +180,10 @@ def _in_split(name: str, split: Split, rules: bool) -> bool:
     root = name.rpartition(".")[0]
     if split == "all" or (root.split(".")[0] not in (*PHRASED, "emphasis") and root not in SPLIT):
         return True
-    return split_of(name) == split or not (rules or any(split_of(other) == split for other in under(root)))
+    if split_of(name) == split or rules:
+        return split_of(name) == split
+    first = [other for other in under(root) if int(other.rpartition(".")[2]) <= FIRST_NUMBERS]
+    return all(split_of(other) != split for other in first)
 
 
 class Facts:

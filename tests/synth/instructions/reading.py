@@ -1,7 +1,7 @@
 """A reader of sentences by words alone: it knows nothing of phrases, ids or phrases.yaml."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 LEXICON = {
@@ -63,6 +63,9 @@ BROKEN = (
 )
 
 
+ORDINALS = {"a": r"\b(first|left) (image|picture|one)\b", "b": r"\b(second|right) (image|picture|one)\b"}
+
+
 @dataclass(frozen=True)
 class Fact:
     """What was drawn of one effect. name: as sentences have it. drawn: the effects that fell. images: in how many."""
@@ -99,6 +102,21 @@ def read_factors(sentence: str) -> set[float]:
     """By how much something is to be lessened."""
     text = re.sub(r"too little|more detail", "", sentence.lower())
     return {factor for factor, words in LESS.items() if re.search(words, text)}
+
+
+def read_images(sentence: str, modalities: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Which effect a sentence says is in which image, of its parts that speak of one effect and one image.
+
+    modalities: by image, as tasks have them.
+    """
+    found = set()
+    for part in re.split(r"[;,:.]| and | while | then | but ", sentence.lower()):
+        effects = read(part)
+        images = {image for image, pattern in ORDINALS.items() if re.search(pattern, part)}
+        images |= {image for image, modality in modalities.items() if re.search(EFFECT_PLACES[modality], part)}
+        if len(effects) == len(images) == 1:
+            found.add((*effects, *images))
+    return found
 
 
 def untrue(sentence: str, facts: Collection[Fact], colour: bool) -> str | None:

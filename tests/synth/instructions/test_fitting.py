@@ -11,7 +11,18 @@ import synth.degradations  # noqa: F401  (fills the registry)
 from synth.degradations.base import REGISTRY
 from synth.instructions.fitting import Mention, fits
 from synth.instructions.grammar import DEGREES, PARTS, WHOLE, compose
-from synth.instructions.phrases import PHRASED, RANGES, _node, clauses, split_of, under, words
+from synth.instructions.phrases import (
+    PHRASED,
+    RANGES,
+    RETIRED,
+    _node,
+    clauses,
+    ids_under,
+    phrase,
+    split_of,
+    under,
+    words,
+)
 
 GRID = [round(x / 40, 3) for x in range(1, 41)]
 STRONG_WORDS = {  # what a stranger would say needs much of it, or allows little
@@ -115,6 +126,16 @@ def test_at_least_a_fifth_of_all_clauses_is_held_out_and_none_is_in_both_splits(
         train, test = (clauses(root, split) for split in ("train", "test"))
         assert not set(train) & set(test)
         assert not set(train.values()) & set(test.values())
+
+
+def test_no_text_is_in_both_splits_wherever_it_stands():
+    roots = [*PHRASED, "keep", *WHOLE.values(), "mend", "merge", "asis", "fine", "emphasis"]
+    seen: dict[str, set[str]] = {}
+    for root in roots:
+        for name in ids_under(root):
+            if name not in RETIRED:
+                seen.setdefault(str(phrase(name)).casefold(), set()).add(split_of(name))
+    assert [text for text, splits in seen.items() if len(splits) > 1] == []
 
 
 @pytest.mark.parametrize("kind", PARTS)

@@ -12,6 +12,7 @@ from synth.degradations import effects
 from synth.errors import UserError
 from synth.instructions.grammar import DEGREES, MOST_NAMED, Mention, compose
 from synth.instructions.intent import mentions as mentions_of
+from synth.instructions.intent import places
 from synth.instructions.phrases import PHRASED, _node, clauses, split_of, under, words
 from synth.instructions.sentences import load_sentences
 from synth.recipe.file import find_recipe, load_recipe
@@ -22,7 +23,7 @@ from synth.sample.render import render
 from synth.streams import stream
 from synth.tasks import TASKS
 from tests.synth.helpers import drawn_for
-from tests.synth.instructions.reading import EFFECT_PLACES, Fact, read, read_factors, read_kept, untrue
+from tests.synth.instructions.reading import EFFECT_PLACES, Fact, read, read_factors, read_images, read_kept, untrue
 
 
 def rng(number: int) -> np.random.Generator:
@@ -157,7 +158,7 @@ KINDS = {"full": 0.4, "partial": 0.22, "lessen": 0.13, "general": 0.1, "keep": 0
 def test_the_reader_agrees_with_the_record_on_five_thousand_sentences(split):
     """What is named, kept, lessened and how, from the words alone, against what was drawn. Pictures are not needed."""
     plan = all_in_one(instructions={"kinds": KINDS, "phrases": split})
-    kinds = Counter()
+    kinds, paired = Counter(), 0
     for index in range(5_000):
         drawn = draft(plan, index)
         applied = drawn_for(drawn, plan.recipe.seed)
@@ -176,11 +177,35 @@ def test_the_reader_agrees_with_the_record_on_five_thousand_sentences(split):
         assert untrue(text, [fact(name, applied) for name in wanted], bool(colour)) is None, text
         if kept and not said_kept:
             assert "one clean image" not in text, text
-        places = {place for place, pattern in EFFECT_PLACES.items() if re.search(pattern, text.lower())}
+        said_places = {place for place, pattern in EFFECT_PLACES.items() if re.search(pattern, text.lower())}
         seen = {name: {x.image for x in applied if x.degradation.said_as == name} for name in wanted}
         modalities = TASKS[drawn.task].capture.modalities
-        assert places <= {modalities[image] for images in seen.values() if len(images) == 1 for image in images}, text
+        said_images = read_images(text, modalities)
+        assert {(name, frozenset({image})) for name, image in said_images} <= {
+            (n, frozenset(i)) for n, i in seen.items()
+        }
+        paired += len(said_images) > 1
+        assert said_places <= {modalities[image] for images in seen.values() if len(images) == 1 for image in images}, (
+            text
+        )
     assert min(kinds[kind] for kind in KINDS) > 200
+    assert paired, "two effects, each with its image, in one sentence"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_each_effect_is_said_of_its_own_image_in_one_sentence(split):
+    """ "the left one is noisy, the infrared image has stripes": the reader finds which is where."""
+    vif, both = TASKS["vif"], Counter()
+    for number in range(400):
+        named = []
+        for name, image in (("noise", "a"), ("stripes", "b")):
+            where, subjects, _ = places({image}, vif, ["a"])
+            named.append(Mention(name, (0.5, 0.5), where, subjects, 1, drawn=frozenset([name])))
+        text = compose("full", named, [], split, rng(number)).text
+        found = read_images(text, vif.capture.modalities)
+        assert found <= {("noise", "a"), ("stripes", "b")}, text
+        both[len(found)] += 1
+    assert both[2] > 60
 
 
 def fact(name: str, applied) -> Fact:
@@ -273,6 +298,7 @@ def test_an_instruction_changed_leaves_the_pixels_of_the_inputs():
             {"degradations": {"always": ["noise"]}, "instructions": {"kinds": {"lessen": 0.5, "full": 0.5}}},
             r"kinds.lessen: 0.5 of the samples, but only 0 have an effect that can be lessened \(none\)",
         ),
+        ({"instructions": {"emphasis": {"amount": [0.9, 0.2]}}}, r"amount: \[0.9, 0.2\] must be"),
         ({"samples_per_shard": 6}, "samples_per_shard 6 must be a multiple of per_pair 4"),
     ],
 )
