@@ -24,9 +24,9 @@ INSTALLED := .venv/.installed
 RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
 
-.PHONY: help install demo shards train test test-slow lint bench peers bench-effects bench-severity bench-realism \
-        bench-instructions bench-targets bench-synth bench-scale bench-memory bench-model foreign gpu-pack gpu-autoencoder gpu-train \
-        autoencoder bench-autoencoder gallery clean FORCE
+BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
+
+.PHONY: help install demo shards train test test-slow lint bench peers foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -90,14 +90,30 @@ bench-severity: $(INSTALLED) ## what a severity costs, into docs/effects.md (DAT
 bench-realism: $(INSTALLED) ## ours beside real weather, into docs/effects.md (DATA=)
 	$(BIN)/python -m bench.realism --data $(DATA)
 
+bench-rooms: $(INSTALLED) ## whether rooms are told from streets, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.rooms --pairs $(DATA)/pairs
+
+bench-nights: $(INSTALLED) ## days taken for nights, and nights missed, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.nights --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
+bench-fog: $(INSTALLED) ## skies, depths and focus in fog, into docs/effects.md (DATA=)
+	$(BIN)/python -m bench.fog --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
 bench-instructions: $(INSTALLED) ## quotas, sentences and a picture, into docs/
 	$(BIN)/python -m bench.instructions
 
 bench-targets: $(INSTALLED) ## targets beside simple fusions, into docs/targets.md, sheets into out/ (DATA=)
 	$(BIN)/python -m bench.targets --pairs $(DATA)/pairs/test
 
+bench-target-faults: $(INSTALLED) ## people lost in white, blotches, edges of padding in targets, into docs/targets.md (DATA=)
+	$(BIN)/python -m bench.target_faults --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
 bench-brackets: $(INSTALLED) ## crushed shadows and clipped lights in targets of brackets, into docs/targets.md (DATA=)
 	$(BIN)/python -m bench.brackets --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
+
+bench-pairs: $(INSTALLED) ## pairs made of photographs beside real ones, and camera curves, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.camera_curves --data $(DATA)
+	$(BIN)/python -m bench.made_pairs --data $(DATA)
 
 bench-synth: $(INSTALLED) peers ## samples a second beside codecs and plain scripts, into docs/dataset.md (DATA=)
 	$(BIN)/python -m bench.synth --pairs $(DATA)/pairs/train

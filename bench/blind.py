@@ -1,6 +1,6 @@
 """Which of mixed real and synthetic crops are real? `python -m bench.blind deal --data ROOT`, then `... score`.
 
-`deal` puts crops of real weather (ROOT/real) and of ours (on ROOT/pairs/test, in colour and outdoors) into
+`deal` puts crops of real weather (ROOT/real) and of ours (on ROOT/photos/test and ROOT/pairs/test, outdoors) into
 out/blind/EFFECT/, in sheets of twelve at their own size, numbered, and the answers into out/blind/key.json. Whoever
 judges writes out/blind/EFFECT.txt: a line `NUMBER real` or `NUMBER synthetic` for each crop. `score --judge NAME` says
 how often they are wrong: 50% is chance, 0% a give-away. Both kinds are crops of files that JPEG has been through once,
@@ -10,6 +10,7 @@ at the size they are stored in.
 import argparse
 import json
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from synth.images.pixels import Bytes, in_colour, luma
 from synth.pairs.source import LeftOut, parse_source
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
+from synth.scene.rooms import room_odds
 from synth.streams import Streams
 from synth.tasks import TASKS
 
@@ -31,7 +33,6 @@ EFFECTS = ("haze", "rain", "snow")
 CROP, A_SHEET, ACROSS = 230, 12, 4
 QUALITY = 90
 SEVERITY = (0.2, 0.9)
-TASKS_SHARE = {"vif": 0.7, "mef": 0.3}  # the blur of focus pairs would give them away
 MIDDLE = 110  # mean luma of a frame that is exposed as photographs are
 
 
@@ -57,37 +58,50 @@ def real(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
     return [found[int(i)] for i in rng.permutation(len(found))[:count]]
 
 
+def pictures(root: Path, rng: Generator) -> Iterator[Backdrop]:
+    """Outdoors and in colour, of photographs and of pairs in turn, in any order."""
+    files = sorted((root / "photos" / "test").iterdir())
+    photos = [str(path) for path in files if path.suffix.lower() in codecs.SUFFIXES]
+    refs = [
+        (task, ref)
+        for task in ("vif", "mef")
+        for ref in parse_source({"folder": str(root / "pairs" / "test" / task)}).pairs(task)
+        if not isinstance(ref, LeftOut)
+    ]
+    order = [rng.permutation(len(photos)), rng.permutation(len(refs))]
+    for photo, pair in zip_longest(*(map(int, one) for one in order)):
+        if photo is not None:
+            image = codecs.read(Path(photos[photo])).image
+            yield Backdrop(TASKS["vif"].capture, {"a": image, "b": luma(image)})
+        if pair is not None:
+            task, ref = refs[pair]
+            yield Backdrop(TASKS[task].capture, ref.load().pictures)
+
+
 def ours(root: Path, effect: str, rng: Generator, count: int) -> list[Bytes]:
-    """One crop each of pairs with a sky or a ground, at random severities."""
+    """Two crops each of pictures with a sky or a ground, at random severities."""
     found: list[Bytes] = []
-    for task, share in TASKS_SHARE.items():
-        refs = [r for r in parse_source({"folder": str(root / task)}).pairs(task) if not isinstance(r, LeftOut)]
-        wanted = round(share * count)
-        for at in rng.permutation(len(refs)):
-            backdrop = Backdrop(TASKS[task].capture, refs[int(at)].load().pictures)
-            land = backdrop.land
-            outdoors = land.sky is not None or (land.ground is not None and task == "vif")
-            grey = backdrop.pictures["a"].ndim == 2
-            if min(backdrop.size) < CROP or grey or not outdoors:
-                continue
-            shot = Shot.of_whole(backdrop, Streams(int(rng.integers(1 << 30)), 0))
-            severity = float(rng.uniform(*SEVERITY))
-            damaged = shot.damage(shot.draw([EffectSpec(effect, (severity, severity))]))
-            clean = {name: picture for name, picture in shot.pictures.items() if not shot.views[name].infrared}
-            image = damaged[min(clean, key=lambda name: abs(luma(clean[name]).mean() - MIDDLE))].image
-            stored = codecs.decode_jpeg(codecs.encode_jpeg(image, QUALITY))
-            found += crops(stored, rng, 1)
-            wanted -= 1
-            if wanted == 0:
-                break
-    return found
+    for backdrop in pictures(root, rng):
+        grey, land = backdrop.pictures["a"].ndim == 2, backdrop.land
+        room = room_odds(backdrop.capture, backdrop.pictures) > 0
+        if min(backdrop.size) < CROP or grey or room or (land.sky is None and land.ground is None):
+            continue
+        shot = Shot.of_whole(backdrop, Streams(int(rng.integers(1 << 30)), 0))
+        severity = float(rng.uniform(*SEVERITY))
+        damaged = shot.damage(shot.draw([EffectSpec(effect, (severity, severity))]))
+        clean = {name: picture for name, picture in shot.pictures.items() if not shot.views[name].infrared}
+        image = damaged[min(clean, key=lambda name: abs(luma(clean[name]).mean() - MIDDLE))].image
+        found += crops(codecs.decode_jpeg(codecs.encode_jpeg(image, QUALITY)), rng, 2)
+        if len(found) >= count:
+            break
+    return found[:count]
 
 
 def deal(root: Path, count: int, seed: int) -> None:
     key = {}
     for number, effect in enumerate(EFFECTS):
         rng = default_rng([seed, number])
-        mine = ours(root / "pairs" / "test", effect, rng, count // 2)
+        mine = ours(root, effect, rng, count // 2)
         theirs = real(root, effect, rng, len(mine))
         mixed = [(crop, "real") for crop in theirs] + [(crop, "synthetic") for crop in mine]
         mixed = [mixed[int(i)] for i in rng.permutation(len(mixed))]

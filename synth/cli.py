@@ -184,7 +184,9 @@ def effects() -> None:
     from synth.degradations import effects as known
 
     for name, effect in known().items():
-        typer.echo(f"{name}: {effect.stage.name.lower()}, falls on {effect.images}; severity 0 to 1")
+        rig = f" ({effect.in_one_shot} in one shot)" if effect.in_one_shot else ""
+        outside = ", outside" if effect.outdoors else ""
+        typer.echo(f"{name}: {effect.stage.name.lower()}, falls on {effect.images}{rig}{outside}; severity 0 to 1")
         for key, quantity in effect.quantities.items():
             span = ", ".join(map(str, quantity.choices)) or f"{quantity.low:g} to {quantity.high:g}"
             instead = " (in place of the severity)" if quantity.strength else ""

@@ -85,6 +85,8 @@ def _outlook(plan: "Plan", storage: "Storage") -> str:
 
 def say_plan(plan: "Plan", listed: int) -> None:
     """Samples, shards, the datasets, and what is left out: so many of it one by one."""
+    from synth.sample.draft import all_look_like_rooms
+
     recipe = plan.recipe
     typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {_shards(len(plan.shards))}")
     for pool in plan.pools:
@@ -93,6 +95,12 @@ def say_plan(plan: "Plan", listed: int) -> None:
         typer.echo(f"  left out: {item.scene}: {item.reason}")
     if len(plan.left_out) > listed:
         typer.echo(f"  left out: {len(plan.left_out) - listed} more; --dry-run lists them all")
+    for task in sorted({pool.task for pool in plan.pools}):
+        if all_look_like_rooms(plan, task):
+            typer.echo(
+                f"  warning: {task}: its pairs look like rooms, where no weather should fall; flag those from outside "
+                "(indoor: false, in pair.yaml or a column of a manifest), or set degradations.indoor"
+            )
     if plan.profiles:
         typer.echo(f"  warning: {plan.profiles} pairs have a colour profile that is not sRGB; it is ignored")
 

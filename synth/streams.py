@@ -1,13 +1,17 @@
 """Random numbers by name: each generator is a function of (seed, number, stream) and of nothing else."""
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.random import Generator, Philox
 from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
+
+Name = TypeVar("Name", bound=str)
 
 
 class _Key(ISeedSequence):
@@ -34,6 +38,13 @@ def stream(seed: int, number: int, name: str) -> Generator:
 def field_seed(rng: Generator) -> int:
     """A 63-bit seed for a random field (noise, flakes), small enough for every reader of JSON with 64-bit integers."""
     return int(rng.integers(0, 2**63 - 1))
+
+
+def drawn_of(shares: Mapping[Name, float], rng: Generator) -> Name:
+    """One of some names, by the share of each."""
+    names = sorted(shares)
+    total = math.fsum(shares.values())
+    return names[int(rng.choice(len(names), p=[shares[name] / total for name in names]))]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import yaml
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ from trainer.objectives import STANDARD, AnyObjective
 from trainer.schema import Section, parse
 
 PRESETS = Path(__file__).parent / "configs"
+Sharding: TypeAlias = Literal["ddp", "fsdp2"]
 MOST = 10**12 - 1
 """Samples that a run can count: checkpoints are named by twelve digits."""
 
@@ -151,6 +152,9 @@ class RunConfig(Section):
     """Samples between lines of the log."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Most samples at once: a step of more adds up the gradients of several parts."""
+    sharding: Sharding = "ddp"
+    """What several processes (torchrun) share: ddp, each step; fsdp2, the weights, their gradients, averages and
+    optimizers too, of which each holds its part: for a network that does not fit beside these, at a price in speed."""
     checkpointing: bool = False
     """Activation checkpointing: half the memory of a step or less, for a third more time."""
     val_every: int | None = Field(default=None, ge=1, le=MOST)
@@ -210,6 +214,11 @@ class Config(Resumable):
             raise ValueError(
                 "model.detail with an objective that looks at no picture: nothing would train it; "
                 "give objective: {kind: regression, pictures: {start: 0.667}}, or leave out model.detail"
+            )
+        if self.run.sharding == "fsdp2" and self.model.adapters:
+            raise ValueError(
+                f"run.sharding fsdp2 with model.adapters {self.model.adapters}: the regression beneath them runs in a "
+                "shell of its own around the same weights, and would find parts of them; take run.sharding: ddp"
             )
         for part in self.training.learns:
             if not getattr(self.model, part):

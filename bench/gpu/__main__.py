@@ -26,6 +26,7 @@ def main() -> None:
         work.add_argument("--autoencoder", default="mmaif", help="of the network; its folder, where one was trained")
         work.add_argument("--init", default=None, help="averaged weights to begin from")
         work.add_argument("--config", default="gpu")
+        work.add_argument("--look", type=float, default=10.0, help="seconds between looks for a checkpoint to copy")
         work.add_argument("--flow-minutes", type=float, default=0.0, help="of the time, for a flow from the network")
     quick = commands.add_parser("speed")
     quick.add_argument("--seconds", type=float, default=120.0, help="after which nothing new begins")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tarfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -19,8 +21,6 @@ import yaml
 
 PIECE = 15 * 2**20
 """Bytes of a file that comes back, at most."""
-SNAPSHOT = 90.0
-"""Seconds between copies of the averaged weights into the folder that comes back, should the end not be reached."""
 RECIPE = "recipes/release.yaml"
 LOOKED_AT, LOOKED_AT_SEED = 12, 1_000_003
 """Samples that are fused on the way, and the seed of their recipe."""
@@ -38,7 +38,7 @@ def autoencoder(pack: Path, given: argparse.Namespace) -> int:
     pace = "--batch 24 --lr 3e-3 --precision bf16 --workers 4 --log-every 8000 --samples 4000000"
     out = given.work / "autoencoder"
     code = _run("trainer", *command, *form.split(), *pace.split(), "--for", f"{given.minutes}m", "--out", out)
-    _pieces(given.out, "autoencoder", [out / "weights", out / "log.jsonl"])
+    _give(given.out, "autoencoder", [out / "weights", out / "log.jsonl"])
     if code == 0:
         _compare(given, out / "weights")
     print(f"{_shards(given)} shards rendered; {time.monotonic() - begun:.0f} s in all", flush=True)
@@ -62,12 +62,13 @@ def train(pack: Path, given: argparse.Namespace) -> int:
     _render_looked_at(given)
     renderer = render(given)
     ended = threading.Event()
-    threading.Thread(target=_snapshots, args=(out, given.out, ended), daemon=True).start()
+    copier = threading.Thread(target=_copies, args=(out, given, ended), daemon=True)
+    copier.start()
     code = trainer.wait()
     ended.set()
-    for piece in given.out.glob("average.*"):
-        piece.unlink()
-    _pieces(given.out, "weights", [out / "weights", out / "log.jsonl"])
+    copier.join()
+    if (out / "weights").is_dir():  # else the last copy stays
+        _give(given.out, "weights", [out / "weights", out / "log.jsonl"])
     _pictures(out, given.out)
     if code == 0 and given.flow_minutes:
         out = _flow(given, out)
@@ -111,6 +112,9 @@ def render(given: argparse.Namespace) -> subprocess.Popen[bytes] | None:
     shards = given.work / "shards"
     if shards.is_dir():
         return None
+    photos = given.work / "pairs" / "photos"  # where synth looks for photographs to make pairs of
+    if (given.work / "photos").is_dir() and not photos.exists():
+        photos.symlink_to((given.work / "photos").resolve())
     command = ["nice", "-n", "15", *_command("synth", "generate", "--recipe", RECIPE, "--data", given.work / "pairs")]
     command += ["--limit", str(given.render), "--samples-per-shard", "64", "--workers", str(given.workers)]
     with (given.work / "render.txt").open("w") as log:
@@ -132,10 +136,8 @@ def _flow(given: argparse.Namespace, regression: Path) -> Path:
     options = ["--config", path, "--shards", given.work / "shards", "--init", regression / "weights", "--out", out]
     if _run("trainer", "train", *options, "--for", f"{given.flow_minutes}m"):
         return regression
-    for piece in given.out.glob("weights.tar.*"):
-        piece.unlink()
     shutil.copyfile(out / "log.jsonl", out / "flow.jsonl")
-    _pieces(given.out, "weights", [out / "weights", regression / "log.jsonl", out / "flow.jsonl"])
+    _give(given.out, "weights", [out / "weights", regression / "log.jsonl", out / "flow.jsonl"])
     return out
 
 
@@ -199,35 +201,64 @@ def _shards(given: argparse.Namespace) -> int:
     return len(list((given.work / "shards").glob("*.parquet")))
 
 
-def _snapshots(run: Path, out: Path, ended: threading.Event) -> None:
-    """Now and then the averaged weights of the newest checkpoint, in fp16."""
-    from safetensors.torch import load_file, save
-
-    last = None
-    while not ended.wait(SNAPSHOT):
+def _copies(run: Path, given: argparse.Namespace, ended: threading.Event) -> None:
+    """The averaged weights of each newer checkpoint, for a weights folder that comes back without an end."""
+    last, folder = None, given.work / "average" / "weights"
+    while not ended.wait(given.look):
         found = sorted(path for path in run.glob("checkpoints/*") if path.name.isdigit())
         if not found or found[-1] == last:
             continue
         last = found[-1]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         try:
-            tensors = load_file(last / "ema.safetensors")
-        except OSError:  # a newer one has replaced it
+            _average(run, last, folder)
+        except OSError:  # newer ones have replaced it
             continue
-        data = save({name: t.half() if t.is_floating_point() else t for name, t in tensors.items()})
-        _split(out, "average.safetensors", data)
+        _give(given.out, "weights", [folder, run / "log.jsonl"])
 
 
-def _pieces(out: Path, name: str, paths: list[Path]) -> None:
-    """A tar of what is there of these, in pieces: `cat NAME.tar.* | tar x`."""
-    whole = out.parent / f"{out.name}-{name}.tar"
-    with tarfile.open(whole, "w") as tar:
+def _average(run: Path, checkpoint: Path, folder: Path) -> None:
+    """Writes the weights folder of a run as it stood at a checkpoint."""
+    import torch
+    from safetensors.torch import load_file
+
+    from trainer.config import load_config
+    from trainer.frozen.text import TextEncoder
+    from trainer.inference.fuser import Fuser
+    from trainer.objectives import make_objective
+    from trainer.training.parts import build_model, reopen_autoencoder
+
+    config, device = load_config(str(run / "config.yaml")), torch.device("cpu")
+    autoencoder = reopen_autoencoder(run / "autoencoder", device)
+    text = TextEncoder(config.text.encoder, config.text.max_tokens, device)
+    model = build_model(config, autoencoder, text.dim)
+    model.load_state_dict(load_file(checkpoint / "ema.safetensors"))
+    Fuser(model, autoencoder, text, make_objective(config.objective, autoencoder)).save(folder, config)
+
+
+def _give(out: Path, name: str, paths: Sequence[Path]) -> None:
+    """A tar of what is there of these, in pieces NAME-<number>.tar.<piece>of<pieces>: `cat NAME-*.tar.* | tar x`.
+
+    It takes the place of what was given by that name before. A kill at any moment leaves all pieces of one number: they
+    are written beside `out`, and moved into it before the others go.
+    """
+    before = sorted(out.glob(f"{name}-*.tar.*"))
+    number = 1 + max((int(piece.name.removeprefix(f"{name}-").partition(".")[0]) for piece in before), default=0)
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as tar:
         for path in paths:
             if path.exists():
                 tar.add(path, arcname=path.name)
-    _split(out, f"{name}.tar", whole.read_bytes())
-    whole.unlink()
-
-
-def _split(out: Path, name: str, data: bytes) -> None:
-    for number, start in enumerate(range(0, len(data), PIECE)):
-        (out / f"{name}.{number}").write_bytes(data[start : start + PIECE])
+    data, beside = whole.getbuffer(), out.with_name(f".{out.name}-{name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    starts = range(0, len(data), PIECE)
+    pieces = [f"{name}-{number:04d}.tar.{piece:02d}of{len(starts):02d}" for piece in range(1, len(starts) + 1)]
+    for piece, start in zip(pieces, starts, strict=True):
+        (beside / piece).write_bytes(data[start : start + PIECE])
+    for piece in pieces:
+        (beside / piece).rename(out / piece)
+    for old in before:
+        old.unlink()
+    beside.rmdir()

@@ -16,9 +16,9 @@ class Expected:
     """What the recipe in dataset.json says of every sample.
 
     effects: by task, the effects that may fall, each with its range of severity (None where there is none).
-    targets: by task. kinds: of instruction, that it asks for. own: whether sentences may be the user's.
-    version: of its records. rules: whether its sentences are held to what fits (reader.py), as they are since recipes
-    know `emphasis`. sources: (task, dataset); None where dataset.json does not say.
+    dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for. own: whether
+    sentences may be the user's. version: of its records. rules: whether its sentences are held to what fits
+    (reader.py), as they are since recipes know `emphasis`. sources: (task, dataset); None where dataset.json says none.
     """
 
     seed: int
@@ -26,6 +26,7 @@ class Expected:
     split: str
     per_pair: int
     effects: dict[str, dict[str, tuple[float, float] | None]]
+    dry: frozenset[str]
     targets: dict[str, tuple[str, ...]]
     stored: tuple[str, ...]
     kinds: frozenset[str]
@@ -57,6 +58,9 @@ class Expected:
             str(recipe["instructions"]["phrases"]),
             int(recipe["instructions"]["per_pair"]),
             effects,
+            frozenset(
+                task for task, part in recipe["tasks"].items() if part["degradations"].get("indoor") != "as_outdoor"
+            ),
             {task: tuple(part["target"]) for task, part in recipe["tasks"].items()},
             tuple(recipe["store"]),
             frozenset(kind for kind, share in recipe["instructions"]["kinds"].items() if share > 0) | {"full"},
@@ -158,9 +162,11 @@ def _against_recipe(record: Record, expected: Expected) -> list[str]:
     whole = ("full", "clean")
     if (first := record["group"]) == record["key"] and expected.per_pair > 1 and record["kind"] not in whole:
         found.append(f"the first of group {first} is {record['kind']}, not full")
-    known = expected.effects[task]
+    known, dry = expected.effects[task], task in expected.dry and record["source"].get("indoor") is True
     for entry in record["degradations"]:
         name, severity = entry["effect"], entry["severity"]
+        if dry and name in REGISTRY and REGISTRY[name].outdoors:
+            found.append(f"{name} in a room: its pair is flagged indoor")
         if name not in known:
             found.append(f"{name} is not in the recipe of {task}")
         elif (span := known[name]) is not None and severity and not span[0] <= severity <= span[1]:

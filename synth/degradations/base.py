@@ -63,7 +63,8 @@ class Degradation(ABC, Generic[Params]):
     """An effect.
 
     name: as in recipes and records. version: raised whenever the same parameters give other pixels.
-    order: place within the stage. images: which images it falls on where the recipe does not say.
+    order: place within the stage. images: which images it falls on where the recipe does not say. in_one_shot: the same
+    for a pair that is one shot, where that differs. outdoors: it falls through the air outside, so not in a room.
     infrared_first: where the recipe does not say, it falls on the infrared images alone of a pair that has any.
     quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
     may_stay: whether a person may want it kept while others go: weather always, a look where both images share it.
@@ -74,13 +75,15 @@ class Degradation(ABC, Generic[Params]):
     version: ClassVar[int] = 1
     order: ClassVar[int] = 0
     images: ClassVar[Images] = "both"
+    in_one_shot: ClassVar[Images | None] = None
+    outdoors: bool = False
     infrared_first: ClassVar[bool] = False
     quantities: ClassVar[Mapping[str, Quantity]] = {}
     said_as: str
     may_stay: ClassVar[Literal["always", "shared", "never"]] = "never"
 
     def __init_subclass__(cls, register: bool = True) -> None:
-        if not hasattr(cls, "said_as"):
+        if hasattr(cls, "name") and not hasattr(cls, "said_as"):
             cls.said_as = cls.name
         if not register:
             return
@@ -92,6 +95,10 @@ class Degradation(ABC, Generic[Params]):
     def domain(self) -> Domain:
         """The domain of the stage; an effect that the field defines elsewhere overrides it."""
         return Domain.LINEAR if self.stage <= Stage.SENSOR else Domain.BYTES
+
+    def images_of(self, simultaneous: bool) -> Images:
+        """Which images it falls on where the recipe does not say. simultaneous: of a pair that is one shot."""
+        return (self.in_one_shot if simultaneous else None) or self.images
 
     @abstractmethod
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> Params:

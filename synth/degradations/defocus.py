@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
-from synth.degradations.base import Degradation, Quantity, Stage
+from synth.degradations.base import Degradation, Images, Quantity, Stage
 from synth.degradations.filters import convolve, double_size, draw_lamps, half_size, in_pixels, on_pixels, with_lamps
 from synth.images.pixels import Floats
 from synth.scene.scene import View
@@ -18,6 +19,7 @@ HALVE = 5.0  # pixels: from this radius on the disc is laid at half size, at a s
 HALVING_SPREAD = 1.1  # px²: variance along an axis that halving and doubling add, taken off the disc
 SAMPLES = 8  # of the disc across a pixel
 FEWEST = 64  # samples across the disc
+INFRARED_SPREAD = 1.25  # by which the disc of an infrared lens is larger at most, or smaller
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,17 @@ class Defocus(Degradation[DefocusParams]):
     Geometric optics with a round aperture: each point of light becomes a disc of even brightness (Potmesil and
     Chakravarty, "A lens and aperture camera model", SIGGRAPH 1981), so lamps become discs with a sharp rim. The
     severity sets the radius.
+
+    The cameras of one shot are at one distance from a thing and, as they are focused together, from what is sharp: the
+    angle of the disc is then D |1/z - 1/z₀|, D the aperture. Apertures differ: germanium lenses are as fast as f/1,
+    on a coarser sensor. So the disc of infrared, where the severity sets it, is drawn a little larger or smaller.
     """
 
     name = "defocus"
     stage = Stage.OPTICS
     version = 2
     order = 0
+    in_one_shot: ClassVar[Images | None] = "shared"
     quantities = {
         "radius": Quantity(0.1, 60, "px", strength=True),
         "lamps": Quantity(1, 100, "times white"),
@@ -47,7 +54,8 @@ class Defocus(Degradation[DefocusParams]):
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> DefocusParams:
         lamps = fixed.get("lamps", draw_lamps(rng, view))
-        radius = fixed["radius"] if severity is None else in_pixels(WIDEST, view.size[1]) * severity**BEND
+        lens = INFRARED_SPREAD ** rng.uniform(-1, 1) if view.infrared else 1.0
+        radius = fixed["radius"] if severity is None else lens * in_pixels(WIDEST, view.size[1]) * severity**BEND
         return DefocusParams(radius, lamps)
 
     def apply(self, image: Floats, params: DefocusParams, view: View) -> Floats:

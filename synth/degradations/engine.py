@@ -9,8 +9,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity
-from synth.images import pixels
+from synth.degradations.base import REGISTRY, Degradation, Domain, Images, Quantity, Stage
+from synth.images import curves, pixels
+from synth.images.borders import Mask, beneath
 from synth.images.codecs import decode_jpeg
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import ImageName
@@ -109,8 +110,8 @@ def draw(
     that is drawn depends on it.
     """
     effect = f"{spec.label}{turn + 1}" if turn else spec.label
-    images = spec.images or spec.degradation.images
     names = list(views)
+    images = spec.images or spec.degradation.images_of(views[names[0]].scene.simultaneous)
     if spec.images is None and spec.degradation.infrared_first:
         names = [name for name in names if views[name].infrared] or names
     if images == "any":
@@ -161,6 +162,9 @@ class Damaged:
 def damage(image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None) -> Bytes:
     """One image through its effects, in the order given, from bytes to bytes.
 
+    Padding was laid around an image after it left its sensor. So it is lifted off for all that happens up to there, as
+    if the camera had seen on beneath it, and laid back, as it was, before what happens to the file.
+
     unclipped: the image in linear light with its clipped pixels refilled, asked for only where an effect mixes light;
     None where there is nothing to refill from. Between effects of one domain nothing is converted or rounded.
     """
@@ -173,31 +177,47 @@ def damage_into_file(
     """The same, with the file that it ends in."""
     array: NDArray[Any] = image
     domain = Domain.BYTES
+    lifted: Bytes | None = None  # the picture with its padding, as long as that is off
     steps = [step for step in applied if step.image == view.name and step.severity != 0]
     for number, step in enumerate(steps):
         effect, wanted = step.degradation, step.degradation.domain
+        if view.seen is not None and (effect.stage <= Stage.SENSOR) is (lifted is None):
+            array, domain = _convert(array, domain, Domain.BYTES, view.curve), Domain.BYTES
+            array, lifted = (
+                (beneath(array, view.seen), array) if lifted is None else (_laid(array, lifted, view.seen), None)
+            )
         if number == 0 and wanted is Domain.LINEAR and unclipped is not None:
             array, domain = unclipped(), wanted
-        array = _convert(array, domain, wanted)
+        array = _convert(array, domain, wanted, view.curve)
         if step is steps[-1] and (file := effect.file(array, step.params, view)) is not None:
             return Damaged(None, file)
         array, domain = effect.apply(array, step.params, view), wanted
-    return Damaged(_convert(array, domain, Domain.BYTES))
+    done = _convert(array, domain, Domain.BYTES, view.curve)
+    return Damaged(done if lifted is None or view.seen is None else _laid(done, lifted, view.seen))
 
 
-def _convert(array: NDArray[Any], source: Domain, wanted: Domain) -> NDArray[Any]:
+def _laid(image: Bytes, padded: Bytes, seen: Mask) -> Bytes:
+    """An image with the padding of another around what was seen."""
+    out = padded.copy()
+    out[seen] = image[seen]
+    return out
+
+
+def _convert(array: NDArray[Any], source: Domain, wanted: Domain, curve: str) -> NDArray[Any]:
+    """curve: of the camera, between light and grey levels."""
+    light = pixels if curve == curves.SRGB else curves.curve(curve)
     match source, wanted:
         case _ if source is wanted:
             return array
         case Domain.BYTES, Domain.LINEAR:
-            return pixels.to_linear(array)
+            return light.to_linear(array)
         case Domain.BYTES, Domain.SRGB:
             return array.astype("float32")
         case Domain.LINEAR, Domain.SRGB:
-            return pixels.to_srgb(array)
+            return light.to_srgb(array)
         case Domain.LINEAR, Domain.BYTES:
-            return pixels.to_bytes(array)
+            return light.to_bytes(array)
         case Domain.SRGB, Domain.LINEAR:
-            return pixels.to_linear(pixels.round_to_bytes(array))
+            return light.to_linear(pixels.round_to_bytes(array))
         case _:
             return pixels.round_to_bytes(array)

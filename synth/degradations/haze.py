@@ -22,8 +22,8 @@ BEND = 1.3  # of the severity, so that equal steps look like equal steps
 CONTRAST_LIMIT = 3.912  # -ln 0.02: an object is visible until 2% of its contrast is left (Koschmieder)
 INFRARED_SHARE = (0.15, 0.5)  # of the visible optical depth: long waves pass small drops
 
-PATCHINESS = 0.45  # most spread of the logarithm of the density
-LAYER = 1.6  # most extra density in the middle of a layer of mist
+PATCHINESS = 0.2  # most spread of the logarithm of the density
+LAYER = 1.0  # most extra density in the middle of a layer of mist
 LAYER_AT = (-0.01, 0.05)  # its height over the camera, as a share of the scene's `far_m`
 LAYER_THICKNESS = (0.01, 0.04)  # likewise
 THIN_LAYER = 0.1  # extra density that is not worth a look
@@ -33,15 +33,14 @@ RAY_ENDS = 1024  # entries of the table of what a ray meets of a layer
 
 LIGHT_PX, HALO_PX = 64, 128  # airlight and halos are smooth: they are made this wide
 SKY_ALL = 0.98  # of the farthest distance, from which on all is sky
-BEYOND = (0.95, 1.5)  # radiance of what lights the fog by itself: of a bracket alone
-SKY_SPREAD = 0.015  # standard deviation, in widths, over which the sky's own light is taken
-SKY_GREYING = 0.35  # of its colour, what the light of a veiled sky loses
+SKY_SPREAD = 0.04  # standard deviation, in widths, over which the sky's own light is taken
+SKY_GREYING = 0.8  # of its colour, what the light of a veiled sky loses
 LIT_FROM = 0.12  # standard deviation, in widths, of the light of lamps around a place
 LIT_POWER = 0.8  # by which the airlight of a night follows it
-SKY_SURE = 0.85  # luma of the sky against the airlight from which on it is its own, all of it from 1
+SKY_SURE = 0.97, 1.1  # luma of the sky against the airlight from which on it is its own, and all of it
 
 LAMP_LEVELS = (0.3, 0.75)  # radiance over what surrounds it, from which a thing of a night may be, and is, a lamp
-LAMP_SIZE = 0.07  # of the width: what is broader is a wall, a window or a face
+LAMP_SIZE = 0.14  # of the width: what is broader is a wall, a window or a face
 LAMP_GAIN = (4.0, 16.0)  # how much brighter a lamp is than the white that recorded it
 HALO = ((0.006, 0.27), (0.02, 0.28), (0.06, 0.26), (0.18, 0.19))  # standard deviation in widths, weight: a power law
 CONE = ((0.03, 0.012, 0.06), (0.065, 0.024, 0.05), (0.11, 0.042, 0.04))  # below a lamp; standard deviation; weight
@@ -79,7 +78,8 @@ class Haze(Degradation[HazeParams]):
     density field of mean 1: patches that drift, and a layer that hangs at a height of the world. The severity sets the
     optical depth τ = β d at the 90th percentile of the crop's distance (the sky left out), so a room and a mountain are
     equally hazy, and V = 3.912 d / τ follows. Infrared sees a recorded share of τ, toward its own mean. Before the sky
-    the airlight is no darker than the sky's own light, since what lights the fog is the sky.
+    the airlight is no darker than the sky's own light, since what lights the fog is the sky; of a bracket by day, what
+    is beyond the white of its brighter image passes.
 
     Where a scene is lit by its own lamps, A is as dark as the place, and the light is theirs: lamps, which are
     brighter than the white that records them, stay white behind haze, and what they lose spreads around them (the
@@ -89,6 +89,7 @@ class Haze(Degradation[HazeParams]):
     name = "haze"
     stage = Stage.SCENE
     may_stay = "always"
+    outdoors = True
     version = 4
     images: ClassVar[Images] = "shared"
     quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True, neutral=math.inf)}
@@ -129,7 +130,9 @@ class Haze(Degradation[HazeParams]):
         if view.infrared:
             return _toward(image, airlight, transmission)
         if view.scene.night == 0:
-            return _toward(image, airlight, transmission, _before_sky(image, airlight, view.gain, view.scene))
+            beyond = _beyond(image, view) if min(view.scene.gain.values()) < 1 else np.float32(0)
+            within = image - beyond
+            return _toward(within, airlight, transmission, _before_sky(within, airlight, view.scene)) + beyond
         hazy = _toward(image, airlight, transmission, _by_lamps(image, airlight, view))
         lamps = _lamps(image, params, view)
         through = cv2.multiply(lamps, cv2.merge([transmission] * 3) if lamps.ndim == 3 else transmission)
@@ -180,18 +183,15 @@ def _shrunk(plane: Floats, size: tuple[int, int]) -> Floats:
     return cv2.resize(np.ascontiguousarray(plane[::step, ::step]), size, interpolation=cv2.INTER_AREA)
 
 
-def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene) -> Floats | None:
+def _before_sky(image: Floats, airlight: list[float], scene: Scene) -> Floats | None:
     """What the airlight has more before the sky, on the coarse grid, down to where the sky ends.
 
-    There it is the sky's own light, where that is brighter, and so before whatever outshines the white of the brighter
-    image of a bracket. None where nothing of that is seen.
+    There it is the sky's own light, where that is brighter. None where no sky is seen, or none as bright.
     """
     size = _coarse(image.shape[:2])
     shares = _shrunk(scene.depth, size) * np.float32(1 / scene.depth_range_m)
     sky = np.clip((shares - np.float32(SKY_FROM)) / np.float32(SKY_ALL - SKY_FROM), 0, 1)
     small = _shrunk(image, size)
-    beyond = (luma(small) * np.float32(1 / gain) - np.float32(BEYOND[0])) / np.float32(BEYOND[1] - BEYOND[0])
-    sky = np.maximum(sky, np.clip(beyond, 0, 1))
     if not sky.any():
         return None
 
@@ -204,11 +204,23 @@ def _before_sky(image: Floats, airlight: list[float], gain: float, scene: Scene)
     if image.ndim == 3:
         light += np.float32(SKY_GREYING) * (_across(level, small) - light)
     given = np.asarray(airlight if image.ndim == 3 else airlight[0], np.float32)
-    brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE) / (1 - SKY_SURE)
-    weight = (np.clip(brighter, 0, 1) * share).astype(np.float32)
+    brighter = (level / max(float(np.mean(airlight)), TINY) - SKY_SURE[0]) / (SKY_SURE[1] - SKY_SURE[0])
+    weight = (np.clip(brighter, 0, 1) * sky).astype(np.float32)
     seen = np.flatnonzero(weight.any(axis=1))
     more = (_across(weight, small) * (light - given)).astype(np.float32)
     return more[: seen[-1] + 2] if seen.size else None
+
+
+def _beyond(image: Floats, view: View) -> Floats:
+    """What is beyond the white of the brighter image of a bracket, by channel, but for detail brighter than its place.
+
+    It passes: the light that a sky or the sun loses, others of its rays bring back (forward scattering), and with
+    airlight that is no brighter than that white, the dark shot would else have its sky put out by fog.
+    """
+    size = _coarse(view.size)
+    broad = cv2.GaussianBlur(_shrunk(image, size), (0, 0), SKY_SPREAD * size[0], borderType=cv2.BORDER_REPLICATE)
+    broad = cv2.resize(broad, view.size[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.max(cv2.min(image, broad) - np.float32(view.gain), 0)
 
 
 def _across(plane: Floats, image: Floats) -> Floats:
@@ -281,6 +293,8 @@ def _lamps(image: Floats, params: HazeParams, view: View) -> Floats:
     low, high = LAMP_LEVELS
     shine = np.clip((over - np.float32(low)) / np.float32(high - low), 0, 1)
     shine *= shine * np.float32(params.lamp_gain - 1)
+    # Of a bracket the radiance itself is known: what it has beyond that of other lamps would only flood the picture.
+    shine /= np.maximum(_top(image) * np.float32(1 / view.gain), 1)
     return cv2.multiply(image, cv2.merge([shine] * 3) if image.ndim == 3 else shine)
 
 

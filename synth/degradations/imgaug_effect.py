@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from synth.degradations.base import Degradation, Domain, Stage
+from synth.degradations.base import REGISTRY, Degradation, Domain, Stage
 from synth.degradations.imgaug_shim import load_imgaug
 from synth.errors import hint, in_one_line
 from synth.images.pixels import Bytes, in_colour
@@ -76,6 +76,10 @@ class Imgaug(Degradation[ImgaugParams], register=False):
     @property
     def domain(self) -> Domain:
         return Domain.BYTES
+
+    @property
+    def outdoors(self) -> bool:  # type: ignore[override]
+        return any(effect.outdoors for effect in REGISTRY.values() if effect.said_as == self.said_as)
 
     def __str__(self) -> str:
         return f"{self.name}.{self.augmenter}"

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import SFC64, Generator
 from numpy.typing import NDArray
 
-from synth.degradations.base import Degradation, Quantity, Stage
+from synth.degradations.base import Degradation, Images, Quantity, Stage
 from synth.degradations.filters import convolve, draw_lamps, in_pixels, with_lamps, without_faint
 from synth.images.pixels import Floats
 from synth.scene.scene import View
@@ -47,12 +48,16 @@ class Motion(Degradation[MotionParams]):
     place the time spent there (Boracchi and Foi, "Modeling the performance of image restoration from motion blur",
     IEEE Trans. Image Processing 21(8), 2012). Its centre of gravity stands still, so that the pair stays aligned. In
     linear light lamps, far brighter than white, keep their brightness along it. The severity sets its length.
+
+    Cameras on one rig turn as one, by one angle, and registered pictures show one field of view: so the images of one
+    shot share the path, to the pixel. Two shots are shaken each by itself.
     """
 
     name = "motion"
     stage = Stage.OPTICS
     version = 2
     order = 2
+    in_one_shot: ClassVar[Images | None] = "shared"
     quantities = {
         "length": Quantity(0.1, 200, "px", strength=True),
         "shake": Quantity(0, 1, "straight or shaken", choices=(0, 1)),

@@ -40,12 +40,16 @@ class CleanPair:
 
 @dataclass(frozen=True)
 class PairRef(ABC):
-    """A pair that may be drawn. Equal references load equal pixels."""
+    """A pair that may be drawn. Equal references load equal pixels.
+
+    indoor: whether it shows a room, where no weather falls; None where nobody says, and the picture may be asked.
+    """
 
     task: str
     dataset: str
     scene: str
     licence: str
+    indoor: bool | None = field(default=None, kw_only=True)
 
     @property
     @abstractmethod

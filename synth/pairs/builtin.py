@@ -81,7 +81,7 @@ BUILTINS: dict[str, Builtin] = {
 
 @dataclass(frozen=True)
 class BuiltinPair(PairRef):
-    """A pair made from a photograph when it is asked for."""
+    """A pair made from a photograph when it is asked for. For demonstration, so weather falls on any of them."""
 
     source: str
     photograph: str
@@ -131,7 +131,8 @@ class BuiltinSource(Source):
     def pairs(self, task: str) -> Iterator[BuiltinPair]:
         """By the names of their photographs."""
         for name in sorted({"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[self.split]):
-            yield BuiltinPair(task, self.builtin, f"{self.builtin}-{name}", LICENCE, self.builtin, name)
+            scene = f"{self.builtin}-{name}"
+            yield BuiltinPair(task, self.builtin, scene, LICENCE, self.builtin, name, indoor=False)
 
 
 @lru_cache(maxsize=16)

@@ -97,6 +97,7 @@ class FilePairs(Sequence[FilePair]):
             "licence": [pair.licence for pair in pairs],
             "depth_kind": [pair.depth_kind for pair in pairs],
             "align": [pair.align for pair in pairs],
+            "indoor": [pair.indoor for pair in pairs],
             "height": [None if pair.size is None else pair.size[0] for pair in pairs],
             "width": [None if pair.size is None else pair.size[1] for pair in pairs],
         }

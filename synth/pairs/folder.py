@@ -1,4 +1,7 @@
-"""Clean pairs in folders: `<dataset>-<scene>/{a,b[,gt][,depth]}.<png or jpg …>`, one folder a pair."""
+"""Clean pairs in folders: `<dataset>-<scene>/{a,b[,gt][,depth]}.<png or jpg …>`, one folder a pair.
+
+`pair.yaml` beside the pictures may say more of a pair: `indoor: true` keeps weather out of it.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -8,6 +11,7 @@ from pydantic import BeforeValidator
 
 from synth.errors import UserError
 from synth.images import codecs
+from synth.pairs import facts
 from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut
@@ -35,6 +39,7 @@ class FolderSource(FileSource):
 
     folder: Annotated[Path | str, BeforeValidator(_place)]
     """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
+    `pair.yaml` in it may say `indoor: true`: weather does not fall on that pair.
     Relative to the working directory; a link that leads out of it is not followed."""
 
     def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
@@ -62,12 +67,18 @@ class FolderSource(FileSource):
                 continue
             images = tuple(roles[name] for name in names)
             gt, depth = (roles.get(role) for role in ROLES)
-            used = [file for file in (*images, gt, depth) if isinstance(file, Path)]
-            if isinstance(root, Path) and any(_leads_out(file, root) for file in used):
+            beside = files.get(facts.NAME)
+            used = [file for file in (*images, gt, depth, beside) if isinstance(file, Path)]
+            if isinstance(root, Path) and any(leads_out(file, root) for file in used):
                 yield LeftOut(folder, OUTSIDE)
                 continue
-            dataset = folder.split("-", 1)[0]
-            yield FilePair(task, dataset, folder, self.licence, images, gt, depth, self.depth_kind, self.align)
+            try:
+                indoor = facts.read_facts(beside).get("indoor") if beside is not None else None
+            except ValueError as error:
+                yield LeftOut(folder, str(error))
+                continue
+            dataset, settings = folder.split("-", 1)[0], (self.depth_kind, self.align)
+            yield FilePair(task, dataset, folder, self.licence, images, gt, depth, *settings, indoor=indoor)
 
 
 def _folders_in(root: Path) -> Iterator[tuple[str, Mapping[str, File] | None]]:
@@ -78,7 +89,7 @@ def _folders_in(root: Path) -> Iterator[tuple[str, Mapping[str, File] | None]]:
     if not folders:
         raise UserError(f"{root}: {NO_PAIRS}")
     for folder in folders:
-        if _leads_out(folder, root):
+        if leads_out(folder, root):
             yield folder.name, None
         else:
             yield folder.name, {path.name: path for path in folder.iterdir() if path.is_file()}
@@ -100,5 +111,6 @@ def _folders_at(url: str) -> Iterator[tuple[str, Mapping[str, File]]]:
     yield from sorted(folders.items())
 
 
-def _leads_out(path: Path, root: Path) -> bool:
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path is a link out of a source's folder."""
     return path.is_symlink() and not path.resolve().is_relative_to(root.resolve())

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from synth.errors import UserError
 from synth.pairs.folder import FolderSource
 from synth.pairs.manifest import ManifestSource
+from synth.pairs.photos import PhotoSource, maker_for
 from synth.pairs.source import FileSource, Source
 from synth.storage import local_path
 from synth.storage.bucket import Bucket
+from synth.tasks import TASKS
+
+PHOTOS = "photos"  # the folder of photographs beside those of the tasks
 
 
 def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSource:
@@ -23,6 +28,23 @@ def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSo
     if str(root).endswith((".parquet", ".csv")):
         return ManifestSource(manifest=str(root), **settings)
     return FolderSource(folder=_folder_of(task, str(root)), **settings)
+
+
+def photographs_at(root: Path | str, task: str, beside: float, replaced: Sequence[Source]) -> PhotoSource | None:
+    """The photographs at a place, `ROOT/photos/`, of which pairs of a task are made; None where there are none.
+
+    beside: how often they are drawn for each other pair. The settings are those of the first source of photographs that
+    it replaces, else the split, if any, of the first source.
+    """
+    path = local_path(str(root))
+    if path is None or not (path / PHOTOS).is_dir() or maker_for(TASKS[task].capture) is None:
+        return None
+    given = next((source for source in replaced if isinstance(source, PhotoSource)), None)
+    if given is not None:
+        return given.model_copy(update={"photos": path / PHOTOS})
+    first = next((source for source in replaced if isinstance(source, FileSource)), None)
+    settings: dict[str, Any] = {} if first is None else {"split": first.split, "held_out": first.held_out}
+    return PhotoSource(photos=path / PHOTOS, beside=beside, **settings)
 
 
 def _folder_of(task: str, root: str) -> Path | str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import UserError, hint, listed
+from synth.pairs.facts import truth
 from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.folder import NO_PAIRS, FolderSource
 from synth.pairs.remote import Remote
@@ -17,7 +18,7 @@ from synth.storage import local_path, open_storage
 from synth.storage.bucket import is_known
 from synth.tasks import TASKS
 
-COLUMNS = (*IMAGES, *ROLES, "task", "dataset", "scene", "licence", "split", "width", "height")
+COLUMNS = (*IMAGES, *ROLES, "task", "dataset", "scene", "licence", "split", "width", "height", "indoor")
 UNSAFE = set("/\\\n\r\t\0")
 LOCAL_KINDS = ("file", "local", "asynclocal", "git")  # of URLs that a table of a stranger may not hold
 
@@ -27,9 +28,9 @@ class ManifestSource(FileSource):
 
     Columns: a, b and, where there are any, gt, depth (images: a URL, or a path from the manifest's own folder that does
     not leave it), task, dataset, scene, licence, split (train or test; a scene has one), width and height (pixels of
-    the images; where they are not given, those behind URLs are only known once they are read). Further columns are
-    passed over. Without `scene`, a pair is its own, named by its row. Without `split`, a share `held_out` of the scenes
-    is for test, as for folders.
+    the images; where they are not given, those behind URLs are only known once they are read), indoor (true or false:
+    whether the pair shows a room, where no weather falls). Further columns are passed over. Without `scene`, a pair is
+    its own, named by its row. Without `split`, a share `held_out` of the scenes is for test, as for folders.
     """
 
     kind = "manifest"
@@ -72,13 +73,15 @@ class ManifestSource(FileSource):
             images = {name: _file(row.get(name), base) for name in TASKS[task].capture.modalities}
             gt, depth = (_file(row.get(role), base) for role in ROLES)
             size = _size(row)
+            indoor = truth("indoor", row["indoor"]) if "indoor" in row else None
         except ValueError as error:
             return LeftOut(name, str(error))
         files = tuple(file for file in images.values() if file is not None)
         if len(files) < len(images):
             return LeftOut(name, f"no image {next(image for image, file in images.items() if file is None)}")
+        settings = self.depth_kind, self.align, size
         licence = row.get("licence", self.licence)
-        return FilePair(task, dataset, name, licence, files, gt, depth, self.depth_kind, self.align, size)
+        return FilePair(task, dataset, name, licence, files, gt, depth, *settings, indoor=indoor)
 
 
 def read_table(where: str, images: Collection[str]) -> list[dict[str, Any]]:
@@ -216,4 +219,4 @@ def _row(pair: FilePair, base: Path) -> dict[str, Any]:
     sizes = {None if header is None else header.size for header in pair.headers()}
     height, width = (sizes.pop() if len(sizes) == 1 else None) or (None, None)  # what differs, a plan must see
     facts = {"task": pair.task, "dataset": pair.dataset, "scene": pair.scene, "width": width, "height": height}
-    return named | facts
+    return named | facts | {"indoor": pair.indoor}

@@ -65,6 +65,10 @@ class Source(BaseModel, ABC):
         """Raises ValueError where this is no source for a task."""
         return
 
+    def beside_others(self) -> dict[str, float]:
+        """By dataset, how often its pairs are drawn for each pair of all other sources, unless `weights` says."""
+        return {}
+
     @abstractmethod
     def pairs(self, task: str) -> Iterator[PairRef | LeftOut]:
         """The pairs of a task in the split, in an order that is always the same, and what is none, with its reason.

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from synth.errors import UserError, hint, in_one_line, listed
 from synth.recipe.schema import (
+    OF_A_TASK,
     Crop,
     Degradations,
     DepthNetwork,
@@ -142,7 +143,7 @@ def _mistake(error: ErrorDetails, single_task: bool) -> str:
     return f"{where}{joint}{message}{shown}" if where else f"{message}{shown}"
 
 
-_TOP = ("task", "sources", "target", "degradations")
+_TOP = ("task", *OF_A_TASK)
 _MODELS: dict[str, type[BaseModel]] = {
     "crop": Crop,
     "depth_network": DepthNetwork,

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -14,22 +14,28 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
 from synth.degradations.engine import EffectSpec
 from synth.degradations.settings import as_written, parse_effect
-from synth.errors import listed
+from synth.errors import hint, listed
+from synth.images import curves
 from synth.images.onnx import hash_of
 from synth.instructions.grammar import MOST_NAMED, Kind
 from synth.instructions.intent import fit_chances
 from synth.instructions.phrases import PHRASED
 from synth.instructions.sentences import load_sentences
+from synth.pairs.photos import maker_for
 from synth.pairs.source import MOST, Source, parse_source
 from synth.targets.target import TargetKind
 from synth.tasks import TASKS, task_named
 
 MOST_SAMPLES = 10**9  # keys have nine digits
+Order: TypeAlias = Literal["stage", "shuffled"]
+OF_A_TASK = ("sources", "photos", "target", "degradations")  # keys that a recipe of one task has at its top
 Effects = tuple[Annotated[EffectSpec, PlainValidator(parse_effect), PlainSerializer(as_written, return_type=dict)], ...]
 Sources = tuple[
     Annotated[Source, PlainValidator(parse_source), PlainSerializer(lambda s: s.resolved(), return_type=dict)], ...
@@ -37,7 +43,18 @@ Sources = tuple[
 
 
 class _Part(BaseModel):
+    """later: fields that are not told at their default, so that recipes from before them keep their hash."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        return {key: value for key, value in told.items() if key not in self.later or not self._is_default(key)}
+
+    def _is_default(self, field: str) -> bool:
+        return bool(getattr(self, field) == type(self).model_fields[field].get_default(call_default_factory=True))
 
 
 class Crop(_Part):
@@ -79,12 +96,32 @@ class Some(_Part):
 class Degradations(_Part):
     """Which effects fall on a pair. Without `always` and `some` every sample is clean."""
 
+    later = frozenset({"flat", "curves", "indoor"})
     always: Effects = ()
     some: Some | None = None
-    order: Literal["stage", "shuffled"] = "stage"
-    """`stage`: the order of physics; `shuffled`: any, drawn for each sample."""
+    order: Order | dict[Order, float] = "stage"
+    """`stage`: the order of physics; `shuffled`: any, drawn for each sample; or how often which of the two."""
     second_pass: float = Field(default=0.0, ge=0, le=1)
     """The share of samples that go twice through all effects but the scene's, with other draws (as Real-ESRGAN)."""
+    indoor: Literal["guess", "flagged", "as_outdoor"] = "guess"
+    """Which pairs show rooms, where no haze, rain and snow fall: those that are flagged `indoor: true`, and, where
+    nothing is said of a pair, those that look like one; those that are flagged alone; or none."""
+    flat: float = Field(default=0.0, ge=0, le=1)
+    """The share of samples whose scene is equally far everywhere, whatever is known of its depth: haze is an even
+    veil."""
+    curves: dict[str, float] = Field(default_factory=dict)
+    """How often which camera's curve lies between light and bytes (synth/images/curves.py); without it, sRGB's."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Degradations":
+        shares = {"curves": self.curves} | ({} if isinstance(self.order, str) else {"order": dict(self.order)})
+        for key, given in shares.items():
+            if any(not 0 <= share <= MOST for share in given.values()) or (given and sum(given.values()) <= 0):
+                raise ValueError(f"{key}: each with its share, {MOST:g} at most, one of them above 0")
+        for name in self.curves:
+            if name not in curves.names():
+                raise ValueError(f"curves: no curve {name!r}{hint(name, curves.names())}")
+        return self
 
     @model_validator(mode="after")
     def _each_once(self) -> "Degradations":
@@ -155,9 +192,13 @@ Targets = Annotated[
 class TaskRecipe(_Part):
     """What one task of a dataset is made of."""
 
+    later = frozenset({"photos"})
     weight: float = Field(default=1.0, gt=0, le=MOST)
     """How often this task is drawn, where there are several."""
     sources: Annotated[Sources, Field(min_length=1)]
+    photos: float = Field(default=0.0, ge=0, le=MOST)
+    """Where `--data ROOT` is given and ROOT/photos holds photographs: how often pairs that are made of them are drawn
+    for each other pair."""
     target: Targets = ("gradient",)
     """The kinds of ground truth in order of preference; the first that a pair has is made."""
     degradations: Degradations = Degradations()
@@ -215,7 +256,7 @@ class Recipe(_Part):
             raise ValueError("give task, or tasks, not both")
         if not isinstance(data["task"], str):
             raise ValueError(f"task: {data['task']!r} must be one of {listed(TASKS)}")
-        inner = {key: data[key] for key in ("sources", "target", "degradations") if key in data}
+        inner = {key: data[key] for key in OF_A_TASK if key in data}
         rest = {key: value for key, value in data.items() if key != "task" and key not in inner}
         return {**rest, "tasks": {data["task"]: inner}}
 
@@ -230,6 +271,8 @@ class Recipe(_Part):
                 raise ValueError("target network: which file? `target_network: {onnx: FILE}` names it")
             for source in part.sources:
                 source.check(task)
+            if part.photos and maker_for(TASKS[task].capture) is None:
+                raise ValueError(f"photos: no pair of {task} can be made of one photograph")
             some = part.degradations.some
             if not clean_only and not part.degradations.always and (some is None or some.count.get(0, 0) > 0):
                 raise ValueError(

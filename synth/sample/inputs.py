@@ -3,26 +3,32 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from cachetools import LRUCache, cached
 
 from synth.degradations.engine import Applied, Damaged
 from synth.errors import UnreadableError
+from synth.images.borders import Mask
 from synth.images.crop import Window, cut, draw_window, too_small
+from synth.images.curves import SRGB
 from synth.images.pixels import Floats
 from synth.instructions.intent import Intent
 from synth.pairs.base import CleanPair, PairRef
 from synth.sample.draft import Draft
+from synth.sample.loading import load
 from synth.sample.plan import Plan
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
 from synth.scene.depth import window_of
 from synth.scene.scene import Distances, Light, draw_scene
-from synth.streams import Streams
+from synth.streams import Streams, drawn_of
 from synth.tasks import TASKS
 
-PAIRS_BYTES = 80 << 20  # of decoded pairs that a process keeps
-DEPTHS_BYTES = 64 << 20  # and of their depth, which is a sixth of a pair and takes half as long
+DEPTHS_BYTES = 64 << 20  # of depths that a process keeps: one is a sixth of its pair and takes half as long
+CONTENTS_BYTES = 32 << 20  # and of where pairs have padding, of which most have none
+FLAT_AT = 0.5  # distance of a flat scene as a share of the farthest: nearer than what counts as the sky
+FLAT_HORIZON = -100.0  # its horizon in heights of the crop, far above it: all rays cross a layer of mist alike
 LIGHTS = 20_000  # and of how many pairs the light
 
 
@@ -47,19 +53,24 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     size, streams, ref = recipe.crop.size, Streams(recipe.seed, drawn.group), drawn.pair
     whole, onnx = load(ref), None if network is None else (network.onnx, network.kind)
     capture = TASKS[drawn.task].capture
-    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx)
+    width = recipe.tasks[drawn.task].degradations
+    curve = drawn_of(width.curves, streams("scene.curve")) if width.curves else SRGB
+    backdrop = Backdrop(capture, whole.pictures, whole.depth, whole.depth_kind, onnx, curve)
+    flat = streams("scene.flat").random() < width.flat
     if (reason := too_small(backdrop.size, size)) is not None:
         raise UnreadableError(reason)  # of a pair whose size was not known when it was planned
     window = draw_window(*backdrop.size, size, recipe.crop.scale, recipe.crop.flip, streams("crop"))
     clean = _cropped(whole, window, size)
 
     def depth() -> Floats:
+        if flat:
+            return np.full((size, size), FLAT_AT, np.float32)
         return window_of(_depth_of(ref, backdrop), backdrop.size, window, size)
 
     horizon = (_horizon_of(ref, backdrop) * backdrop.size[0] - window.y) / window.w  # windows are square
-    distances = Distances(depth, backdrop.depth_kind, horizon)
+    distances = Distances(depth, "flat", FLAT_HORIZON) if flat else Distances(depth, backdrop.depth_kind, horizon)
     scene = draw_scene(capture, streams, size, distances, _light_of(ref, backdrop))
-    shot = Shot(capture, clean.pictures, scene, streams)
+    shot = Shot(capture, clean.pictures, scene, streams, _cut_contents(_contents_of(ref, backdrop), window, size))
     applied = asked_of(shot.draw(drawn.effects), drawn.intent)
     return Inputs(drawn, clean, window, shot, applied, shot.damage(applied))
 
@@ -83,14 +94,19 @@ def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:
     return replace(pair, pictures=pictures, gt=gt, depth=None)
 
 
-def _weight(pair: CleanPair) -> int:
-    return sum(array.nbytes for array in (*pair.pictures.values(), pair.gt, pair.depth) if array is not None)
+def _cut_contents(contents: Mapping[ImageName, Mask], window: Window, size: int) -> dict[ImageName, Mask]:
+    """Of the window, where it has any padding; a pixel that is padding in part counts as padding."""
+    parts = {name: cut(seen.astype(np.uint8) * 255, window, size) == 255 for name, seen in contents.items()}
+    return {name: seen for name, seen in parts.items() if not seen.all()}
 
 
-@cached(LRUCache(PAIRS_BYTES, _weight))
-def load(ref: PairRef) -> CleanPair:
-    """A whole pair, kept from before or read now. Raises UnreadableError."""
-    return ref.load()
+def _contents_weight(contents: Mapping[ImageName, Mask]) -> int:
+    return 1024 + sum(seen.nbytes for seen in contents.values())
+
+
+@cached(LRUCache(CONTENTS_BYTES, _contents_weight), key=lambda ref, _: ref)
+def _contents_of(_ref: PairRef, backdrop: Backdrop) -> Mapping[ImageName, Mask]:
+    return backdrop.contents
 
 
 @cached(LRUCache(DEPTHS_BYTES, lambda depth: depth.nbytes), key=lambda ref, backdrop: (ref, backdrop.network))
@@ -98,7 +114,7 @@ def _depth_of(_ref: PairRef, backdrop: Backdrop) -> Floats:
     return backdrop.depth
 
 
-@cached(LRUCache(LIGHTS), key=lambda ref, _: ref)
+@cached(LRUCache(LIGHTS), key=lambda ref, backdrop: (ref, backdrop.curve))
 def _light_of(_ref: PairRef, backdrop: Backdrop) -> Light:
     return backdrop.light
 

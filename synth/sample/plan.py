@@ -3,13 +3,15 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from synth.errors import UserError
 from synth.images.crop import too_small
@@ -17,8 +19,8 @@ from synth.images.headers import Header
 from synth.instructions.intent import Chances, fit_chances
 from synth.pairs.base import PairRef
 from synth.pairs.files import as_columns
-from synth.pairs.given import source_at
-from synth.pairs.source import LeftOut
+from synth.pairs.given import photographs_at, source_at
+from synth.pairs.source import LeftOut, Source
 from synth.recipe.schema import Recipe, TaskRecipe
 from synth.targets.target import kind_for
 from synth.tasks import TASKS
@@ -26,12 +28,20 @@ from synth.tasks import TASKS
 
 @dataclass(frozen=True)
 class Pool:
-    """The pairs of one dataset of one task, and how often they are drawn."""
+    """The pairs of one dataset of one task, and how often they are drawn.
+
+    outdoor: places of those that are not flagged as rooms; None where that is all of them.
+    """
 
     task: str
     dataset: str
     weight: float
     pairs: Sequence[PairRef]
+    outdoor: NDArray[np.int64] | None = None
+
+    def among(self, outdoor: bool) -> Sequence[int] | NDArray[np.int64]:
+        """The places of its pairs, of all or of those alone on which weather may fall."""
+        return range(len(self.pairs)) if not outdoor or self.outdoor is None else self.outdoor
 
 
 @dataclass(frozen=True)
@@ -63,9 +73,9 @@ class Plan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the names and datasets of all pairs, in order: another set of sources has another one."""
+        """sha256 of the names and datasets of all pairs, and of what is flagged, in order: of this set of sources."""
         lines = [
-            f"{pool.task} {pool.dataset} {pool.weight!r} {pair.scene} {pair.has_gt}"
+            f"{pool.task} {pool.dataset} {pool.weight!r} {pair.scene} {pair.has_gt}{_flag(pair)}"
             for pool in self.pools
             for pair in pool.pairs
         ]
@@ -85,13 +95,20 @@ class Plan:
         tasks = sorted(self.recipe.tasks)
         return tasks[_choose([self.recipe.tasks[task].weight for task in tasks], rng)]
 
-    def draw_pair(self, task: str, rng: Generator) -> tuple[int, PairRef]:
-        """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan."""
-        pools = [number for number, pool in enumerate(self.pools) if pool.task == task]
-        chosen = pools[_choose([self.pools[number].weight for number in pools], rng)]
-        pairs = self.pools[chosen].pairs
-        place = int(rng.integers(len(pairs)))
-        return sum(len(pool.pairs) for pool in self.pools[:chosen]) + place, pairs[place]
+    def draw_pair(self, task: str, rng: Generator, outdoor: bool = False) -> tuple[int, PairRef]:
+        """A dataset by its weight, then one of its pairs, and its number among all pairs of the plan.
+
+        outdoor: none that is flagged as a room, the others as likely, one against another, as without this.
+        """
+        pools = {n: pool.among(outdoor) for n, pool in enumerate(self.pools) if pool.task == task}
+        weights = [self.pools[n].weight * (len(places) / len(self.pools[n].pairs)) for n, places in pools.items()]
+        chosen, places = list(pools.items())[_choose(weights, rng)]
+        place = int(places[int(rng.integers(len(places)))])
+        return sum(len(pool.pairs) for pool in self.pools[:chosen]) + place, self.pools[chosen].pairs[place]
+
+
+def _flag(pair: PairRef) -> str:
+    return {None: "", True: " indoor", False: " outdoor"}[pair.indoor]
 
 
 def _choose(weights: list[float], rng: Generator) -> int:
@@ -127,9 +144,24 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
         if unknown and data is None:
             known = ", ".join(sorted({pair.dataset for pair in found}))
             raise UserError(f"{recipe.name}: sources.weights.{unknown[0]}: no such dataset; there are: {known}")
-        for dataset, pairs in sorted(_by_dataset(found).items()):
-            pools.append(Pool(task, dataset, weights.get(dataset, math.sqrt(len(pairs))), as_columns(pairs)))
+        datasets = sorted(_by_dataset(found).items())
+        weights = _weights({dataset: len(pairs) for dataset, pairs in datasets}, weights, part.sources)
+        for dataset, pairs in datasets:
+            outdoor = np.flatnonzero([not pair.indoor for pair in pairs])
+            some_indoor = outdoor.size < len(pairs)
+            pools.append(Pool(task, dataset, weights[dataset], as_columns(pairs), outdoor if some_indoor else None))
+        _check_outdoor(recipe.name, task, part, found)
     return Plan(recipe, tuple(pools), tuple(left_out), profiles)
+
+
+def _check_outdoor(name: str, task: str, part: TaskRecipe, pairs: Sequence[PairRef]) -> None:
+    """Raises UserError where weather may fall and all pairs are flagged as rooms."""
+    weather = [spec.label for spec in part.degradations.specs if spec.degradation.outdoors]
+    if weather and part.degradations.indoor != "as_outdoor" and all(pair.indoor for pair in pairs):
+        raise UserError(
+            f"{name}: {weather[0]} falls outside, and all {len(pairs)} pairs of {task} are flagged indoor; take it out "
+            "of the recipe, add pairs from outside, or let it fall in rooms too with `degradations.indoor: as_outdoor`"
+        )
 
 
 def _by_dataset(pairs: Sequence[PairRef]) -> dict[str, list[PairRef]]:
@@ -139,13 +171,27 @@ def _by_dataset(pairs: Sequence[PairRef]) -> dict[str, list[PairRef]]:
     return datasets
 
 
+def _weights(sizes: Mapping[str, int], given: Mapping[str, float], sources: Sequence[Source]) -> dict[str, float]:
+    """The weight of each dataset, by its number of pairs, the weights that a recipe gives, and what is to be drawn
+    beside all others."""
+    beside = {name: times for source in sources for name, times in source.beside_others().items() if name not in given}
+    weights = {name: given.get(name, math.sqrt(size)) for name, size in sizes.items() if name not in beside}
+    others = math.fsum(weights.values()) or 1.0  # of a recipe without any
+    return weights | {name: times * others for name, times in beside.items() if name in sizes}
+
+
 def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
-    """The recipe with one source for each task, which keeps the settings of those that it replaces."""
+    """The recipe with one source for each task, which keeps the settings of those that it replaces, and another of the
+    photographs where the recipe asks for pairs made of them."""
     tasks = {
-        task: part.model_copy(update={"sources": (source_at(root, task, part.sources),)})
-        for task, part in recipe.tasks.items()
+        task: part.model_copy(update={"sources": _sources_at(root, task, part)}) for task, part in recipe.tasks.items()
     }
     return recipe.model_copy(update={"tasks": tasks})
+
+
+def _sources_at(root: Path | str, task: str, part: TaskRecipe) -> tuple[Source, ...]:
+    made = photographs_at(root, task, part.photos, part.sources) if part.photos else None
+    return (source_at(root, task, part.sources), *(() if made is None else (made,)))
 
 
 def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:

@@ -60,6 +60,7 @@ class SourceRecord(TypedDict):
     shift: NotRequired[list[int]]
     stretch: NotRequired[dict[ImageName, list[float]]]
     notes: NotRequired[list[str]]
+    indoor: NotRequired[bool]
 
 
 class Record(TypedDict):
@@ -143,6 +144,8 @@ def _source(drawn: Draft, clean: CleanPair) -> SourceRecord:
         source["stretch"] = {name: list(span) for name, span in clean.stretch.items()}
     if clean.notes:
         source["notes"] = list(clean.notes)
+    if drawn.pair.indoor:
+        source["indoor"] = True
     return source
 
 

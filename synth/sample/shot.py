@@ -1,17 +1,18 @@
 """A clean pair in front of its scene: the one way through the effects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
 
 from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw
+from synth.images.borders import Mask, beneath
 from synth.images.pixels import Bytes, Floats
-from synth.scene.backdrop import Backdrop
+from synth.scene.backdrop import Backdrop, light_of
 from synth.scene.capture import Capture, ImageName
 from synth.scene.land import look
-from synth.scene.light import measure, unclip
+from synth.scene.light import unclip
 from synth.scene.scene import Distances, Scene, View, draw_scene
 from synth.streams import Streams
 
@@ -20,13 +21,15 @@ from synth.streams import Streams
 class Shot:
     """What samples, kept targets, `degrade` and `synth render` let effects fall on.
 
-    pictures: the clean pair by name, (H, W) or (H, W, 3) of one size. streams: by which effects are drawn.
+    pictures: the clean pair by name, (H, W) or (H, W, 3) of one size. streams: by which effects are drawn. contents:
+    which pixels a camera saw, (H, W), of the images that have padding.
     """
 
     capture: Capture
     pictures: Mapping[ImageName, Bytes]
     scene: Scene
     streams: Streams
+    contents: Mapping[ImageName, Mask] = field(default_factory=dict)
 
     @classmethod
     def of_whole(cls, backdrop: Backdrop, streams: Streams) -> "Shot":
@@ -34,13 +37,22 @@ class Shot:
         width = backdrop.size[1]
         distances = Distances(backdrop.whole, backdrop.depth_kind, backdrop.horizon)
         scene = draw_scene(backdrop.capture, streams, width, distances, backdrop.light)
-        return cls(backdrop.capture, backdrop.pictures, scene, streams)
+        return cls(backdrop.capture, backdrop.pictures, scene, streams, backdrop.contents)
 
     @cached_property
     def views(self) -> dict[ImageName, View]:
         """How each image sees the scene."""
+        seen, modalities = self.contents, self.capture.modalities
         return {
-            name: View(self.scene, name, self.capture.modalities[name], picture.shape[:2], picture.ndim == 3, picture)
+            name: View(self.scene, name, modalities[name], clean.shape[:2], clean.ndim == 3, clean, seen.get(name))
+            for name, clean in self._bare.items()
+        }
+
+    @cached_property
+    def _bare(self) -> Mapping[ImageName, Bytes]:
+        """The pictures as they were before padding was laid over them."""
+        return {
+            name: beneath(picture, self.contents[name]) if name in self.contents else picture
             for name, picture in self.pictures.items()
         }
 
@@ -69,21 +81,29 @@ class Shot:
             return None
         other = next(there for there in self.pictures if there != name)
         gain = self.scene.gain
-        return partial(unclip, self.pictures[name], self.pictures[other], gain[name], gain[other])
+        shots = (self._bare[name], self._bare[other], gain[name], gain[other])
+        return partial(unclip, *shots, self.scene.curve)
 
     def of_fusion(self, fused: Bytes) -> "Shot":
         """The same scene and streams before a fusion of the pair: with its own light, one exposure and no infrared."""
         capture, scene = self.capture.of_fusion, self.scene
         pictures = dict.fromkeys(self.pictures, fused)
+        contents: dict[ImageName, Mask] = {}
+        if len(self.contents) == len(self.pictures):  # else no place is padding in all of them
+            seen: Mask = np.logical_or.reduce(list(self.contents.values()))
+            contents = dict.fromkeys(self.pictures, seen)
 
         def depth() -> Floats:
             return scene.depth / np.float32(scene.depth_range_m)
 
+        bare = beneath(fused, next(iter(contents.values()))) if contents else fused
         distances = Distances(depth, scene.depth_kind, scene.horizon)
-        light = replace(measure(capture, pictures, look(fused)), night=scene.night)
+        light = light_of(capture, dict.fromkeys(self.pictures, bare), look(bare), scene.curve)
+        light = replace(light, night=scene.night)
         return Shot(
             capture,
             pictures,
             draw_scene(capture, self.streams, fused.shape[1], distances, light),
             self.streams,
+            contents,
         )

@@ -1,12 +1,14 @@
 """What a whole pair tells of its scene before any crop: its light and its depth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import cv2
 
+from synth.images.borders import Mask, beneath, content
+from synth.images.curves import SRGB, as_srgb
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
 from synth.scene.capture import Capture, ImageName
@@ -17,12 +19,19 @@ from synth.scene.light import measure
 from synth.scene.scene import DepthKind, Light
 
 
+def light_of(capture: Capture, pictures: Mapping[ImageName, Bytes], land: Land, curve: str) -> Light:
+    """The light of pictures that a camera of some curve took."""
+    seen = {name: as_srgb(picture, curve) for name, picture in pictures.items()}
+    return replace(measure(capture, seen, land), curve=curve)
+
+
 @dataclass(frozen=True, eq=False)
 class Backdrop:
-    """Each thing found out when it is asked for.
+    """Each thing found out when it is asked for. Padding tells of no scene: content is mirrored over it first.
 
     pictures: the clean pair. given: (H, W) float32, the distance as a share of the farthest, where a map stands beside
-    it, and given_kind what that map held. network: of the user's own, with what its values stand for.
+    it, and given_kind what that map held. network: of the user's own, with what its values stand for. curve: of the
+    camera, by which light is measured.
     """
 
     capture: Capture
@@ -30,6 +39,7 @@ class Backdrop:
     given: Floats | None = None
     given_kind: DepthKind = "distance"
     network: tuple[Path, DepthKind] | None = None
+    curve: str = SRGB
 
     @property
     def depth_kind(self) -> DepthKind:
@@ -44,11 +54,25 @@ class Backdrop:
         return height, width
 
     @cached_property
+    def contents(self) -> Mapping[ImageName, Mask]:
+        """Which pixels a camera saw, (H, W), of the images that have padding."""
+        found = {name: content(picture) for name, picture in self.pictures.items()}
+        return {name: seen for name, seen in found.items() if not seen.all()}
+
+    @cached_property
+    def _bare(self) -> Mapping[ImageName, Bytes]:
+        """The pictures, without padding."""
+        return {
+            name: beneath(picture, self.contents[name]) if name in self.contents else picture
+            for name, picture in self.pictures.items()
+        }
+
+    @cached_property
     def _small(self) -> Mapping[ImageName, Bytes]:
         """The pictures that tell of the scene at a low resolution: both of a bracket, else one for all."""
         if self.capture.bracketed:
-            return {name: shrink(picture, WORKED_AT) for name, picture in self.pictures.items()}
-        return dict.fromkeys(self.pictures, shrink(self.pictures[self.capture.guide], WORKED_AT))
+            return {name: shrink(picture, WORKED_AT) for name, picture in self._bare.items()}
+        return dict.fromkeys(self.pictures, shrink(self._bare[self.capture.guide], WORKED_AT))
 
     @cached_property
     def land(self) -> Land:
@@ -62,7 +86,7 @@ class Backdrop:
 
     @cached_property
     def light(self) -> Light:
-        return measure(self.capture, self._small, self.land)
+        return light_of(self.capture, self._small, self.land, self.curve)
 
     @cached_property
     def depth(self) -> Floats:
@@ -70,11 +94,11 @@ class Backdrop:
         if self.given is not None:
             return self.given
         if self.network is None:
-            if self.capture.focused is not None:
-                return from_focus(*(self.pictures[name] for name in self.capture.focused))
+            if self.capture.near_and_far is not None:
+                return from_focus(*(self._bare[name] for name in self.capture.near_and_far))
             return coarse_proxy(self._seen(self._small), self.land)
         path, kind = self.network
-        return distance_share(depth_of(self._seen(self.pictures), path), kind)
+        return distance_share(depth_of(self._seen(self._bare), path), kind)
 
     def _seen(self, pictures: Mapping[ImageName, Bytes]) -> Bytes:
         """The scene in one picture."""

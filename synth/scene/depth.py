@@ -11,10 +11,11 @@ from synth.scene.scene import DepthKind
 
 NEAREST = 0.02  # of the farthest distance: a depth of nothing would be a division by nothing
 WORKED_AT = 256  # pixels of the long side
-CAMERA = 0.2  # distance at the lower edge of a ground that ends at the horizon, as a share of the farthest
+CAMERA = 0.08  # distance at the lower edge of a ground that ends at the horizon, as a share of the farthest
 LAND = 0.85  # distance of the horizon: the sky alone is at 1
 STEEP = 0.02  # of the height: rows above the horizon of a ground count as this far below it
 NO_GROUND = (0.5, 0.7)  # distances where no ground recedes: of what is sharp, and of what is blurred or veiled
+BELOW = 0.45  # of these at the lower edge: what is seen there is seldom the farthest
 TRUST = 0.6  # exponent of the distances of what stands, against their mean: feet are easily mistaken
 FEET = 0.1  # of the width over which the feet of what stands on the ground are one
 LAND_RADIUS, SKY_RADIUS = 1 / 8, 1 / 50  # of the long side, of guided filters
@@ -98,10 +99,12 @@ def _standing(ground: Mask, horizon: float) -> Floats:
 
 
 def _without_ground(guide: Floats) -> Floats:
-    """Near and even, and farther where the picture is smooth: blurred, veiled, or far."""
+    """Much the same, farther where the picture is smooth (blurred, veiled, or far), nearer in the lower half."""
     sharp = np.sqrt(cv2.boxFilter(np.square(guide - cv2.boxFilter(guide, -1, (5, 5))), -1, (25, 25)))
     near, far = NO_GROUND
-    return far - (far - near) * np.clip(sharp / np.float32(0.06), 0, 1)
+    rows: Floats = np.linspace(0, 1, len(guide), dtype=np.float32)[:, None]
+    lower = 1 - np.float32(1 - BELOW) * np.clip(2 * rows - 1, 0, 1)
+    return lower * (far - (far - near) * np.clip(sharp / np.float32(0.06), 0, 1))
 
 
 def from_focus(near: Bytes, far: Bytes) -> Floats:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.images.curves import SRGB, darkest_by, light_by
 from synth.images.pixels import Bytes, Floats, in_colour, luma, shrink, to_linear
 from synth.scene.capture import Capture, ImageName
 from synth.scene.land import Land
@@ -79,23 +80,23 @@ def _light(image: Floats, land: Land, night: float, gain: dict[ImageName, float]
     return Light(float(white), float(p50), level, warmth, night, gain, kind)
 
 
-def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float) -> Floats:
+def unclip(image: Bytes, other: Bytes, gain: float, other_gain: float, curve: str = SRGB) -> Floats:
     """One image of a bracket in linear light, what it clipped refilled from the other through the gains.
 
     A channel that nears white becomes what the darker shot saw there, never less than it was. It fades in over some
     grey levels, scaled by the channels of the pixel that still tell, so that all together have that shot's hue, or by
     the rest of the picture, as cameras bend their curves near white. Near black, what
     the brighter shot saw tells which light a byte stands for. So effects mix the light that was there, and what clips
-    again is recorded as white and black as before.
+    again is recorded as white and black as before. curve: of the camera.
     """
     colour = image.ndim == 3
-    out = to_linear(image)
+    out = light_by(curve, image)
     there = in_colour(other) if colour else luma(other)
-    seen = to_linear(there)
+    seen = light_by(curve, there)
     seen *= np.float32(gain / other_gain)
     if gain < other_gain:
         coarse = image <= CRUSHED
-        least, most = (np.float32(1 / 255 / 12.92) * (image + np.float32(half)) for half in (-0.5, 0.5))
+        least, most = (darkest_by(curve, image + np.float32(half)) for half in (-0.5, 0.5))
         return np.where(coarse, np.clip(seen, np.maximum(least, 0), most), out)
     planes, planes_seen = (_planes(picture) for picture in (out, seen))
     telling = [1 - _nearly_white(plane) for plane in _planes(image)]

@@ -1,23 +1,27 @@
 """What both images of a pair share, drawn once a sample, and how each image sees it."""
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.random import Generator
 
+from synth.images.borders import Mask
+from synth.images.curves import SRGB
 from synth.images.pixels import Bytes, Floats, to_linear
-from synth.scene.capture import INFRARED, Capture, ImageName, Modality
+from synth.scene.capture import INFRARED, Capture, Focus, ImageName, Modality
 from synth.scene.land import LEVEL
 from synth.streams import Streams, field_seed
 
-DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network"]
+DepthKind: TypeAlias = Literal["distance", "inverse", "proxy", "network", "flat"]
 GainKind: TypeAlias = Literal["measured", "assumed", "equal"]
 
 DEPTH_RANGE_M = (60.0, 600.0)  # how far the farthest thing of a picture may be
+CLOSE_RANGE_M = (10.0, 60.0)  # and of one in which a lens shows what it is not focused on
+FOCUS_PERCENTILE: dict[Focus, float] = {"near": 10, "far": 90}  # of distance, where a lens is focused
 AIRLIGHT_SHARE = (0.75, 1.0)  # of the scene's white or its sky: fog is seldom brighter than what it is lit by
 SKY_APART = 0.15  # of that range, where a sky is seen: at the horizon both are one
 AIRLIGHT_COLOUR = 0.3  # how far haze takes the warmth of what is bright: most of it is the colour of things
@@ -36,7 +40,7 @@ class Scene:
     depth_map: (H, W) float32, metres along the line of sight, the same for both images; or what makes it, asked for
         only where an effect looks at the depth.
     depth_kind: what the depth was made from: a map beside the pair (`distance`, `inverse`), a user's `network`, or the
-        `proxy`.
+        `proxy`; `flat`: everything is equally far, so that haze is an even veil.
     depth_range_m: the distance of the farthest point of the whole picture, which may lie outside the crop.
     airlight: radiance of the light scattered into the path, per channel (red, green, blue).
     wind: metres a second, to the right and away from the camera.
@@ -46,6 +50,8 @@ class Scene:
     gain: relative exposure of each image in linear light, 1 for the brighter one.
     horizon: where a level ground would end, as a share of the crop's height from its top; it may lie outside.
     night: how far the scene is lit by lamps in it, in [0, 1].
+    curve: of the camera that recorded it (synth/images/curves.py).
+    focus: at which end of the scene an image is sharp, where its lens is known to focus.
     """
 
     depth_map: Floats | Callable[[], Floats]
@@ -60,6 +66,8 @@ class Scene:
     gain_kind: GainKind
     horizon: float = LEVEL
     night: float = 0.0
+    curve: str = SRGB
+    focus: Mapping[ImageName, Focus] = field(default_factory=dict)
     _made: dict[Hashable, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
@@ -75,12 +83,21 @@ class Scene:
 
     @cached_property
     def far_m(self) -> float:
-        """The 90th percentile of the crop's distances in metres, from every so many rows and columns, the sky left
-        out: what the severity of haze, and the veils of rain and snow, count for."""
+        """The 90th percentile of the crop's distances in metres, the sky left out: what the severity of haze, and the
+        veils of rain and snow, count for."""
+        return self._percentile(90)
+
+    def focus_m(self, name: ImageName) -> float | None:
+        """The distance at which an image is sharpest, in metres; None where no lens is known to focus on a part."""
+        percentile = FOCUS_PERCENTILE.get(self.focus.get(name, "everywhere"))
+        return None if percentile is None else self._percentile(percentile)
+
+    def _percentile(self, percentile: float) -> float:
+        """Of the distances without the sky, from every so many rows and columns."""
         step = max(1, min(self.depth.shape) // 64)
         some = self.depth[::step, ::step]
         land = some[some < SKY_FROM * self.depth_range_m]
-        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, 90))
+        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, percentile))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +105,8 @@ class View:
     """How one image sees the scene.
 
     size: (height, width) in pixels. colour: three channels, else one.
-    clean: this image's clean crop, (H, W) or (H, W, 3).
+    clean: this image's clean crop, (H, W) or (H, W, 3). seen: which of its pixels the camera saw, (H, W), of an image
+    with padding, under which `clean` goes on (synth/images/borders.py); None where that is all of them.
     """
 
     scene: Scene
@@ -97,11 +115,13 @@ class View:
     size: tuple[int, int]
     colour: bool
     clean: Bytes
+    seen: Mask | None = None
 
     @cached_property
     def ambient(self) -> float:
-        """The mean of the clean crop in linear light; infrared fades toward it."""
-        return float(to_linear(self.clean).mean())
+        """The mean in linear light of what was seen in the clean crop; infrared fades toward it."""
+        linear = to_linear(self.clean)
+        return float((linear if self.seen is None or not self.seen.any() else linear[self.seen]).mean())
 
     @property
     def gain(self) -> float:
@@ -110,6 +130,16 @@ class View:
     @property
     def infrared(self) -> bool:
         return self.modality == INFRARED
+
+    @property
+    def curve(self) -> str:
+        """Between the light and the bytes of this image: the camera's; sRGB's of infrared, which has none."""
+        return SRGB if self.infrared else self.scene.curve
+
+    @property
+    def focus_m(self) -> float | None:
+        """The distance at which this image is sharpest, in metres."""
+        return self.scene.focus_m(self.name)
 
     def field_seed(self, rng: Generator) -> int:
         """The seed of what falls through the scene: one for all images of one shot, else each image's own."""
@@ -126,7 +156,8 @@ class Light:
         fog would not.
     p50: the median, likewise. sky: the mean of a sky that is seen, likewise. warmth: of the sky, or of what is bright
         but not clipped, the root of its red over its blue. night: how far the scene is lit by lamps in it, in [0, 1]:
-        fog is then as dark as the scene's middle, and what glows are the lamps.
+        fog is then as dark as the scene's middle, and what glows are the lamps. curve: of the camera, by which all
+        of it was measured.
     """
 
     white: float
@@ -136,6 +167,7 @@ class Light:
     night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    curve: str = SRGB
 
 
 @dataclass(frozen=True)
@@ -153,7 +185,7 @@ class Distances:
 
 def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distances, light: Light) -> Scene:
     """Draw the scene of a sample. width: of the crop in pixels."""
-    depth_range = _log_uniform(streams("scene.depth"), DEPTH_RANGE_M)
+    depth_range = _log_uniform(streams("scene.depth"), CLOSE_RANGE_M if capture.focus else DEPTH_RANGE_M)
     rng = streams("scene.airlight")
     by_day = light.white if light.sky is None else light.sky
     share = rng.uniform(*AIRLIGHT_SHARE)
@@ -177,6 +209,8 @@ def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distan
         gain_kind=light.gain_kind,
         horizon=distances.horizon,
         night=light.night,
+        curve=light.curve,
+        focus=capture.focus,
     )
 
 
@@ -193,11 +227,12 @@ class SceneRecord(TypedDict):
     night: float
     gain: dict[ImageName, float]
     gain_kind: GainKind
+    curve: NotRequired[str]
 
 
 def scene_record(scene: Scene) -> SceneRecord:
-    """The scene in the record."""
-    return {
+    """The scene in the record; its curve where it is not sRGB's."""
+    record: SceneRecord = {
         "depth": scene.depth_kind,
         "depth_range_m": scene.depth_range_m,
         "airlight": list(scene.airlight),
@@ -209,6 +244,7 @@ def scene_record(scene: Scene) -> SceneRecord:
         "gain": dict(scene.gain),
         "gain_kind": scene.gain_kind,
     }
+    return record if scene.curve == SRGB else {**record, "curve": scene.curve}
 
 
 def _log_uniform(rng: Generator, span: tuple[float, float]) -> float:

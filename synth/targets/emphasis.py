@@ -13,7 +13,7 @@ from synth.targets.gradient import Choices, Lumas, Pictures, Rules
 
 WARMER, HELD = 1.5, 0.75  # of what infrared adds: how much more of it there is at 1, how much less at −1
 DETAILED = 0.4  # how much more of infrared's gradients there is at 1
-ROOM = 0.9  # of the way to white that may be taken
+ROOM = 0.9  # of the way to white or black that may be taken
 BRIGHTER = 0.7  # of the exponent of levels, in powers of 2, at 1
 
 
@@ -49,7 +49,8 @@ class Warmth(Emphasis):
         """What the intensity has over the visible luma, times a gain, within the room that there is."""
         visible = lumas["a"]
         added = (intensity - visible) * np.float32(1 + (WARMER if amount > 0 else HELD) * amount)
-        return visible + np.minimum(added, np.maximum(np.float32(ROOM) * (1 - visible), intensity - visible))
+        most = np.maximum(np.float32(ROOM) * (1 - visible), intensity - visible)
+        return visible + np.clip(added, np.minimum(-np.float32(ROOM) * visible, intensity - visible), most)
 
 
 class Brightness(Emphasis):

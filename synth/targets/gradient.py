@@ -5,37 +5,43 @@ the same pair with some effects on it. There noise, streaks and flakes would els
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from synth.images.pixels import Bytes, Floats
+from synth.images.pixels import Bytes, Floats, round_to_bytes
 from synth.scene.capture import ImageName
 from synth.targets.activity import unit_luma
 from synth.targets.colour import recolour
 from synth.targets.poisson import solve
 
-VERSION = 3  # changes with the pixels, and stands in the record
+VERSION = 4  # changes with the pixels, and stands in the record
 DETAIL_MOST = 0.3  # how far, roughly, gradients may lift luma in [0, 1] over the intensity: beyond it they are halos
 SEAM = 0.7  # pixels over which a choice of gradients goes from one image to the other
 
 Pictures = Mapping[ImageName, Bytes]
 Lumas = Mapping[ImageName, Floats]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """What is decided on the clean pair. All (H, W) float32.
+    """What is decided on the clean pair. Planes are (H, W) float32.
 
     gradients: in [0, 1], the share of each image's gradients; their sum may fall below 1, where those that were chosen
         hardly rise above their noise, or there is no room for them.
     lean: in [−1, 1], which image the intensity comes from: the last at −1, the first at 1.
+    padding: by image, where its borders are none of the picture, (H, W) bool: what is there is not looked at.
+    gains: what a picture's channels, (C,), are multiplied by before all else, where shots of one exposure differ in it.
     """
 
     gradients: Mapping[ImageName, Floats]
     lean: Floats
+    padding: Mapping[ImageName, Mask] = field(default_factory=dict)
+    gains: Mapping[ImageName, Floats] = field(default_factory=dict)
 
 
 class Rules(Protocol):
@@ -73,7 +79,8 @@ def fuse(rules: Rules, pictures: Pictures, choices: Choices) -> Bytes:
 
     Its luma F minimises ‖∇F − g‖² + λ‖F − u‖²: g are the chosen gradients, u is the intensity. It stays near u.
     """
-    lumas = {name: unit_luma(picture) for name, picture in pictures.items()}
+    pictures = _of_one_exposure(pictures, choices.gains)
+    lumas = {name: filled(unit_luma(picture), choices.padding.get(name)) for name, picture in pictures.items()}
     picture, intensity = rules.intensity(pictures, lumas, choices.lean)
     steps = {name: (np.diff(luma, axis=1), np.diff(luma, axis=0)) for name, luma in lumas.items()}
     dx = _chosen({name: step for name, (step, _) in steps.items()}, choices, np.s_[:, :-1], np.s_[:, 1:])
@@ -81,6 +88,22 @@ def fuse(rules: Rules, pictures: Pictures, choices: Choices) -> Bytes:
     detail = solve(dx, dy, intensity, rules.screening) - intensity
     detail /= np.sqrt(1 + np.square(detail * np.float32(1 / DETAIL_MOST)))
     return recolour(rules.in_range(intensity + detail, picture, pictures, lumas), picture)
+
+
+def filled(luma: Floats, padding: Mask | None) -> Floats:
+    """A luma, (H, W), with its mean in its padding, so that nothing stands out from that."""
+    if padding is None or not padding.any():
+        return luma
+    return np.where(padding, luma.mean(where=~padding), luma)
+
+
+def _of_one_exposure(pictures: Pictures, gains: Mapping[ImageName, Floats]) -> Pictures:
+    """The pictures times their gains, within the range that all of them have."""
+    if all((gain == 1).all() for gain in gains.values()):
+        return pictures
+    low, high = min(int(x.min()) for x in pictures.values()), max(int(x.max()) for x in pictures.values())
+    scaled = {name: picture.astype(np.float32) * gains[name].astype(np.float32) for name, picture in pictures.items()}
+    return {name: np.clip(round_to_bytes(picture), low, high) for name, picture in scaled.items()}
 
 
 def _chosen(steps: Mapping[ImageName, Floats], choices: Choices, here: tuple, there: tuple) -> Floats:

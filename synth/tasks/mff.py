@@ -6,7 +6,7 @@ import numpy as np
 from synth.images.pixels import Floats, in_colour, luma
 from synth.scene.capture import Capture
 from synth.targets.activity import unit_luma
-from synth.targets.focus import focus
+from synth.targets.focus import focus, gains
 from synth.targets.gradient import Choices, Lumas, Pictures, share
 from synth.tasks.base import Task
 
@@ -17,7 +17,7 @@ class MultiFocus(Task):
     name = "mff"
     title = "multi-focus (near and far)"
     colour = (0, 158, 115)
-    capture = Capture({"a": "near", "b": "far"}, simultaneous=False, focused=("a", "b"))
+    capture = Capture({"a": "near", "b": "far"}, simultaneous=False, focus={"a": "near", "b": "far"})
     words = {
         "a": ("in the near-focused shot", "in the shot focused on the foreground"),
         "b": ("in the far-focused shot", "in the shot focused on the background"),
@@ -25,9 +25,11 @@ class MultiFocus(Task):
     screening = 0.05  # 1 / √λ: 4.5 pixels
 
     def choose(self, pictures: Pictures) -> Choices:
-        """The image in focus."""
+        """The image in focus, and what brings both to one exposure."""
         lean = focus(unit_luma(pictures["a"]), unit_luma(pictures["b"]))
-        return Choices({"a": share(lean), "b": share(-lean)}, lean)
+        both = (pictures["a"], pictures["b"])
+        gain_a, gain_b = gains(*(both if both[0].ndim == both[1].ndim else map(luma, both)))
+        return Choices({"a": share(lean), "b": share(-lean)}, lean, gains={"a": gain_a, "b": gain_b})
 
     def intensity(self, pictures: Pictures, lumas: Lumas, lean: Floats) -> tuple[Floats, Floats]:
         """The image in focus and its luma."""

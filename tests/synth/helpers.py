@@ -1,6 +1,7 @@
 """Pictures, views and folders of pairs for the tests of synth."""
 
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,7 +31,11 @@ DATA = {
     "samples_per_shard": 5,
     "sources": [{"builtin": "bracketed"}],
     "crop": {"size": 48},
-    "degradations": {"always": ["haze"], "some": {"count": {1: 1}, "of": ["noise", "jpeg", "blur"]}},
+    "degradations": {
+        "always": ["haze"],
+        "some": {"count": {1: 1}, "of": ["noise", "jpeg", "blur"]},
+        "indoor": "as_outdoor",  # scikit-image's photographs are of rooms, most of them
+    },
     "store": ["clean"],
 }
 
@@ -112,7 +117,9 @@ def bracket_folder(root: Path, count: int = 3) -> Path:
 
 def shot(task: str, a: Bytes, b: Bytes, seed: int = 0, group: int = 0) -> Shot:
     """A pair of a task before a plain scene."""
-    return Shot(TASKS[task].capture, {"a": a, "b": b}, scene(*a.shape[:2]), Streams(seed, group))
+    capture = TASKS[task].capture
+    before = replace(scene(*a.shape[:2]), simultaneous=capture.simultaneous)
+    return Shot(capture, {"a": a, "b": b}, before, Streams(seed, group))
 
 
 @lru_cache(maxsize=3)

@@ -18,6 +18,7 @@ DATA: dict[str, Any] = {
             "sources": [{"builtin": "bracketed"}],
             "target": ["gradient"],
             "degradations": {
+                "indoor": "as_outdoor",
                 "always": [{"haze": {"severity": [0.1, 0.9]}}, {"noise": {"sigma": [5, 30], "images": "any"}}],
                 "some": {"count": {0: 0.5, 1: 0.5}, "of": [{"jpeg": {"severity": [0.2, 0.9]}}]},
             },

@@ -18,10 +18,15 @@ def compile_blocks(model: FusionDiT) -> None:
     of picture its own. Copies that were made before stay as they are.
     """
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, GRAPHS)
+    for block in repeated(model):
+        block.compile(dynamic=False)
+
+
+def repeated(model: FusionDiT) -> list[torch.nn.Module]:
+    """The layers, those at the fine grid and those of the tone head."""
     blocks: list[torch.nn.Module] = list(model.blocks)
     if isinstance(model.grid, Hourglass):
         blocks += [*model.grid.before, *model.grid.after]
     if isinstance(model.tone, Tone):
         blocks += list(model.tone.blocks)
-    for block in blocks:
-        block.compile(dynamic=False)
+    return blocks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from trainer.console import say
 from trainer.errors import UserError
 from trainer.files import atomically, one_line, read_json, remove
 from trainer.training.ema import EMA
+from trainer.training.sharding import spread, whole
 from trainer.training.tree import load_tree, save_tree
 
 VERSION = 2
@@ -87,16 +89,24 @@ class Stand(NamedTuple):
     """Of wall-clock time that it took, in all processes that went on with it one after the other."""
 
 
-def save_checkpoint(out: Path, stand: Stand, learned: Learned, identity: Mapping[str, str]) -> None:
-    """Writes OUT/checkpoints/<samples seen>/, then drops all but the newest two."""
+def save_checkpoint(out: Path, stand: Stand, learned: Learned, identity: Mapping[str, str], leads: bool = True) -> None:
+    """Writes OUT/checkpoints/<samples seen>/, then drops all but the newest two.
+
+    The same files for any number of ranks, and however they share the weights. Where these are spread all ranks must
+    call it, and the one that leads writes.
+    """
+    modules = {name: whole(module.state_dict(), leads) for name, module in learned.modules.items()}
+    optimizers = {name: whole(_of_optimizer(optimizer), leads) for name, optimizer in learned.optimizers.items()}
+    if not leads:
+        return
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True)
-        for name, module in learned.modules.items():
-            tensors = {key: tensor.detach().contiguous() for key, tensor in module.state_dict().items()}
+        for name, state in modules.items():
+            tensors = {key: tensor.detach().contiguous() for key, tensor in state.items()}
             save_file(tensors, folder / f"{name}.safetensors")
-        for name, optimizer in learned.optimizers.items():
-            save_tree(folder / f"{name}.safetensors", _of_optimizer(optimizer))
+        for name, state in optimizers.items():
+            save_tree(folder / f"{name}.safetensors", state)
         state = {"version": VERSION, **stand._asdict(), **identity}
         (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
@@ -127,9 +137,11 @@ def load_checkpoint(out: Path, learned: Learned) -> Stand:
             say(f"{error}; going on from the checkpoint before it")
             continue
         for name, module in learned.modules.items():
-            module.load_state_dict(weights[name])
+            held = module.state_dict()
+            module.load_state_dict({key: spread(tensor, held[key]) for key, tensor in weights[name].items()})
         for damaged in checkpoints[checkpoints.index(folder) + 1 :]:
-            damaged.rename(damaged.with_name(f"damaged-{damaged.name}"))
+            with suppress(FileNotFoundError):  # another rank was first
+                damaged.rename(damaged.with_name(f"damaged-{damaged.name}"))
         return Stand(int(state["samples"]), float(state.get("seconds", 0)))
     return Stand()
 
@@ -181,12 +193,14 @@ def _into_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:
         groups = [ours | theirs for ours, theirs in zip(saved["param_groups"], tree["groups"], strict=True)]
-        of_parameters = {parameters[key]: value for key, value in tree["state"].items() if isinstance(key, int)}
-        optimizer.load_state_dict({"state": tree["state"], "param_groups": groups})
+        of_parameters = {
+            key: spread(value, parameters[key]) for key, value in tree["state"].items() if isinstance(key, int)
+        }
+        optimizer.load_state_dict({"state": tree["state"] | of_parameters, "param_groups": groups})
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: does not fit the optimizer ({one_line(error)}): damaged") from None
-    for parameter, value in of_parameters.items():
-        optimizer.state[parameter] = _exactly(optimizer.state[parameter], value)
+    for key, value in of_parameters.items():
+        optimizer.state[parameters[key]] = _exactly(optimizer.state[parameters[key]], value)
 
 
 def _exactly(loaded: Any, saved: Any) -> Any:

@@ -7,7 +7,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from trainer.training.sharding import here
 
 RAMP = 0.1
 Model = TypeVar("Model", bound=nn.Module)
@@ -26,8 +28,6 @@ class EMA(Generic[Model]):
         frozen = {id(parameter): parameter for parameter in model.parameters() if not parameter.requires_grad}
         self.model = copy.deepcopy(model, frozen).eval().requires_grad_(False)
         self.half_life = half_life
-        self._parameters = _learning(model, self.model)
-        self._buffers = list(self.model.buffers())
 
     def beta(self, seen: int, batch: int) -> float:
         """What is left of the average after such a step."""
@@ -37,8 +37,10 @@ class EMA(Generic[Model]):
     def update(self, model: Model, seen: int, batch: int) -> None:
         """After a step on `batch` samples, the last of which was number `seen`."""
         beta = self.beta(seen, batch)
-        torch._foreach_lerp_(self._parameters, _learning(model, model), 1 - beta)
-        for ours, theirs in zip(self._buffers, model.buffers(), strict=True):
+        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        learning = [(here(ours), here(theirs)) for ours, theirs in pairs if theirs.requires_grad]
+        torch._foreach_lerp_([ours for ours, _ in learning], [theirs for _, theirs in learning], 1 - beta)
+        for ours, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
             ours.copy_(theirs)
 
 
@@ -65,9 +67,3 @@ def exponent_of(std: float) -> float:
     """
     inverse = std**-2
     return float(np.roots([1, 7, 16 - inverse, 12 - inverse]).real.max())
-
-
-def _learning(model: nn.Module, of: nn.Module) -> list[Tensor]:
-    """The parameters of a copy of the model that learn in the model, in its order."""
-    pairs = zip(model.parameters(), of.parameters(), strict=True)
-    return [theirs for ours, theirs in pairs if ours.requires_grad]

@@ -31,6 +31,7 @@ from trainer.training.posthoc import Album
 from trainer.training.ranks import joined
 from trainer.training.run import Run, or_anew
 from trainer.training.schedule import learning_rate
+from trainer.training.sharding import Blank
 from trainer.training.watch import Watch
 
 
@@ -54,7 +55,7 @@ def train(  # noqa: PLR0913
     What is wrong with config, shards, frozen parts or folder shows before anything is written. (Seven arguments: what
     `trainer train` is given besides its config.)
     """
-    with joined(choose_device(device)) as (ranks, where):
+    with joined(choose_device(device), config.run.sharding) as (ranks, where):
         ranks.check(config.training)
         return or_anew(
             out,
@@ -81,32 +82,39 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         model = build_model(config, autoencoder, text.dim)
         initial.into(model)
         let_learn(model, config.training.learns)
-        model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
         if config.run.checkpointing:
             model.enable_gradient_checkpointing()
-        average, album = EMA(model, config.training.ema_half_life), Album(model, config.training.snapshots, run.out)
+        album = Album(model, config.training.snapshots, run.out, run.ranks.leads)
+        averages = {"ema": EMA(model, config.training.ema_half_life), **album.averages}
+        blank = Blank(averages["ema"].model) if run.ranks.sharded else None
+        for module in (model, *(average.model for average in averages.values())):
+            run.ranks.place(module, where)
         optimizers = build_optimizers(model, config.training)
-        run.resume(model, {"ema": average, **album.averages}, optimizers.named)
+        run.resume(model, averages, optimizers.named)
         if config.run.compile:
             compile_blocks(model)
         if where.type == "cuda" and config.training.minutes:  # such a run does not promise the same bits
             torch.backends.cudnn.benchmark = True
 
-        fuser = Fuser(average.model, autoencoder, text, objective)
         watch = Watch(held_out, config.run, run.out) if held_out else None
         needs = Needs(config.model.sees_pixels, objective.needs_pictures, config.model.effects)
         made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
         first = list(islice(made, 1))  # what is wrong with it shows here; none of a run that is complete
         stream = chain(first, made)
         run.claim(autoencoder=autoencoder.save)
-        if run.ranks.leads:
-            album.begin(run.share(), run.seen)
+        album.begin(run.share(), run.seen)
         run.gauges = gauges_of(where, step_flops(config, autoencoder, text, first[0])) if first else None
         bf16 = config.training.precision == "bf16" or (config.training.precision == "auto" and where.type == "cuda")
         network, guard = run.ranks.together(model), Guard(run.out, config.RATE)
 
+        def fuser() -> Fuser:
+            shown = averages["ema"].model
+            shown = shown if blank is None else blank.filled(shown, where, run.ranks.leads)
+            return Fuser(shown, autoencoder, text, objective)
+
         def loss(batch: Batch) -> Losses:
-            with torch.autocast(where.type, torch.bfloat16, enabled=bf16):
+            keep = not run.ranks.sharded  # a cache of weights in bf16 would be all of them
+            with torch.autocast(where.type, torch.bfloat16, enabled=bf16, cache_enabled=keep):
                 return objective.loss(network, batch, Noise(config.seed, batch.positions, where))
 
         with run:
@@ -119,11 +127,13 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
                 guard.see(norm, step)
                 now = {"lr": rate, "skipped": guard.skipped, **feed.shown()}
                 run.stepped(count, *(({}, now) if norm is None else (means, now | {"grad_norm": norm})))
-                if run.ranks.leads:
-                    album.see(run.share(), run.seen)
+                album.see(run.share(), run.seen)
                 if watch is not None and run.looks(config.run.val_every):
-                    run.note(watch.look(fuser, run.seen))
-        return run.finish(lambda folder: fuser.save(folder, config))
+                    looking = fuser()
+                    if run.ranks.leads:
+                        run.note(watch.look(looking, run.seen))
+        learned = fuser()
+        return run.finish(lambda folder: learned.save(folder, config))
 
 
 def step_flops(config: Config, autoencoder: Autoencoder, text: TextEncoder, step: list[Batch]) -> int:

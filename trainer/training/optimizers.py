@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from trainer.config import TrainingConfig
 from trainer.model.moe import Router
+from trainer.training.sharding import WholeMuon
 
 HIDDEN = ("blocks", "grid", "tone")
 """Parts of the network whose matrices Muon takes; what lies at its ends (embeddings, the output) is AdamW's."""
@@ -26,7 +28,10 @@ class Optimizers:
 
         Returns the norm before, (), or None where that is not finite.
         """
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), grad_clip)
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        nn.utils.clip_grads_with_norm_(self.model.parameters(), grad_clip, norm)
         finite = bool(norm.isfinite())
         if finite:
             for optimizer in self.named.values():
@@ -58,9 +63,8 @@ def build_optimizers(model: nn.Module, config: TrainingConfig) -> Optimizers:
     )
     named: dict[str, torch.optim.Optimizer] = {"optimizer": adamw}
     if matrices:
-        named["muon"] = torch.optim.Muon(
-            matrices, lr=config.lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-        )
+        muon = WholeMuon if any(isinstance(matrix, DTensor) for matrix in matrices) else torch.optim.Muon
+        named["muon"] = muon(matrices, lr=config.lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
     return Optimizers(model, named)
 
 

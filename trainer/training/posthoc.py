@@ -24,6 +24,7 @@ from trainer.files import atomically, one_line, read_yaml
 from trainer.inference.fuser import Fuser
 from trainer.schema import parse
 from trainer.training.ema import PowerEMA, exponent_of
+from trainer.training.sharding import whole
 
 FOLDER = "snapshots"
 """Of a run."""
@@ -39,21 +40,21 @@ class Snapshot(NamedTuple):
 
 class Album:
     """The snapshots of a run: averages by name for `Run.resume`, written at even shares of the run. What does not learn
-    is in none.
+    is in none. Of several ranks all must call the same, and the one that leads writes.
     """
 
-    def __init__(self, model: nn.Module, config: Snapshots | None, out: Path) -> None:
+    def __init__(self, model: nn.Module, config: Snapshots | None, out: Path, leads: bool = True) -> None:
         stds = () if config is None else config.stds
         self.averages: dict[str, PowerEMA[Any]] = {f"power-{std:.4f}": PowerEMA(model, std) for std in stds}
         self._stds, self._count, self._folder = stds, 0 if config is None else config.count, out / FOLDER
-        self._behind = 0
+        self._behind, self._leads = 0, leads
         self._kept = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._kept |= {name for name, _ in model.named_buffers()}
 
     def begin(self, share: float, samples: int) -> None:
         """Where the run begins or goes on: snapshots beyond that are of steps that are lost."""
         self._behind = self._number(share)
-        for path in self._folder.glob("*.safetensors"):
+        for path in self._folder.glob("*.safetensors") if self._leads else ():
             if path.name[:12].isdigit() and int(path.name[:12]) > samples:
                 path.unlink()
 
@@ -63,8 +64,10 @@ class Album:
         if self._behind > before:
             for std, average in zip(self._stds, self.averages.values(), strict=True):
                 state = average.model.state_dict()
-                tensors = {name: _small(state[name]) for name in state if name in self._kept}
-                atomically(self._folder / f"{samples:012d}-{std:.4f}.safetensors", partial(save_file, tensors))
+                kept = whole({name: tensor for name, tensor in state.items() if name in self._kept}, self._leads)
+                if self._leads:
+                    tensors = {name: _small(tensor) for name, tensor in kept.items()}
+                    atomically(self._folder / f"{samples:012d}-{std:.4f}.safetensors", partial(save_file, tensors))
 
     def _number(self, share: float) -> int:
         return int(share * self._count + 1e-9)

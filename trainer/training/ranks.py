@@ -14,8 +14,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer.config import TrainingConfig
+from trainer.config import Sharding, TrainingConfig
 from trainer.errors import UserError
+from trainer.model.dit import FusionDiT
+from trainer.training.sharding import shard
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    sharded: bool = False
+    """Whether each holds its part of the weights, and not all of them."""
 
     @property
     def leads(self) -> bool:
@@ -62,12 +66,19 @@ class Ranks:
         summed = self._reduced(torch.tensor(list(values.values()), dtype=torch.float64), dist.ReduceOp.SUM)
         return dict(zip(values, summed.tolist(), strict=True))
 
+    def place(self, model: FusionDiT, where: torch.device) -> None:
+        """Brings a model to the device, or this rank's part of it, of new parameters then."""
+        if self.sharded:
+            shard(model, where)
+        else:
+            model.to(where)  # type: ignore[arg-type]  # as diffusers wraps it
+
     def together(self, model: nn.Module) -> nn.Module:
         """The model as one that adds up the gradients of all; its parameters are the same tensors.
 
         Buffers are each rank's own (Router). Not every loss reaches every parameter.
         """
-        if self.count == 1:
+        if self.count == 1 or self.sharded:
             return model
         # of depthwise kernels, whose one channel may have any stride; it copies nothing
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
@@ -76,7 +87,9 @@ class Ranks:
             return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
 
     def apart(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Within it gradients are not added up yet: for all parts of a step but its last."""
+        """Within it gradients are not added up yet: for all parts of a step but its last. Sharded ones always are, as
+        no rank has room for all of them.
+        """
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
     def wait(self) -> None:
@@ -91,7 +104,7 @@ class Ranks:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
+def joined(device: torch.device, sharding: Sharding) -> Iterator[tuple[Ranks, torch.device]]:
     """The ranks that torchrun has started, and this one's device: of several GPUs its own."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1 or dist.is_initialized():
         yield Ranks(), device
@@ -101,6 +114,6 @@ def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size()), device
+        yield Ranks(dist.get_rank(), dist.get_world_size(), sharding == "fsdp2"), device
     finally:
         dist.destroy_process_group()

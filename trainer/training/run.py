@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from trainer.training.gauges import Gauges
 from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog
 from trainer.training.ranks import Ranks
+from trainer.training.sharding import here
 
 T = TypeVar("T")
 ENDING = 0.01
@@ -134,15 +136,15 @@ class Run:
     def each(self, stream: Iterator[T]) -> Iterator[T]:
         """What an endless stream gives, until the run has what it wants or a signal stops it.
 
-        What was learned is kept where the stream raises UserError.
+        What was learned is kept where the stream raises UserError, on whichever rank.
         """
         while self.seen < self._goal and self.share() < 1 and not self.ranks.any(self._interruption.asked):
             begun = time.perf_counter()
-            try:
-                item = next(stream)
-            except UserError:
+            item = _next(stream)
+            if self.ranks.any(isinstance(item, UserError)):
                 self._save()
-                raise
+                raise item if isinstance(item, UserError) else UserError(f"--out {self.out}: another process stopped")
+            assert not isinstance(item, UserError)
             self._log.waited(time.perf_counter() - begun)
             yield item
 
@@ -172,7 +174,7 @@ class Run:
             self._log.write(self.seen, {**now, "share": self.share()})
         samples, minutes = self.pace.checkpoint_every, self.pace.checkpoint_minutes
         due = samples is not None and crossed(before, self.seen, samples)
-        if due or (minutes is not None and time.monotonic() - self._saved_at > 60 * minutes):
+        if due or (minutes is not None and self.ranks.any(time.monotonic() - self._saved_at > 60 * minutes)):
             self._save()
 
     def looks(self, every: int | None) -> bool:
@@ -182,7 +184,7 @@ class Run:
             due, self._tenths = tenths > self._tenths, tenths
         else:
             due = crossed(self.seen - self._count, self.seen, every) or self.share() >= 1
-        return self.ranks.leads and due
+        return due
 
     def note(self, values: Mapping[str, float]) -> None:
         """Values of now, in a line of the log of their own."""
@@ -213,17 +215,27 @@ class Run:
     def _save(self) -> None:
         """Writes a checkpoint, unless the newest is of now. Raises UserError where a weight is not finite."""
         if self.seen > self._saved:
-            for name, parameter in self._learned.model.named_parameters():
-                if not bool(parameter.isfinite().all()):
-                    raise UserError(
-                        f"--out {self.out}: {name} is not finite after {self.seen} samples; "
-                        f"lower {self.config.RATE}, {WAY_OUT}"
-                    )
+            parameters = list(self._learned.model.named_parameters())
+            wrong = (number for number, (_, p) in enumerate(parameters) if not bool(here(p).isfinite().all()))
+            first = -self.ranks.largest(-next(wrong, math.inf))  # of all ranks, where each holds a part
+            if first < math.inf:
+                raise UserError(
+                    f"--out {self.out}: {parameters[int(first)][0]} is not finite after {self.seen} samples; "
+                    f"lower {self.config.RATE}, {WAY_OUT}"
+                )
             begun = time.monotonic()
-            if self.ranks.leads:
-                save_checkpoint(self.out, Stand(self.seen, begun - self._begun), self._learned, self._identity)
+            if self.ranks.leads or self.ranks.sharded:
+                stand = Stand(self.seen, begun - self._begun)
+                save_checkpoint(self.out, stand, self._learned, self._identity, self.ranks.leads)
             self._to_save = max(self._to_save, time.monotonic() - begun)
         self._saved, self._saved_at = self.seen, time.monotonic()
+
+
+def _next(stream: Iterator[T]) -> T | UserError:
+    try:
+        return next(stream)
+    except UserError as error:
+        return error
 
 
 def or_anew(out: Path, restart: bool, work: Callable[[bool], T]) -> T:

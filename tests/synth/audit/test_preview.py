@@ -114,7 +114,7 @@ def test_a_recipe_shows_what_its_shards_would_hold(made):
 def test_pairs_that_cannot_be_read_are_left_out(tmp_path):
     bracket_folder(tmp_path / "pairs", 2)
     (tmp_path / "pairs/shots-1/a.png").write_bytes(b"")
-    part = {"sources": [{"folder": str(tmp_path / "pairs")}], "degradations": {"always": ["haze"]}}
+    part = {"sources": [{"folder": str(tmp_path / "pairs")}], "degradations": {"always": ["noise"]}}
     data = {**DATA, "tasks": {"mef": part}, "instructions": {"kinds": {"full": 1}}}
     plan = make_plan(Recipe.model_validate(data))
     assert 0 < len(from_recipe(plan, 23)) < 23

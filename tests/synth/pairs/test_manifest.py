@@ -273,7 +273,8 @@ def test_what_is_wrong_behind_a_url_is_a_row_without_a_place(tmp_path, remote_pa
     root = url.removeprefix("memory:/")
     fs.pipe_file(f"{root}/shots-1/b.png", b"no image")
     fs.rm_file(f"{root}/shots-2/a.png")
-    rows = [{"a": f"{url}/shots-{n}/a.png", "b": f"{url}/shots-{n}/b.png", "scene": f"s{n}"} for n in range(3)]
+    at = {n: {name: f"{url}/shots-{n}/{name}.png" for name in ("a", "b")} for n in range(3)}
+    rows = [{**images, "scene": f"s{n}", "indoor": "no"} for n, images in at.items()]
     small = photograph(40, 30)
     write_pair(tmp_path / "small", small, small)
     rows.append({"a": "small/a.png", "b": "small/b.png", "scene": "s3", "width": "500", "height": "500"})

@@ -96,3 +96,13 @@ def test_a_second_pass_repeats_all_but_the_scene_with_draws_of_its_own():
     twice = ("haze", "blur", "noise", "jpeg", "blur", "noise", "jpeg")
     assert orders(second_pass=1.0) == {twice}
     assert orders(second_pass=0.5) == {twice, twice[:4]}
+
+
+def test_pictures_that_are_views_of_others_are_as_good():
+    image = np.full((60, 80, 3), 6, np.uint8)
+    image[20:40, 20:50] = 160
+    views = (image[::-1], image[:, ::-1, 0])
+    effects = {"haze": 0.5, "rain": 0.5, "motion": 0.5}
+    viewed, copied = (degrade(*pair, effects, seed=1) for pair in (views, map(np.ascontiguousarray, views)))
+    assert np.array_equal(viewed.a, copied.a)
+    assert np.array_equal(viewed.b, copied.b)
