@@ -144,6 +144,7 @@ def _effect(entry: Entry, images: Sequence[str]) -> str:
         level = f'<meter min="0" max="1" value="{float(severity):.4f}"></meter>{float(severity):.2f}'
     asked = str(entry["asked"])
     mark = f' class="{asked}"' if asked in ("remove", "keep") else ""
+    asked += f" to {float(entry['factor']):g}" if "factor" in entry else ""
     params = ", ".join(f"{escape(str(k))} <code>{escape(_value(v))}</code>" for k, v in entry["params"].items())
     return (
         f'<tr><td class="name">{escape(str(entry["effect"]))}</td><td>{escape(" + ".join(images))}</td>'

@@ -17,7 +17,8 @@ class Expected:
 
     effects: by task, the effects that may fall, each with its range of severity (None where there is none).
     dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for. own: whether
-    sentences may be the user's. sources: (task, dataset); None where dataset.json does not say.
+    sentences may be the user's. version: of its records. rules: whether its sentences are held to what fits
+    (reader.py), as they are since recipes know `emphasis`. sources: (task, dataset); None where dataset.json says none.
     """
 
     seed: int
@@ -30,6 +31,8 @@ class Expected:
     stored: tuple[str, ...]
     kinds: frozenset[str]
     own: bool
+    version: int
+    rules: bool
     sources: frozenset[tuple[str, str]] | None
 
     @classmethod
@@ -47,6 +50,8 @@ class Expected:
                 span = settings.get("severity")
                 again = name in effects[task]  # an augmenter each: their settings are theirs
                 effects[task][name] = None if span is None or again else (float(span[0]), float(span[1]))
+        instructions = recipe["instructions"]
+        newer = instructions["kinds"].get("lessen", 0) > 0 or instructions.get("emphasis", {}).get("share", 0) > 0
         return cls(
             int(recipe["seed"]),
             int(recipe["crop"]["size"]),
@@ -60,6 +65,8 @@ class Expected:
             tuple(recipe["store"]),
             frozenset(kind for kind, share in recipe["instructions"]["kinds"].items() if share > 0) | {"full"},
             recipe["instructions"]["file"] is not None,
+            2 if newer else 1,
+            "emphasis" in recipe["instructions"],
             None if sources is None else frozenset((str(item["task"]), str(item["dataset"])) for item in sources),
         )
 
@@ -85,8 +92,8 @@ def record_faults(record: Record, row: Mapping[str, Any], expected: Expected | N
 
     Raises KeyError, TypeError, ValueError or AttributeError where it is not made as shards/FORMAT.md has it.
     """
-    if record["version"] != FORMAT_VERSION:
-        return [f"record of version {record['version']}; this tool knows {FORMAT_VERSION}"]
+    if record["version"] not in range(1, FORMAT_VERSION + 1):
+        return [f"record of version {record['version']}; this tool knows 1 to {FORMAT_VERSION}"]
     said = {  # in the row as in the record
         "key": record["key"],
         "index": record["index"],
@@ -110,6 +117,12 @@ def record_faults(record: Record, row: Mapping[str, Any], expected: Expected | N
         if record["images"][name]["modality"] != modality:
             found.append(f"image {name} is {record['images'][name]['modality']!r}; of {task} {modality}")
     found += [fault for entry in record["degradations"] for fault in _entry_faults(entry)]
+    emphasis = record["target"].get("emphasis", 0)
+    if not isinstance(emphasis, float | int) or not -1 <= emphasis <= 1:
+        found.append(f"target of emphasis {emphasis!r}, which must lie in [-1, 1]")
+    newer = emphasis != 0 or any(entry["asked"] == "lessen" for entry in record["degradations"])
+    if newer and record["version"] == 1:
+        found.append("record of version 1, which knows neither lessen nor emphasis")
     return found + ([] if expected is None else _against_recipe(record, expected))
 
 
@@ -127,6 +140,8 @@ def _entry_faults(entry: Entry) -> list[str]:
 
 def _against_recipe(record: Record, expected: Expected) -> list[str]:
     found = []
+    if record["version"] != expected.version:
+        found.append(f"version {record['version']}, the recipe's is {expected.version}")
     if record["seed"] != expected.seed:
         found.append(f"seed {record['seed']}, the recipe's is {expected.seed}")
     if record["size"] != [expected.size, expected.size]:
@@ -144,7 +159,8 @@ def _against_recipe(record: Record, expected: Expected) -> list[str]:
         found.append(f"kind {record['kind']}, which the recipe does not ask for")
     if not expected.own and any(str(name).startswith("file.") for name in record["phrases"]):
         found.append(f"phrases {record['phrases']}, and the recipe has no file of sentences")
-    if (first := record["group"]) == record["key"] and expected.per_pair > 1 and record["kind"] != "full":
+    whole = ("full", "clean")
+    if (first := record["group"]) == record["key"] and expected.per_pair > 1 and record["kind"] not in whole:
         found.append(f"the first of group {first} is {record['kind']}, not full")
     known, dry = expected.effects[task], task in expected.dry and record["source"].get("indoor") is True
     for entry in record["degradations"]:
@@ -164,11 +180,12 @@ class Groups:
     def __init__(self) -> None:
         self._group = ""
         self._first: dict[str, Any] = {}
-        self._targets: dict[tuple[str, ...], Any] = {}
+        self._targets: dict[tuple[Any, ...], Any] = {}
 
     def faults_of(self, record: Record, row: Mapping[str, Any]) -> list[str]:
         """What differs from the samples of this group that came before."""
-        entries = [{key: value for key, value in entry.items() if key != "asked"} for entry in record["degradations"]]
+        asked = ("asked", "factor")
+        entries = [{k: value for k, value in entry.items() if k not in asked} for entry in record["degradations"]]
         pair = {
             **{f"image {name}": row[f"{name}_sha256"] for name in IMAGES},
             "task": record["task"],
@@ -179,7 +196,8 @@ class Groups:
             "source": record["source"],
             "seed": record["seed"],
         }
-        kept = tuple(entry["asked"] for entry in record["degradations"])
+        marks = ((entry["asked"], entry.get("factor")) for entry in record["degradations"])
+        kept = (*marks, record["target"].get("emphasis"))
         if record["group"] != self._group:
             self._group, self._first, self._targets = record["group"], pair, {}
         found = []

@@ -105,8 +105,8 @@ def _described(storage: Storage, verdict: Verdict) -> dict[str, Any]:
         raise UserError(
             f"{storage.url}: format version {version}; this tool knows {FORMAT_VERSION}: install a newer one"
         )
-    if version != FORMAT_VERSION:
-        verdict.add(Fault("", "", f"{DATASET}: version is {version!r}, not {FORMAT_VERSION}"))
+    if version not in range(1, FORMAT_VERSION + 1):
+        verdict.add(Fault("", "", f"{DATASET}: version is {version!r}, not 1 to {FORMAT_VERSION}"))
     if kind != "images":
         raise UserError(f"{storage.url}: a dataset of kind {kind!r}; verify knows images")
     if described.get("complete") is not True:
@@ -197,8 +197,15 @@ def _recipe(described: Mapping[str, Any], verdict: Verdict) -> tuple[Expected | 
 
 def _metadata(described: Mapping[str, Any]) -> dict[str, Any]:
     """What each sidecar must say of its dataset, versions as data."""
-    names = {"recipe": "recipe_sha256", "source": "source_fingerprint", "effects": "effects", "libraries": "libraries"}
-    return {key: described[name] for key, name in names.items() if name in described}
+    names = {
+        "version": "version",
+        "recipe": "recipe_sha256",
+        "source": "source_fingerprint",
+        "effects": "effects",
+        "libraries": "libraries",
+    }
+    told = {key: described[name] for key, name in names.items() if name in described}
+    return told | ({"version": str(told["version"])} if "version" in told else {})
 
 
 def _count(entry: Mapping[str, Any], key: str) -> int:

@@ -25,6 +25,7 @@ SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "1
 KINDS = {
     "full": "names all that is to be removed",
     "partial": "names some of it; the target keeps the rest",
+    "lessen": "names something that is only to be weakened",
     "general": "asks to clean without naming anything",
     "keep": "asks for fusion alone; the target keeps everything",
     "clean": "nothing is degraded",

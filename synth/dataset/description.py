@@ -14,7 +14,6 @@ from synth.dataset.shards import SidecarFacts, read_facts, rows_in
 from synth.degradations import effects
 from synth.errors import UserError
 from synth.sample.plan import Plan, Shard
-from synth.sample.record import FORMAT_VERSION
 from synth.storage import Storage
 
 LIBRARIES = ("numpy", "scipy", "opencv-python", "simplejpeg", "pillow", "deflate")  # those that decide pixels or bytes
@@ -60,7 +59,7 @@ class Standing:
 def metadata(plan: Plan) -> dict[str, str]:
     """What every sidecar says of the dataset it belongs to; equal metadata and equal indices give equal bytes."""
     return {
-        "version": str(FORMAT_VERSION),
+        "version": str(plan.recipe.format_version),
         "kind": "images",
         "recipe": plan.recipe.hash(),
         "source": plan.fingerprint,
@@ -207,7 +206,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     """All of `dataset.json` that is known before the first sample."""
     facts = metadata(plan)
     return {
-        "version": FORMAT_VERSION,
+        "version": plan.recipe.format_version,
         "kind": facts["kind"],
         "name": plan.recipe.name,
         "recipe": plan.recipe.resolved(),

@@ -4,6 +4,7 @@ A new effect is a new file in this folder with one subclass of `Degradation`; it
 the contract test in tests/synth walks the registry.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,13 +42,21 @@ Params = TypeVar("Params")
 
 @dataclass(frozen=True)
 class Quantity:
-    """A physical parameter that a recipe may set: its unit and the range in which the effect makes sense."""
+    """A physical parameter that a recipe may set: its unit and the range in which the effect makes sense.
+
+    neutral: of a strength, the value that leaves the image as it is; infinite where damage falls as the value rises.
+    """
 
     low: float
     high: float
     unit: str
     strength: bool = False  # it takes the place of the severity
     choices: tuple[int, ...] = ()  # where it is one of a few values, not a range
+    neutral: float = 0.0
+
+    def lessened(self, value: float, factor: float) -> float:
+        """The value at `factor` times its distance from the neutral one; of an infinite one, its inverse times that."""
+        return value / factor if math.isinf(self.neutral) else self.neutral + factor * (value - self.neutral)
 
 
 class Degradation(ABC, Generic[Params]):

@@ -37,7 +37,7 @@ class Contrast(Degradation[ContrastParams]):
     stage = Stage.PROCESSING
     may_stay = "shared"
     quantities = {
-        "gain": Quantity(0.02, 10, "gain", strength=True),
+        "gain": Quantity(0.02, 10, "gain", strength=True, neutral=1),
         "direction": Quantity(-1, 1, "low or high", choices=(-1, 1)),
         "pivot": Quantity(0, 255, "grey level"),
     }

@@ -18,7 +18,7 @@ from synth.scene.capture import ImageName
 from synth.scene.scene import View
 from synth.streams import Streams
 
-Asked = Literal["remove", "keep"]
+Asked = Literal["remove", "keep", "lessen"]
 LEAST_SEVERITY = 1e-4  # under it no byte would show a thing: it counts as 0
 
 
@@ -47,20 +47,21 @@ class EffectSpec:
 
 
 class Entry(TypedDict):
-    """One effect on one image in the record (shards/FORMAT.md)."""
+    """One effect on one image in the record (shards/FORMAT.md). factor: of one that is to be lessened."""
 
     effect: str
     image: ImageName
     stage: str
     severity: float | None
     asked: Asked
+    factor: NotRequired[float]
     params: dict[str, Any]
     way: NotRequired[str]
 
 
 @dataclass(frozen=True)
 class Applied:
-    """One effect on one image, as the record keeps it."""
+    """One effect on one image, as the record keeps it. factor: what is left of its strength where it is lessened."""
 
     effect: str
     image: ImageName
@@ -68,6 +69,7 @@ class Applied:
     params: Any
     asked: Asked = "remove"
     variant: Degradation[Any] | None = None
+    factor: float | None = None
 
     @property
     def degradation(self) -> Degradation[Any]:
@@ -87,6 +89,8 @@ class Applied:
                 for name, value in dataclasses.asdict(self.params).items()
             },
         }
+        if self.factor is not None:
+            entry["factor"] = self.factor
         return entry if way is None else {**entry, "way": way}
 
 
@@ -95,11 +99,15 @@ def in_order(specs: Sequence[EffectSpec]) -> list[EffectSpec]:
     return sorted(specs, key=lambda spec: (spec.degradation.stage, spec.degradation.order, spec.label))
 
 
-def draw(spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, turn: int = 0) -> list[Applied]:
+def draw(
+    spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, turn: int = 0, factor: float = 1.0
+) -> list[Applied]:
     """Draw one effect for the images it falls on.
 
     Each image has streams of its own, so that what one of them is drawn does not move the other; `shared` gives both
     the same streams, and with them equal draws. turn: 1 where the effect falls a second time, with draws of its own.
+    factor: of the drawn severity, or of the distance of the strength from what leaves the image as it is; nothing else
+    that is drawn depends on it.
     """
     effect = f"{spec.label}{turn + 1}" if turn else spec.label
     names = list(views)
@@ -114,10 +122,10 @@ def draw(spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, tu
     for name in names:
         scope = f"{effect}.{'shared' if images == 'shared' else name}"
         severity = None if spec.severity is None else float(streams(f"{scope}.strength").uniform(*spec.severity))
-        if severity is not None and severity < LEAST_SEVERITY:
-            severity = 0.0
+        if severity is not None:
+            severity = severity * factor if severity * factor >= LEAST_SEVERITY else 0.0
         fixed = {
-            key: _draw_quantity(spec.degradation.quantities[key], values, streams(f"{scope}.{key}"))
+            key: _draw_quantity(spec.degradation.quantities[key], values, streams(f"{scope}.{key}"), factor)
             for key, values in spec.quantities
         }
         params = spec.degradation.draw(severity, views[name], streams(f"{scope}.draw"), fixed)
@@ -125,11 +133,12 @@ def draw(spec: EffectSpec, views: Mapping[ImageName, View], streams: Streams, tu
     return applied
 
 
-def _draw_quantity(quantity: Quantity, values: tuple[float, ...], rng: Generator) -> float:
+def _draw_quantity(quantity: Quantity, values: tuple[float, ...], rng: Generator, factor: float) -> float:
     if quantity.choices:
         return values[int(rng.integers(len(values)))]
     low, high = values
-    return float(rng.uniform(low, high))
+    drawn = float(rng.uniform(low, high))
+    return quantity.lessened(drawn, factor) if quantity.strength and factor != 1 else drawn
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,7 @@ class Haze(Degradation[HazeParams]):
     outdoors = True
     version = 4
     images: ClassVar[Images] = "shared"
-    quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True)}
+    quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True, neutral=math.inf)}
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> HazeParams:
         share = float(rng.uniform(*INFRARED_SHARE))

@@ -2,8 +2,10 @@
 
     {"text": "entferne den Regen", "kind": "full", "remove": ["rain"], "keep": [], "source": "translated by hand"}
 
-`remove` and `keep` are what the sentence names; a sentence is used where exactly that is to be named, and where what it
-keeps is all that is kept, or goes unsaid. `kind` may be left out: partial where it keeps something, else full.
+`remove` and `keep` are what the sentence names, and `lessen` what it weakens, with the factor of its strength
+(`{"haze": 0.5}`; 0.7, 0.5 or 0.25); a sentence is used where exactly that is to be named, and where what it keeps is
+all that is kept, or goes unsaid. `kind` may be left out: lessen where it weakens something, partial where it keeps
+something, else full.
 """
 
 import hashlib
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import UserError, hint
-from synth.instructions.grammar import KINDS, Kind
+from synth.instructions.grammar import FACTORS, KINDS, Kind
 from synth.instructions.phrases import PHRASED
 
 MOST_BYTES = 256 << 20  # of the file
 LONGEST, MOST_LINES = 500, 1_000_000
-Key = tuple[Kind, frozenset[str], frozenset[str]]
+KEYS = ["text", "kind", "remove", "keep", "lessen"]
+Lessened = frozenset[tuple[str, float]]
+Key = tuple[Kind, frozenset[str], frozenset[str], Lessened]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +33,15 @@ class Sentences:
     by_content: dict[Key, list[tuple[int, str]]]
     sha256: str
 
-    def fitting(self, kind: Kind, remove: frozenset[str], kept: frozenset[str]) -> list[tuple[int, str]]:
-        """The sentences that say just this; of partial ones also those that leave unsaid what stays."""
-        if kind in ("keep", "general", "clean"):
+    def fitting(
+        self, kind: Kind, remove: frozenset[str], kept: frozenset[str], lessened: Lessened = frozenset()
+    ) -> list[tuple[int, str]]:
+        """The sentences that say just this; of those that keep something also those that leave unsaid what stays."""
+        if kind in ("keep", "general") or (kind == "clean" and not remove):
             remove = kept = frozenset()
-        found = list(self.by_content.get((kind, remove, kept), []))
-        if kind == "partial" and kept:
-            found += self.by_content.get((kind, remove, frozenset()), [])
+        found = list(self.by_content.get((kind, remove, kept, lessened), []))
+        if kept:
+            found += self.by_content.get((kind, remove, frozenset(), lessened), [])
         return found
 
 
@@ -69,9 +75,9 @@ def _checked(line: str, where: str) -> tuple[Key, str]:
         raise UserError(f"{where}: not JSON") from None
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         raise UserError(f'{where}: an object with "text" is needed')
-    unknown = sorted(set(entry) - {"text", "kind", "remove", "keep", "source", "language"})
+    unknown = sorted(set(entry) - {"text", "kind", "remove", "keep", "lessen", "source", "language"})
     if unknown:
-        raise UserError(f"{where}: {unknown[0]}: unknown key{hint(unknown[0], ['text', 'kind', 'remove', 'keep'])}")
+        raise UserError(f"{where}: {unknown[0]}: unknown key{hint(unknown[0], KEYS)}")
     if not 0 < len(entry["text"].strip()) <= LONGEST:
         raise UserError(f"{where}: text: 1 to {LONGEST} characters")
     named: dict[str, frozenset[str]] = {}
@@ -83,10 +89,16 @@ def _checked(line: str, where: str) -> tuple[Key, str]:
         if wrong:
             raise UserError(f"{where}: {key}: unknown effect {wrong[0]!r}{hint(wrong[0], PHRASED)}")
         named[key] = frozenset(names)
-    kind = entry.get("kind", "partial" if named["keep"] else "full")
+    lessened = entry.get("lessen", {})
+    if not isinstance(lessened, dict) or not all(name in PHRASED and f in FACTORS for name, f in lessened.items()):
+        raise UserError(f"{where}: lessen: effects, each with one of {', '.join(map(str, FACTORS))}")
+    kind = entry.get("kind", "lessen" if lessened else "partial" if named["keep"] else "full")
     if kind not in KINDS:
         raise UserError(f"{where}: kind: {kind!r}{hint(str(kind), KINDS)}")
     names_something = kind in ("full", "partial")
-    if names_something != bool(named["remove"]) or (named["keep"] and kind != "partial"):
+    if kind == "lessen":
+        if not lessened:
+            raise UserError(f"{where}: a lessen sentence names what it lessens")
+    elif names_something != bool(named["remove"]) or lessened or (named["keep"] and kind != "partial"):
         raise UserError(f"{where}: a {kind} sentence names {'what it removes' if names_something else 'nothing'}")
-    return (kind, named["remove"], named["keep"]), entry["text"].strip()
+    return (kind, named["remove"], named["keep"], frozenset(lessened.items())), entry["text"].strip()

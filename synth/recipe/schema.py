@@ -25,7 +25,7 @@ from synth.errors import hint, listed
 from synth.images import curves
 from synth.images.onnx import hash_of
 from synth.instructions.grammar import MOST_NAMED, Kind
-from synth.instructions.intent import partial_chance
+from synth.instructions.intent import fit_chances
 from synth.instructions.phrases import PHRASED
 from synth.instructions.sentences import load_sentences
 from synth.pairs.photos import maker_for
@@ -142,16 +142,36 @@ class Degradations(_Part):
         return (self.always, self.some.of, self.some.count) if self.some else (self.always, (), {0: 1.0})
 
 
+class Emphasis(_Part):
+    """What the target stresses where the sentence says so: of vif the visible look or what is warm, of mef a darker or
+    a brighter picture. Gradient targets alone know it."""
+
+    share: float = Field(default=0.0, ge=0, le=1)
+    """Of the samples of these tasks whose instruction names something or asks to clean."""
+    amount: tuple[float, float] = (0.5, 1.0)
+    """From and to, one way or the other; 1 is the most."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Emphasis":
+        low, high = self.amount
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"amount: [{low}, {high}] must be [low, high] with 0 < low <= high <= 1")
+        return self
+
+
 class Instructions(_Part):
     """What the sentences are like."""
 
     kinds: dict[Kind, float] = {"full": 0.8, "general": 0.1, "clean": 0.1}
-    """Shares: `full` names all that is to be removed, `partial` some of it and the target keeps the rest, `general`
-    asks to clean without naming, `keep` to fuse alone, and the target keeps all, `clean`: nothing is degraded."""
+    """Shares: `full` names all that is to be removed, `partial` some of it and the target keeps the rest, `lessen`
+    something that is only to be weakened, `general` asks to clean without naming, `keep` to fuse alone, and the target
+    keeps all, `clean`: nothing is degraded."""
+    emphasis: Emphasis = Emphasis()
     phrases: Literal["train", "test", "all"] = "train"
     """Which phrases: a fifth of them is held out of `train` and makes up `test`."""
     per_pair: int = Field(default=1, ge=1, le=64)
-    """Instructions for each degraded pair; the first of several is `full`, the quotas hold for the others."""
+    """Instructions for each pair; of a degraded one the first of several is `full`, the quotas hold for the others as
+    far as no two ask the same. Of a clean one all are `clean`, and those after the first name what is not there."""
     file: Path | None = None
     """The user's own sentences, as JSON lines (synth/instructions/sentences.py)."""
     file_share: float = Field(default=0.5, ge=0, le=1)
@@ -161,8 +181,6 @@ class Instructions(_Part):
     def _shares(self) -> "Instructions":
         if any(share < 0 for share in self.kinds.values()) or abs(sum(self.kinds.values()) - 1) > 1e-6:
             raise ValueError(f"kinds: shares from 0 that sum to 1, not to {sum(self.kinds.values()):g}")
-        if self.per_pair > 1 and self.kinds.get("clean", 0) > 0:
-            raise ValueError("kinds.clean must be 0 where per_pair is over 1: a group shows one degraded pair")
         return self
 
 
@@ -263,14 +281,14 @@ class Recipe(_Part):
                 )
             most = len(part.degradations.always) + (max(some.count) if some else 0)
             names_all = self.instructions.kinds.get("full", 0) > 0 or self.instructions.per_pair > 1
-            names_some = names_all or self.instructions.kinds.get("partial", 0) > 0
+            names_some = names_all or any(self.instructions.kinds.get(kind, 0) > 0 for kind in ("partial", "lessen"))
             if most > MOST_NAMED and names_some:
                 raise ValueError(
                     f"degradations of {task}: up to {most} effects on a sample, and a sentence names {MOST_NAMED}; "
                     "ask for fewer, or for kinds {general: 1}"
                 )
             if not clean_only:
-                partial_chance(*part.degradations.choices, self.instructions.kinds)
+                fit_chances(*part.degradations.choices, self.instructions.kinds)
             mute = [s.label for s in part.degradations.specs if s.degradation.said_as not in PHRASED]
             if mute and names_some:
                 raise ValueError(f"no phrase names {mute[0]}; add some to phrases.yaml or ask for kinds {{general: 1}}")
@@ -280,6 +298,11 @@ class Recipe(_Part):
                 f"{self.instructions.per_pair}: a group stands in one shard"
             )
         return self
+
+    @property
+    def format_version(self) -> int:
+        """Of the shards (shards/FORMAT.md): 2 where a record may hold what readers of version 1 do not know."""
+        return 2 if self.instructions.kinds.get("lessen", 0) > 0 or self.instructions.emphasis.share > 0 else 1
 
     def hash(self) -> str:
         """sha256 of all that decides pixels and sentences: not the number of samples, not a path."""

@@ -3,18 +3,20 @@
 No picture is read for it, but for weather: to see whether a pair of which nobody says so looks like a room.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
 from synth.degradations.base import Stage
 from synth.degradations.engine import EffectSpec, in_order
-from synth.instructions.intent import Intent, draw_intent
+from synth.instructions.intent import Intent, draw_clean, draw_intent, may_stress
 from synth.pairs.base import PairRef
-from synth.recipe.schema import Degradations
+from synth.recipe.schema import Degradations, Recipe
 from synth.sample.loading import odds_of_room
 from synth.sample.plan import Plan
 from synth.streams import Streams, drawn_of, stream
+from synth.targets.target import kind_for
+from synth.tasks import TASKS
 
 MOST_TRIES = 16  # pairs that are looked at for one from outside
 MOST_DRAWS = 64  # for which so many are drawn, where they are few
@@ -54,15 +56,29 @@ def draft(plan: Plan, index: int) -> Draft:
     kinds = recipe.instructions.kinds
     task = plan.draw_task(streams("task"))
     number, pair = plan.draw_pair(task, streams("pair"))
-    if streams("clean").random() < kinds.get("clean", 0):
-        return Draft(index, group, task, Intent("clean"), pair, (), number)
-    effects = _draw_effects(recipe.tasks[task].degradations, streams)
+    clean = streams("clean").random() < kinds.get("clean", 0)
+    effects = () if clean else _draw_effects(recipe.tasks[task].degradations, streams)
     if any(spec.degradation.outdoors for spec in effects):
         number, pair = _outdoor(plan, task, (number, pair), streams("pair.outdoor"))
-    chance = plan.partial_chance(task)
-    first = recipe.instructions.per_pair > 1 and index == group
-    intent = draw_intent(effects, kinds, chance, first, stream(recipe.seed, index, "instruction.kind"))
+    intents: list[Intent] = []
+    for other in range(group, index + 1):  # those before it in its group, which ask something else
+        rng = stream(recipe.seed, other, "instruction.kind")
+        first = recipe.instructions.per_pair > 1 and other == group
+        drawn = draw_clean(rng, intents) if clean else None
+        intents.append(drawn or draw_intent(effects, kinds, plan.chances[task], first, rng, intents))
+    intent = replace(intents[-1], emphasis=_emphasis(recipe, task, pair, intents[-1], index))
     return Draft(index, group, task, intent, pair, effects, number)
+
+
+def _emphasis(recipe: Recipe, task: str, pair: PairRef, intent: Intent, index: int) -> float:
+    """What the target of a sample is to stress, in [−1, 1]; 0 for most, and for the first of a group of several."""
+    share, (low, high) = recipe.instructions.emphasis.share, recipe.instructions.emphasis.amount
+    first = recipe.instructions.per_pair > 1 and index % recipe.instructions.per_pair == 0
+    gradient = kind_for(recipe.tasks[task].target, pair.has_gt) == "gradient"
+    if share == 0 or TASKS[task].emphasis is None or not (gradient and may_stress(intent)) or first:
+        return 0.0
+    rng = stream(recipe.seed, index, "instruction.emphasis")
+    return float(rng.choice((-1, 1)) * rng.uniform(low, high)) if rng.random() < share else 0.0
 
 
 def _outdoor(plan: Plan, task: str, first: tuple[int, PairRef], rng: Generator) -> tuple[int, PairRef]:

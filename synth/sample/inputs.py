@@ -1,6 +1,6 @@
 """The degraded pair of a sample: the first half of its way, without target and sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from synth.images.borders import Mask
 from synth.images.crop import Window, cut, draw_window, too_small
 from synth.images.curves import SRGB
 from synth.images.pixels import Floats
+from synth.instructions.intent import Intent
 from synth.pairs.base import CleanPair, PairRef
 from synth.sample.draft import Draft
 from synth.sample.loading import load
@@ -70,10 +71,21 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     distances = Distances(depth, "flat", FLAT_HORIZON) if flat else Distances(depth, backdrop.depth_kind, horizon)
     scene = draw_scene(capture, streams, size, distances, _light_of(ref, backdrop))
     shot = Shot(capture, clean.pictures, scene, streams, _cut_contents(_contents_of(ref, backdrop), window, size))
-    kept = drawn.intent.kept
-    drawn_for = shot.draw(drawn.effects)
-    applied = [replace(item, asked="keep") if item.degradation.said_as in kept else item for item in drawn_for]
+    applied = asked_of(shot.draw(drawn.effects), drawn.intent)
     return Inputs(drawn, clean, window, shot, applied, shot.damage(applied))
+
+
+def asked_of(drawn: Sequence[Applied], intent: Intent) -> list[Applied]:
+    """What was drawn, with what an instruction wants of it."""
+    factors = dict(intent.lessened)
+    applied = []
+    for item in drawn:
+        name = item.degradation.said_as
+        if name in factors:
+            applied.append(replace(item, asked="lessen", factor=factors[name]))
+        else:
+            applied.append(replace(item, asked="keep") if name in intent.kept else item)
+    return applied
 
 
 def _cropped(pair: CleanPair, window: Window, size: int) -> CleanPair:

@@ -1,4 +1,4 @@
-"""Targets that keep effects: they show what the instruction does not want removed, and nothing else."""
+"""Targets that keep effects: they show what the instruction does not want removed, as strong as it wants it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,15 +9,20 @@ from synth.sample.shot import Shot
 from synth.targets import gradient
 
 
-def keep_on_inputs(shot: Shot, applied: Sequence[Applied], rules: gradient.Rules) -> Bytes:
+def keep_on_inputs(
+    shot: Shot,
+    specs: Sequence[EffectSpec],
+    applied: Sequence[Applied],
+    rules: gradient.Rules,
+    choices: gradient.Choices,
+) -> Bytes:
     """The target of one shot (vif) that keeps some of its effects, in closed form.
 
     The kept effects fall on all clean images, with the draws of the inputs, and these are fused by the clean pair's
     choices.
     """
-    kept = [item for item in applied if item.asked == "keep"]
-    images = {name: damaged.image for name, damaged in shot.damage(kept).items()}
-    return gradient.fuse(rules, images, rules.choose(shot.pictures))
+    images = {name: damaged.image for name, damaged in shot.damage(_shown(shot, specs, applied)).items()}
+    return gradient.fuse(rules, images, choices)
 
 
 def keep_on_fusion(shot: Shot, specs: Sequence[EffectSpec], applied: Sequence[Applied], fused: Bytes) -> Bytes:
@@ -26,9 +31,21 @@ def keep_on_fusion(shot: Shot, specs: Sequence[EffectSpec], applied: Sequence[Ap
     Shots that follow each other have streaks of their own, so the kept effects fall on the fusion of the clean pair:
     with the first image's draws, or another's where that alone has the effect, and with the fusion's own light.
     """
-    kept = {(item.effect, item.image) for item in applied if item.asked == "keep"}
-    first_with = {effect: min(image for name, image in kept if name == effect) for effect, _ in kept}
+    shown = {(item.effect, item.image) for item in applied if item.asked != "remove"}
+    first_with = {effect: min(image for name, image in shown if name == effect) for effect, _ in shown}
     of_fusion = shot.of_fusion(fused)
     first, view = next(iter(of_fusion.views.items()))
-    fall = [replace(item, image=first) for item in of_fusion.draw(specs) if first_with.get(item.effect) == item.image]
+    drawn = of_fusion.draw(specs, _factors(applied))
+    fall = [replace(item, image=first) for item in drawn if first_with.get(item.effect) == item.image]
     return damage(fused, fall, view, None)
+
+
+def _shown(shot: Shot, specs: Sequence[EffectSpec], applied: Sequence[Applied]) -> list[Applied]:
+    """What falls on the target's images: the draws of the inputs, those of lessened effects with less strength."""
+    factors = _factors(applied)
+    drawn = shot.draw(specs, factors) if factors else applied
+    return [item for item, asked in zip(drawn, applied, strict=True) if asked.asked != "remove"]
+
+
+def _factors(applied: Sequence[Applied]) -> dict[str, float]:
+    return {item.degradation.said_as: item.factor for item in applied if item.factor is not None}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from synth.errors import UserError
 from synth.images.crop import too_small
 from synth.images.headers import Header
-from synth.instructions.intent import partial_chance
+from synth.instructions.intent import Chances, fit_chances
 from synth.pairs.base import PairRef
 from synth.pairs.files import as_columns
 from synth.pairs.given import photographs_at, source_at
@@ -81,15 +81,12 @@ class Plan:
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def partial_chance(self, task: str) -> float:
-        """How likely a sample of a task that allows it is `partial`, so that the recipe's quota holds."""
-        return self._partial_chances[task]
-
     @cached_property
-    def _partial_chances(self) -> dict[str, float]:
+    def chances(self) -> dict[str, Chances]:
+        """By task, how likely a sample that allows it is `partial` or `lessen`, so that the recipe's quotas hold."""
         kinds = self.recipe.instructions.kinds
         return {
-            task: partial_chance(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else 0.0
+            task: fit_chances(*part.degradations.choices, kinds) if kinds.get("clean", 0) < 1 else Chances(0.0, 0.0)
             for task, part in self.recipe.tasks.items()
         }
 

@@ -22,7 +22,8 @@ from synth.scene.scene import SceneRecord as SceneRecord
 from synth.scene.scene import scene_record
 from synth.targets.target import TargetRecord as TargetRecord
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest; a dataset has the oldest that holds it (`Recipe.format_version`)."""
 Encoding: TypeAlias = Literal["png", "jpeg95", "jpeg"]
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 """What a reader of stored JSON meets where it is not made as shards/FORMAT.md has it."""
@@ -96,7 +97,7 @@ def make_record(
     drawn, clean, shot = made.drawn, made.clean, made.shot
     height, width = clean.pictures["a"].shape[:2]
     return {
-        "version": FORMAT_VERSION,
+        "version": recipe.format_version,
         "key": drawn.key,
         "index": drawn.index,
         "group": key_of(drawn.group),

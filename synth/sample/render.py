@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from synth.degradations.engine import Applied, Damaged
+from synth.degradations.engine import Damaged
 from synth.errors import UnreadableError
 from synth.images.pixels import Bytes
 from synth.instructions.grammar import Instruction, compose
-from synth.instructions.intent import mentions
+from synth.instructions.intent import mentions, stressed
 from synth.instructions.sentences import load_sentences
 from synth.sample.draft import Draft, draft
 from synth.sample.inputs import Inputs, make_inputs
@@ -52,9 +52,11 @@ def render_draft(plan: Plan, drawn: Draft) -> Sample:
     """The sample of a draft of this plan. Raises UnreadableError."""
     made = make_inputs(plan, drawn)
     kind, target, target_record = fuse_clean(plan, made)
-    if made.drawn.intent.kept:
+    if made.drawn.intent.shown:
         if kind == "gradient" and made.shot.capture.simultaneous:
-            target = keep_on_inputs(made.shot, made.applied, TASKS[drawn.task])
+            rules = TASKS[drawn.task].stressing(drawn.intent.emphasis)
+            choices = rules.choose(made.shot.pictures)
+            target = keep_on_inputs(made.shot, drawn.effects, made.applied, rules, choices)
         else:
             target = keep_on_fusion(made.shot, drawn.effects, made.applied, target)
     return assemble(plan, made, target, target_record)
@@ -67,7 +69,9 @@ def fuse_clean(plan: Plan, made: Inputs) -> tuple[TargetKind, Bytes, TargetRecor
     if kind is None:
         raise UnreadableError("no gt, and the recipe's target is given")
     network = None if recipe.target_network is None else recipe.target_network.onnx
-    return kind, *make_target(kind, TASKS[task], made.clean.pictures, made.clean.gt, network)
+    emphasis = made.drawn.intent.emphasis
+    rules = TASKS[task].stressing(emphasis)
+    return kind, *make_target(kind, rules, made.clean.pictures, made.clean.gt, network, emphasis)
 
 
 def assemble(plan: Plan, made: Inputs, target: Bytes, target_record: TargetRecord) -> Sample:
@@ -76,20 +80,24 @@ def assemble(plan: Plan, made: Inputs, target: Bytes, target_record: TargetRecor
     encodings: dict[ImageName, Encoding] = {
         name: recipe.encoding if image.file is None else "jpeg" for name, image in made.images.items()
     }
-    record = make_record(recipe, made, _instruction(plan, made.drawn, made.applied), encodings, target_record)
+    sentence = _instruction(plan, made, target_record)
+    record = make_record(recipe, made, sentence, encodings, target_record)
     clean = made.clean.pictures if "clean" in recipe.store else None
     return Sample(made.images, encodings, target, clean, record)
 
 
-def _instruction(plan: Plan, drawn: Draft, applied: list[Applied]) -> Instruction:
+def _instruction(plan: Plan, made: Inputs, target: TargetRecord) -> Instruction:
     """The sentence for what a sample asks: one of the user's own, where one says just that, or composed."""
-    settings, rng = plan.recipe.instructions, stream(plan.recipe.seed, drawn.index, "instruction.words")
-    remove, kept = mentions(drawn.intent, applied, TASKS[drawn.task])
+    stress = stressed(target, TASKS[made.drawn.task])
+    drawn, settings = made.drawn, plan.recipe.instructions
+    rng = stream(plan.recipe.seed, drawn.index, "instruction.words")
+    colour = [name for name, picture in made.clean.pictures.items() if picture.ndim == 3]
+    named, kept = mentions(drawn.intent, made.applied, TASKS[drawn.task], colour)
     kind = drawn.intent.kind
-    if settings.file is not None and rng.random() < settings.file_share:
-        sentences = load_sentences(settings.file)
-        fitting = sentences.fitting(kind, frozenset(m.effect for m in remove), drawn.intent.kept)
+    if settings.file is not None and stress is None and rng.random() < settings.file_share:
+        removed = frozenset(mention.effect for mention in named if mention.factor is None)
+        fitting = load_sentences(settings.file).fitting(kind, removed, drawn.intent.kept, drawn.intent.lessened)
         if fitting:
             number, text = fitting[int(rng.integers(len(fitting)))]
             return Instruction(text, kind, (f"file.{number}",))
-    return compose(kind, remove, kept, settings.phrases, rng)
+    return compose(kind, named, kept, settings.phrases, rng, stress)

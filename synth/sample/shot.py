@@ -56,13 +56,16 @@ class Shot:
             for name, picture in self.pictures.items()
         }
 
-    def draw(self, specs: Sequence[EffectSpec]) -> list[Applied]:
-        """Draw a list of effects; one that is listed twice falls twice, with draws of its own."""
+    def draw(self, specs: Sequence[EffectSpec], factors: Mapping[str, float] | None = None) -> list[Applied]:
+        """Draw a list of effects; one that is listed twice falls twice, with draws of its own.
+
+        factors: what is left of the strength of some, by the names that instructions have for them.
+        """
         turns: dict[str, int] = {}
         applied: list[Applied] = []
         for spec in specs:
             turns[spec.label] = turn = turns.get(spec.label, -1) + 1
-            applied += draw(spec, self.views, self.streams, turn)
+            applied += draw(spec, self.views, self.streams, turn, (factors or {}).get(spec.degradation.said_as, 1.0))
         return applied
 
     def damage(self, applied: Sequence[Applied]) -> dict[ImageName, Damaged]:

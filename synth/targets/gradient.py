@@ -50,7 +50,8 @@ class Rules(Protocol):
     screening: λ, the weight of the intensity against the gradients: what is broader than 1 / √λ pixels follows it.
     """
 
-    screening: float
+    @property
+    def screening(self) -> float: ...
 
     def choose(self, pictures: Pictures) -> Choices:
         """The choices of a clean pair, each picture (H, W) or (H, W, 3) of one size."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from synth.errors import UserError
 from synth.images.pixels import Bytes
@@ -34,7 +34,12 @@ class NetworkTarget(TypedDict):
 
 GradientTarget = TypedDict(
     "GradientTarget",
-    {"kind": Literal["gradient"], "version": int, "lambda": float},  # a class cannot have a field `lambda`
+    {  # a class cannot have a field `lambda`
+        "kind": Literal["gradient"],
+        "version": int,
+        "lambda": float,
+        "emphasis": NotRequired[float],  # in [−1, 1], where it is not 0
+    },
 )
 TargetRecord: TypeAlias = GivenTarget | ExposureTarget | NetworkTarget | GradientTarget
 
@@ -45,11 +50,12 @@ def kind_for(kinds: Sequence[TargetKind], has_gt: bool) -> TargetKind | None:
 
 
 def make_target(
-    kind: TargetKind, rules: Rules, pictures: Pictures, gt: Bytes | None, onnx: Path | None = None
+    kind: TargetKind, rules: Rules, pictures: Pictures, gt: Bytes | None, onnx: Path | None = None, emphasis: float = 0
 ) -> tuple[Bytes, TargetRecord]:
     """The ground truth of a clean pair at the size of its pictures, and what the record says of it.
 
-    gt: the truth that a `given` target is. onnx: the file of a `network` target.
+    gt: the truth that a `given` target is. onnx: the file of a `network` target. emphasis: of the rules, as the record
+    of a gradient target has it where it is not 0.
     """
     if kind == "given" and gt is not None:
         return gt, {"kind": "given"}
@@ -60,4 +66,5 @@ def make_target(
             raise UserError("target network: which file? `target_network: {onnx: FILE}` names it")
         return network.fuse(rules, pictures, onnx), {"kind": "network", "sha256": network.fingerprint(onnx)}
     fused = gradient.fuse(rules, pictures, rules.choose(pictures))
-    return fused, {"kind": "gradient", "version": gradient.VERSION, "lambda": rules.screening}
+    record: GradientTarget = {"kind": "gradient", "version": gradient.VERSION, "lambda": rules.screening}
+    return fused, record if emphasis == 0 else {**record, "emphasis": emphasis}

@@ -12,7 +12,8 @@ from synth.errors import hint
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import IMAGES, Capture, ImageName
-from synth.targets.gradient import Choices, Lumas, Pictures, clipped
+from synth.targets.emphasis import Emphasis, Stressed
+from synth.targets.gradient import Choices, Lumas, Pictures, Rules, clipped
 from synth.targets.target import TargetKind
 
 
@@ -22,7 +23,8 @@ class Task(ABC):
     name: as in recipes, folders and records. title: what its pairs are, for people. colour: (red, green, blue) of its
     bars in charts. capture: how its images were taken. words: by image, how sentences say where something is, besides
     "in the first image" and the like.
-    targets: the kinds of ground truth that its pairs may have. screening: λ of the gradient target.
+    targets: the kinds of ground truth that its pairs may have. screening: λ of the gradient target. emphasis: what an
+    instruction may ask of that besides; None: nothing.
     """
 
     name: ClassVar[str]
@@ -32,6 +34,11 @@ class Task(ABC):
     words: ClassVar[Mapping[ImageName, tuple[str, ...]]] = {}
     targets: ClassVar[tuple[TargetKind, ...]] = ("given", "gradient", "network")
     screening: float
+    emphasis: ClassVar[Emphasis | None] = None
+
+    def stressing(self, amount: float) -> Rules:
+        """The rules of a target with some emphasis, in [−1, 1]: at 0 these."""
+        return self if amount == 0 or self.emphasis is None else Stressed(self, self.emphasis, amount)
 
     def __init_subclass__(cls) -> None:
         if cls.name in TASKS:

@@ -7,6 +7,7 @@ from synth.images.pixels import Floats
 from synth.scene.capture import Capture
 from synth.targets import exposure
 from synth.targets.activity import blur, signal, unit_luma
+from synth.targets.emphasis import Brightness
 from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, share
 from synth.tasks.base import Task
 
@@ -24,6 +25,7 @@ class MultiExposure(Task):
     }
     targets = ("given", "gradient", "exposure", "network")
     screening = 0.05  # 1 / √λ: 4.5 pixels
+    emphasis = Brightness()
 
     def choose(self, pictures: Pictures) -> Choices:
         """The image whose gradients have more energy above its noise, and the weights of exposure fusion."""

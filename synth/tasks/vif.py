@@ -8,6 +8,7 @@ from synth.images.borders import content
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import INFRARED, Capture
 from synth.targets.activity import SIGMA, blur, signal, unit_luma
+from synth.targets.emphasis import Warmth
 from synth.targets.gradient import SEAM, Choices, Lumas, Pictures, filled
 from synth.targets.thermal import lift, shade, sky, welcome, white
 from synth.tasks.base import Task
@@ -29,6 +30,7 @@ class VisibleInfrared(Task):
         "b": ("in the infrared image", "in the thermal picture"),
     }
     screening = 0.015  # 1 / √λ: 8 pixels
+    emphasis = Warmth()
 
     def choose(self, pictures: Pictures) -> Choices:
         """The image whose gradients have more energy above its noise.

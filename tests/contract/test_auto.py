@@ -4,9 +4,14 @@ import itertools
 
 import pytest
 
+from synth import describe
 from synth.degradations.base import REGISTRY
 from synth.instructions.phrases import PLACES, clauses, under
-from trainer.inference.auto import standard_clauses
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.draft import draft
+from synth.sample.plan import make_plan
+from tests.synth.helpers import drawn_for
+from trainer.inference.auto import Found, sentence, standard_clauses
 
 AUTO = standard_clauses()
 
@@ -31,6 +36,24 @@ def test_every_effect_has_a_clause_for_each_of_its_ways(effect: str) -> None:
     except KeyError:
         ways = set()
     assert AUTO.effects.keys() >= ({f"{effect}.{way}" for way in ways} or {effect})
+
+
+@pytest.mark.parametrize("recipe", ["all_in_one", "release"])
+def test_the_neutral_sentence_of_a_record_is_what_auto_says_of_its_effects(recipe):
+    """The head that guesses right says what `synth.describe` says, but for the order of what it is as sure of."""
+    plan = make_plan(load_recipe(find_recipe(recipe)))
+    said = set()
+    for index in range(400):
+        drawn = draft(plan, index)
+        entries = [item.to_record() for item in drawn_for(drawn, plan.recipe.seed)]
+        found: dict[str, set[str]] = {}
+        for entry in entries:
+            way = f"{entry['effect']}.{entry.get('way')}"
+            found.setdefault(way if way in AUTO.effects else entry["effect"], set()).add(entry["image"])
+        guessed = [Found(name, tuple(sorted(images)), 1.0, 0.5) for name, images in found.items()]
+        assert describe({"degradations": entries}) == sentence(guessed, AUTO)
+        said.add(describe({"degradations": entries}))
+    assert len(said) > 150
 
 
 def test_what_joins_and_wraps_them_is_known_too() -> None:

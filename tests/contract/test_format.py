@@ -20,6 +20,7 @@ from synth.targets.target import GradientTarget
 from tests.conftest import ROOT
 from tests.synth.helpers import generate
 from trainer.data.shards import open_shards
+from trainer.errors import UserError
 
 FORMAT = (ROOT / "shards/FORMAT.md").read_text(encoding="utf-8")
 EXAMPLE: dict[str, Any] = json.loads(re.search(r"```json\n(.*?)```", FORMAT, re.DOTALL).group(1))  # type: ignore[union-attr]
@@ -136,3 +137,66 @@ def test_the_trainer_reads_what_synth_writes(dataset, tmp_path, sidecars):
         assert len(pictures) == 5
         for name, picture in pictures.items():
             assert np.array_equal(getattr(sample, name), in_colour(picture))
+
+
+def small(**instructions: Any) -> Any:
+    recipe = {
+        "name": "versions",
+        "task": "mef",
+        "samples": 6,
+        "sources": [{"builtin": "bracketed"}],
+        "crop": {"size": 48},
+        "degradations": {"always": ["haze"]},
+        "instructions": instructions,
+    }
+    return make_plan(Recipe.model_validate(recipe))
+
+
+NEWER = [{"kinds": {"lessen": 1}}, {"kinds": {"full": 1}, "emphasis": {"share": 1}}]
+OLDER = [{"kinds": {"full": 1}}, {"kinds": {"keep": 1}, "emphasis": {"share": 0}}]
+
+
+def refused_by_a_reader_of_version_1(version: Any) -> bool:
+    """The rule that readers of version 1 have had since there is a version: a newer one is refused."""
+    return int(version) > 1
+
+
+@pytest.mark.parametrize("instructions", NEWER, ids=["lessen", "emphasis"])
+def test_a_reader_of_version_1_refuses_what_it_would_misread_wherever_it_looks(instructions, tmp_path, monkeypatch):
+    generate(small(**instructions), tmp_path / "d")
+    tar = tmp_path / "d/000000.tar"
+    records = [json.loads(sample["json"]) for sample in webdataset.WebDataset(str(tar), shardshuffle=False)]
+    versions = {
+        json.loads((tmp_path / "d/dataset.json").read_text())["version"],
+        pq.read_schema(tmp_path / "d/000000.parquet").metadata[b"mmaif.version"].decode(),
+        *(record["version"] for record in records),
+    }
+    assert all(refused_by_a_reader_of_version_1(version) for version in versions)
+    marks = {entry["asked"] for record in records for entry in record["degradations"]}
+    assert "lessen" in marks or all("emphasis" in record["target"] for record in records)
+    open_shards([str(tar)], seed=0).close()
+    monkeypatch.setattr("trainer.data.format.VERSION", 1)
+    with pytest.raises(UserError, match="format version 2"):
+        open_shards([str(tar)], seed=0)
+
+
+@pytest.mark.parametrize("instructions", OLDER, ids=["full", "keep"])
+def test_what_version_1_can_hold_is_written_as_version_1(instructions, tmp_path, monkeypatch):
+    generate(small(**instructions), tmp_path / "d")
+    monkeypatch.setattr("trainer.data.format.VERSION", 1)
+    reader = open_shards([str(tmp_path / "d/000000.tar")], seed=0)
+    assert {sample.record["version"] for sample in reader.load(range(6))} == {1}
+    reader.close()
+
+
+def test_factors_stand_with_what_is_lessened_and_nowhere_else():
+    named = re.search(r"`degradations\[\]\.factor`.*?: ([\d., or]+)\.", FORMAT)
+    assert named is not None
+    known = {float(number) for number in re.findall(r"0\.\d+", named.group(1))}
+    found = set()
+    for index in range(12):
+        for entry in render(small(kinds={"lessen": 1}), index).record["degradations"]:
+            assert (entry["asked"] == "lessen") == ("factor" in entry)
+            found.add(entry.get("factor"))
+    assert found <= known | {None}
+    assert len(found & known) == 3

@@ -19,7 +19,7 @@ class Only(Section):
     tasks: tuple[str, ...] = ()
     """vif, mef, mff or a task of one's own."""
     kinds: tuple[str, ...] = ()
-    """Of instruction: full, partial, keep, general, clean."""
+    """Of instruction: full, partial, lessen, keep, general, clean."""
     effects: tuple[str, ...] = ()
     """Samples that have at least one of these."""
 

@@ -8,7 +8,9 @@ from typing import Any
 from trainer.errors import UserError
 from trainer.files import one_line
 
-VERSION = 1
+VERSION = 2
+"""The newest that is read. What 2 has over 1, effects that are lessened and targets with an emphasis, training takes
+from sentence and target, which belong together: it looks at no mark of a record."""
 IMAGES = ("a", "b", "target")
 MEMBERS = (*IMAGES, "json")
 CLEAN = ("clean_a", "clean_b")
@@ -18,8 +20,8 @@ KINDS = (PICTURES, LATENTS)
 """Of shards: degraded pairs as image files; the same encoded, by `trainer encode`."""
 
 
-def check_format(version: Any, kind: Any, where: str, kinds: Sequence[str] = (PICTURES,)) -> None:
-    """Refuses a version of the shard format that this trainer does not know, and shards of none of these kinds.
+def check_format(version: Any, kind: Any, where: str, kinds: Sequence[str] = (PICTURES,)) -> int:
+    """The version; refuses one of the shard format that this trainer does not know, and shards of none of these kinds.
 
     Raises UserError.
     """
@@ -30,7 +32,7 @@ def check_format(version: Any, kind: Any, where: str, kinds: Sequence[str] = (PI
     if number > VERSION:
         raise UserError(f"{where}: format version {number}, and this trainer reads up to {VERSION}; update the trainer")
     if kind in kinds:
-        return
+        return number
     if kind == LATENTS:
         raise UserError(f"{where}: shards of latents, and here pictures are needed; name those that they were made of")
     raise UserError(f"{where}: shards of kind '{one_line(kind)}'; this trainer reads {', '.join(map(repr, kinds))}")

@@ -80,6 +80,11 @@ class Index:
         """Samples of each shard."""
         return [len(shard.rows) for shard in self._shards]
 
+    @property
+    def version(self) -> int:
+        """Of the shard format, the newest that any shard has."""
+        return max(int(shard.told["mmaif.version"]) for shard in self._shards)
+
     def told(self, name: str) -> str | None:
         """What the sidecars' metadata tell under a name. Raises UserError where they do not agree."""
         found = {shard.told.get(name) for shard in self._shards}

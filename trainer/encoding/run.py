@@ -18,7 +18,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from trainer.config import Config
 from trainer.console import say
 from trainer.data.batches import Needs
-from trainer.data.format import LATENTS, VERSION, sidecar_of
+from trainer.data.format import LATENTS, sidecar_of
 from trainer.data.index import column_of, schema_of
 from trainer.data.latents import AUTOENCODER, FUSION
 from trainer.data.prompts import TABLE, PromptTable, write_prompts
@@ -77,7 +77,8 @@ def encode(  # noqa: PLR0913
     manifest = _manifest(config, shards, autoencoder, visits, needs)
     _claim(out, manifest, autoencoder)
 
-    told = {AUTOENCODER: autoencoder.hash, FUSION: BASE, MADE_BY: _hash(manifest["encoding"])}
+    told = {"mmaif.version": str(manifest["version"]), AUTOENCODER: autoencoder.hash, FUSION: BASE}
+    told[MADE_BY] = _hash(manifest["encoding"])
     encoder = ShardEncoder(autoencoder, visits, needs, together or TOGETHER.get(where.type, 1), told)
     each = zip(shards.tars, shards.samples.index.counts, strict=True)
     jobs = [_Job(source, out / f"{number:06d}.tar", count) for number, (source, count) in enumerate(each)]
@@ -111,7 +112,8 @@ def _manifest(
         "pixels": needs.planes,
         "glance": needs.pixels,
     }
-    return {"version": VERSION, "kind": LATENTS, "name": config.name, "complete": False, "encoding": encoding}
+    version = shards.samples.index.version
+    return {"version": version, "kind": LATENTS, "name": config.name, "complete": False, "encoding": encoding}
 
 
 def _hash(encoding: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from trainer.console import say
 from trainer.data.batches import Needs
-from trainer.data.format import LATENTS, VERSION, sidecar_of
+from trainer.data.format import LATENTS, sidecar_of
 from trainer.data.index import good_rows
 from trainer.data.samples import Broken, Sample, Samples
 from trainer.encoding.visits import Visit, Visits, encode_visits
@@ -71,7 +71,7 @@ class ShardEncoder:
                     done(len(numbers))
 
         atomically(out, write)
-        told = {"mmaif.version": str(VERSION), "mmaif.kind": LATENTS, **self.told}
+        told = {"mmaif.kind": LATENTS, **self.told}
         told |= {f"mmaif.tar_{name}": str(value) for name, value in file_facts(out).items()}
         atomically(Path(sidecar_of(str(out))), lambda path: _write_sidecar(path, source, entries, told))
         return len(samples) - len(entries) // self.visits.count

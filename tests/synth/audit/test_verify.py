@@ -251,7 +251,7 @@ def test_a_shard_too_many(dataset):
         (lambda d: d["recipe"].update(samples=10**18), "recipe is no resolved recipe"),
         (lambda d: d.update(source_fingerprint="0"), "its mmaif.source is not what dataset.json says"),
         (lambda d: d["effects"].update(haze=99), "its mmaif.effects is not what dataset.json says"),
-        (lambda d: d.update(version="1"), "version is '1', not 1"),
+        (lambda d: d.update(version="1"), "version is '1', not 1 to 2"),
     ],
 )
 def test_a_description_that_is_not_of_this_dataset(dataset, change, words):
@@ -260,7 +260,7 @@ def test_a_description_that_is_not_of_this_dataset(dataset, change, words):
     assert any(words in fault for fault in found), found
 
 
-@pytest.mark.parametrize(("change", "words"), [({"version": 2}, "format version 2"), ({"kind": "latents"}, "latents")])
+@pytest.mark.parametrize(("change", "words"), [({"version": 3}, "format version 3"), ({"kind": "latents"}, "latents")])
 def test_a_dataset_of_another_version_or_kind_is_refused(dataset, change, words):
     describe(dataset, lambda d: d.update(change))
     with pytest.raises(UserError, match=words):
@@ -279,8 +279,8 @@ def test_a_damaged_sidecar(dataset):
 
 def test_a_sidecar_of_a_newer_version(dataset):
     forger = Forger(dataset)
-    seal(dataset, metadata={**forger.metadata, "version": "2"})
-    only(dataset, "sidecar of format version 2; this tool knows 1")
+    seal(dataset, metadata={**forger.metadata, "version": "3"})
+    only(dataset, "sidecar of format version 3; this tool knows 1 to 2")
 
 
 def test_a_sidecar_of_another_recipe(dataset):

@@ -66,7 +66,12 @@ def first(record: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: r.update(version=2), "record of version 2"),
+        (lambda r: r.update(version=3), "record of version 3"),
+        (lambda r: r.update(version=2), "version 2, the recipe's is 1"),
+        (lambda r: [e.update(asked="lessen", factor=0.5) for e in r["degradations"]], "which knows neither lessen"),
+        (lambda r: [e.update(asked="lessen", factor=0.4) for e in r["degradations"]], "is asked to lessen 0.4"),
+        (lambda r: r["target"].update(emphasis=0.5), "which knows neither lessen nor emphasis"),
+        (lambda r: r["target"].update(emphasis=2), "emphasis 2, which must lie in [-1, 1]"),
         (lambda r: r.pop("scene"), "a record as shards/FORMAT.md has none"),
         (lambda r: r.update(degradations=3), "a record as shards/FORMAT.md has none"),
         (lambda r: r.update(size=[48, 49]), "the record says"),

@@ -6,6 +6,7 @@ import pytest
 
 from synth.audit.reader import faults_of
 from synth.instructions.grammar import compose
+from synth.sample.inputs import asked_of
 from synth.sample.plan import make_plan
 from synth.tasks import TASKS
 from tests.synth.helpers import drawn_for
@@ -23,13 +24,11 @@ def test_three_thousand_sentences_are_found_to_agree_and_none_with_a_record_that
     foreign = caught = 0
     for index in range(3_000):
         drawn = draft(chosen, index)
-        applied = drawn_for(drawn, chosen.recipe.seed)
-        remove, kept = mentions(drawn.intent, applied, TASKS[drawn.task])
+        applied = asked_of(drawn_for(drawn, chosen.recipe.seed), drawn.intent)
+        remove, kept = mentions(drawn.intent, applied, TASKS[drawn.task], ["a", "b"])
         words = stream(chosen.recipe.seed, index, "instruction.words")
         sentence = compose(drawn.intent.kind, remove, kept, "train", words)
         entries = [item.to_record() for item in applied]
-        for item, entry in zip(applied, entries, strict=True):
-            entry["asked"] = "keep" if item.degradation.said_as in drawn.intent.kept else "remove"
         record = {
             "task": drawn.task,
             "kind": drawn.intent.kind,
@@ -40,15 +39,20 @@ def test_three_thousand_sentences_are_found_to_agree_and_none_with_a_record_that
             "phrase_split": "train",
         }
         assert faults_of(record) == [], record
-        if before is not None and drawn.intent.kind in ("full", "partial") and asked_of(before) != asked_of(record):
+        if before is not None and drawn.intent.kind in ("full", "partial") and wanted_of(before) != wanted_of(record):
             swapped = {**record, "instruction": before["instruction"]}
-            foreign += swapped["instruction"] != record["instruction"]
+            foreign += _plain(swapped) != _plain(record)
             caught += bool(faults_of(swapped))
         before = record
     assert caught == foreign > 1500
 
 
-def asked_of(record: dict[str, Any]) -> tuple[str, set[tuple[str, str, str]]]:
+def _plain(record: dict[str, Any]) -> str:
+    """A sentence without what makes no other of it: a capital and a full stop."""
+    return str(record["instruction"]).casefold().removesuffix(".")
+
+
+def wanted_of(record: dict[str, Any]) -> tuple[str, set[tuple[str, str, str]]]:
     """The kind of an instruction, and what it wants of each effect on each image."""
     return record["kind"], {(entry["effect"], entry["image"], entry["asked"]) for entry in record["degradations"]}
 
@@ -103,3 +107,93 @@ def test_a_sentence_against_its_record(changes, words):
     assert faults_of(record) == []
     found = faults_of({**record, **changes})
     assert (found == []) if words is None else any(words in fault for fault in found), found
+
+
+def entry(effect: str, image: str, severity: float | None = 0.5, **more: Any) -> dict[str, Any]:
+    known = {"effect": effect, "image": image, "severity": severity, "asked": "remove", "params": {}}
+    return {**known, **more}
+
+
+def both(effect: str, severity: float | None = 0.5, **more: Any) -> list[dict[str, Any]]:
+    return [entry(effect, "a", severity, **more), entry(effect, "b", severity, **more)]
+
+
+HALF: dict[str, Any] = {"asked": "lessen", "factor": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("entries", "kind", "text", "phrases", "words"),
+    [
+        (both("haze", **HALF), "lessen", "halve the haze", ["haze.less.half.21", "wrap.01"], None),
+        (
+            both("haze", **HALF),
+            "lessen",
+            "clear most of the haze",
+            ["haze.less.most.21", "wrap.01"],
+            "no lessen sentence",
+        ),
+        (both("haze", **HALF), "lessen", "remove the haze", ["haze.request.01", "wrap.01"], "no lessen sentence"),
+        (both("haze", **HALF), "full", "remove the haze", ["haze.request.01", "wrap.01"], "1 of 1 effects are marked"),
+        (
+            both("haze"),
+            "lessen",
+            "halve the haze",
+            ["haze.less.half.21", "wrap.01"],
+            "0 of 1 effects are marked lessen",
+        ),
+        (
+            both("noise", **HALF),
+            "lessen",
+            "halve the haze",
+            ["haze.less.half.21"],
+            "noise is kept, which no instruction",
+        ),
+        (both("snow", 0.2), "full", "clean the blizzard up", ["snow.request.09", "wrap.01"], "is not true of what was"),
+        (both("snow", 0.8), "full", "clean the blizzard up", ["snow.request.09", "wrap.01"], None),
+        (both("motion"), "full", "fix the shaky shot", ["motion.request.04", "wrap.01"], "is not true of what was"),
+        ([entry("motion", "a")], "full", "fix the shaky shot", ["motion.request.04", "wrap.01"], None),
+        (both("sensor_noise"), "full", "suppress the Gaussian noise", ["noise.request.07", "wrap.01"], "is not true"),
+        (both("noise"), "full", "suppress the Gaussian noise", ["noise.request.07", "wrap.01"], None),
+        (both("noise", 0.2), "full", "no slight grain", ["noise.terse.03", "keywords.01"], "is not true of what was"),
+        (
+            [*both("noise", None), *both("rain", asked="keep")],
+            "partial",
+            "there is noise: make one clean image of the two",
+            ["noise.complaint.01", "complain.03"],
+            "complain.03 is not true",
+        ),
+        (
+            [*both("noise", None), *both("contrast", asked="keep")],
+            "partial",
+            "remove the noise but leave the contrast in",
+            ["noise.request.01", "but.01", "keep.08"],
+            "no partial sentence",
+        ),
+    ],
+)
+def test_a_sentence_is_held_to_what_is_true_where_recipes_know_the_rules(entries, kind, text, phrases, words):
+    record: Any = {"task": "vif", "kind": kind, "degradations": entries, "absent": [], "instruction": text}
+    record |= {"phrases": phrases, "phrase_split": "all"}
+    found = faults_of(record)
+    assert (found == []) if words is None else any(words in fault for fault in found), found
+    if words is not None and ("not true" in words or "keep.08" in phrases):
+        assert faults_of(record, rules=False) == [], "as it was said before there were rules"
+
+
+@pytest.mark.parametrize(
+    ("colour", "emphasis", "text", "more", "sound"),
+    [
+        (3, None, "remove the noise in the colour photo", [], True),
+        (1, None, "remove the noise in the colour photo", [], False),
+        (1, 0.7, "remove the noise; bring out the warm objects", ["stress.03", "emphasis.warm.21"], True),
+        (1, -0.7, "remove the noise; bring out the warm objects", ["stress.03", "emphasis.warm.21"], False),
+        (1, None, "remove the noise; bring out the warm objects", ["stress.03", "emphasis.warm.21"], False),
+        (1, 0.7, "remove the noise", [], False),
+    ],
+)
+def test_a_sentence_is_held_to_colour_and_to_emphasis(colour, emphasis, text, more, sound):
+    record: Any = {"task": "vif", "kind": "full", "degradations": [entry("noise", "a")], "absent": []}
+    record |= {"instruction": text, "phrases": ["noise.request.01", "wrap.01", *more], "phrase_split": "all"}
+    record |= {"images": {"a": {"channels": colour}, "b": {"channels": 1}}}
+    record["target"] = {} if emphasis is None else {"emphasis": emphasis}
+    assert (faults_of(record) == []) == sound

@@ -3,60 +3,27 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from synth.degradations import effects
 from synth.errors import UserError
-from synth.instructions.grammar import MOST_NAMED, Mention, compose
+from synth.instructions.grammar import DEGREES, MOST_NAMED, Mention, compose
+from synth.instructions.intent import mentions as mentions_of
+from synth.instructions.intent import places
 from synth.instructions.phrases import PHRASED, _node, clauses, split_of, under, words
 from synth.instructions.sentences import load_sentences
 from synth.recipe.file import find_recipe, load_recipe
 from synth.recipe.schema import Recipe
+from synth.sample.draft import draft
 from synth.sample.plan import Plan, make_plan
 from synth.sample.render import render
+from synth.streams import stream
 from synth.tasks import TASKS
-
-LEXICON = {
-    "haze": r"\bhaz|dehaz|fog|\bmist\b|atmospher|airlight|clear day|visibility|koschmieder|transmission|aerial",
-    "rain": r"\brain|derain|downpour|shower|line-shaped rain",
-    "snow": r"snow|flakes|blizzard",
-    "defocus": r"defocus|refocus|(?<!near-)(?<!far-)(?<!shot )\bfocus\b|bokeh|circle of confusion",
-    "blur": r"(?<!motion )\bblur|\bdeblur\b(?! the camera)|sharp|soft (edges|image|render)|fine detail|smear over"
-    r"|point spread|softness|edges back|low-pass|gaussian kernel",
-    "motion": r"motion|shak|movement|moving camera|camera moved|camera trajectory|steady|stabilis",
-    "exposure": r"(?<!-)exposure(?! shot)|bright|lighting|relight|light level|illumination|luminance|shutter|lighten"
-    r"|\bdark(?! stripes)|low-light|\b(low|more|little|much|insufficient|excess of|bring) light\b|light burnt|\bdim\b"
-    r"|underexpos|overexpos|glar|highlight",
-    "noise": r"(?<!fixed-pattern )(?<!mosquito )nois[ey]|denois|grain|speckle",
-    "stripes": r"stripe|striping|vertical lines|banding|fixed-pattern|column|line pattern|lines of the detector",
-    "contrast": r"contrast|\bton(e|es|al)\b",
-    "resolution": r"resol|downsampl|downscal|low-res|upscale|its pixels|upsample",
-    "jpeg": r"jpeg|(?<!stretch or )compress|block|squares|coding|codec|ringing",
-}
-EXPOSURES = r"in the (dark|bright) exposure"
-KEEPING = r"\b(keep|leave|do not touch|let|preserve|should stay|i like)\b"
-PLACES = {
-    "visible": r"visible|rgb|colour photo",
-    "infrared": r"infrared|thermal",
-    "under": r"under-exposed|dark exposure",
-    "over": r"over-exposed|bright exposure",
-    "near": r"near-focused|foreground",
-    "far": r"far-focused|background(?!$)",
-}
-
-
-def read(sentence: str) -> set[str]:
-    """What a sentence names, by words alone: the reader knows nothing of phrases or ids."""
-    text = re.sub(EXPOSURES + r"|(near|far)-focused|shot focused on the \w+|(under|over)-exposed", "", sentence.lower())
-    return {effect for effect, words in LEXICON.items() if re.search(words, text)}
-
-
-def read_kept(sentence: str) -> set[str]:
-    """What a sentence says is to stay."""
-    parts = re.split(r"[;,]| but | and (?=keep|leave|do not|let|preserve|the \w+ should|i like)", sentence.lower())
-    return set().union(*(read(part) for part in parts if re.search(KEEPING, part)))
+from tests.synth.helpers import drawn_for
+from tests.synth.instructions.reading import EFFECT_PLACES, Fact, read, read_factors, read_images, read_kept, untrue
 
 
 def rng(number: int) -> np.random.Generator:
@@ -83,36 +50,47 @@ def test_sentences_without_names_name_no_effect(kind):
 
 def test_each_clause_is_read_as_its_own_effect_alone():
     for effect in PHRASED:
-        for register in ("request", "expert", "complaint", "terse"):
+        for register in ("request", "expert", "complaint", "terse", "placed"):
             for text in under(f"{effect}.{register}").values():
-                assert read(text.format(s="", w="")) == {effect}, text
+                said = text.format(s="", w="", i="the first image")
+                assert read(said) == {effect}, text
+                assert not read_factors(said), text
+
+
+def test_each_clause_that_lessens_is_read_as_its_own_effect_and_factor():
+    for effect in ("haze", "rain", "snow", "exposure", "contrast"):
+        for factor, degree in DEGREES.items():
+            for text in under(f"{effect}.less.{degree}").values():
+                assert read(text.format(s="")) == {effect}, text
+                assert read_factors(text.format(s="")) == {factor}, text
 
 
 def test_every_effect_has_clauses_in_every_register_and_both_splits():
     for effect in PHRASED:
-        registers = ("request", "expert", "complaint", "terse")
-        texts = [text for register in registers for text in under(f"{effect}.{register}").values()]
-        assert len(texts) >= 24
+        registers = ("request", "expert", "complaint", "terse", "placed")
+        texts = [text for register in registers for text in clauses(f"{effect}.{register}", "all").values()]
+        assert len(texts) >= 30
         assert len(set(texts)) == len(texts), f"{effect} says the same thing twice"
         assert words(effect, "nouns")
         assert words(effect, "weak")
         assert words(effect, "strong")
-        train, test = (clauses(f"{effect}.request", split) for split in ("train", "test"))
-        assert len(train) >= 8
-        assert test
-        assert not set(train) & set(test)
+        for register in ("request", "complaint", "terse", "placed"):
+            train, test = (clauses(f"{effect}.{register}", split) for split in ("train", "test"))
+            assert train
+            assert test
+            assert not set(train) & set(test)
 
 
 def test_clauses_of_a_way_are_read_as_its_effect_and_none_is_said_of_the_other_way():
     opposite = {"dark": "bright", "bright": "dark", "low": "high", "high": "low"}
     for effect in PHRASED:
         for way, registers in (_node(f"{effect}.ways") or {}).items():
-            assert set(registers) == {"request", "expert", "complaint", "terse"}
+            assert set(registers) == {"request", "expert", "complaint", "terse", "placed"}
             texts = [text for register in registers.values() for text in register.values()]
             others = {t for register in _node(f"{effect}.ways.{opposite[way]}").values() for t in register.values()}
             assert not others & set(texts)
             for text in texts:
-                assert read(text.format(s="", w="")) == {effect}, text
+                assert read(text.format(s="", w="", i="the first image")) == {effect}, text
 
 
 @pytest.mark.parametrize(
@@ -120,10 +98,12 @@ def test_clauses_of_a_way_are_read_as_its_effect_and_none_is_said_of_the_other_w
     [("dark", "underexpos|dark", "overexpos"), ("bright", "glar|overexpos|burnt|blown|highlight|darken", "underexpos")],
 )
 def test_the_way_is_said_where_there_is_one(way, words, never):
-    said = [compose("full", [Mention("exposure", way=way)], [], "train", rng(i)).text.lower() for i in range(400)]
+    mention = Mention("exposure", (0.6, 0.6), images=1, way=way)
+    said = [compose("full", [mention], [], "train", rng(i)).text.lower() for i in range(400)]
     assert sum(bool(re.search(words, text)) for text in said) > 80
     assert not any(re.search(never, text) for text in said)
-    plain = [compose("full", [Mention("exposure")], [], "train", rng(i)).text.lower() for i in range(400)]
+    unknown = replace(mention, way=None)
+    plain = [compose("full", [unknown], [], "train", rng(i)).text.lower() for i in range(400)]
     assert not any(re.search(f"{words}|{never}", text) for text in plain)
 
 
@@ -148,9 +128,11 @@ def test_the_split_of_an_id_never_changes():
 
 def test_words_for_severity_are_said_only_where_they_fit():
     found = {"weak": Counter(), "strong": Counter(), None: Counter()}
+    severities = {"weak": (0.2, 0.3), "strong": (0.7, 0.9), None: (0.3, 0.7)}
     for number in range(800):
         for strength in found:
-            text = compose("full", [Mention("rain", strength)], [], "all", rng(number)).text.lower()
+            mention = Mention("rain", severities[strength], images=2, everywhere=True)
+            text = compose("full", [mention], [], "all", rng(number)).text.lower()
             said = [k for k in ("weak", "strong") if any(f"{w} " in text for w in words("rain", k))]
             found[strength].update(said or ["nothing"])
     assert set(found["weak"]) == {"weak", "nothing"}
@@ -169,49 +151,86 @@ def all_in_one(**changes) -> Plan:
     return make_plan(recipe)
 
 
-def test_the_reader_agrees_with_the_record_on_ten_thousand_sentences():
-    """What is named and kept, and where, from the words alone, against what was drawn. Pictures are not needed."""
-    from synth.instructions.intent import mentions as mentions_of
-    from synth.sample.draft import draft
-    from synth.streams import stream
-    from tests.synth.helpers import drawn_for
+KINDS = {"full": 0.4, "partial": 0.22, "lessen": 0.13, "general": 0.1, "keep": 0.08, "clean": 0.07}
 
-    plan = all_in_one()
-    texts, kinds = set(), Counter()
-    for index in range(10_000):
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_reader_agrees_with_the_record_on_five_thousand_sentences(split):
+    """What is named, kept, lessened and how, from the words alone, against what was drawn. Pictures are not needed."""
+    plan = all_in_one(instructions={"kinds": KINDS, "phrases": split})
+    kinds, paired = Counter(), 0
+    for index in range(5_000):
         drawn = draft(plan, index)
         applied = drawn_for(drawn, plan.recipe.seed)
-        remove, kept = mentions_of(drawn.intent, applied, TASKS[drawn.task])
-        words = stream(plan.recipe.seed, index, "instruction.words")
-        text = compose(drawn.intent.kind, remove, kept, "train", words).text
-        if drawn.intent.kind in ("full", "partial"):
-            texts.add(text)
+        colour = ["a"] if index % 2 else []
+        named, kept = mentions_of(drawn.intent, applied, TASKS[drawn.task], colour)
+        text = compose(drawn.intent.kind, named, kept, split, stream(1, index, "instruction.words")).text
         kinds[drawn.intent.kind] += 1
-        said_kept = read_kept(text) if drawn.intent.kind == "partial" else set()
-        named = read(text) - said_kept
+        if drawn.intent.kind not in ("full", "partial", "lessen"):
+            assert read(text) == set(), text
+            continue
+        said_kept = read_kept(text) if kept else set()
         wanted = {item.degradation.said_as for item in applied} - drawn.intent.kept
-        if drawn.intent.kind in ("full", "partial"):
-            assert named == wanted | ({drawn.intent.absent} - {None}), text
-            assert said_kept <= drawn.intent.kept, text
-            places = {place for place, pattern in PLACES.items() if re.search(pattern, text.lower())}
-            seen = {name: {x.image for x in applied if x.degradation.said_as == name} for name in wanted}
-            modalities = TASKS[drawn.task].capture.modalities
-            possible = {modalities[image] for images in seen.values() if len(images) == 1 for image in images}
-            assert places <= possible | ({"far"} if "rain layer" in text or "background" in text else set()), text
-        else:
-            assert named == set(), text
-    assert kinds["partial"] > 1000
-    assert len(texts) > 0.85 * (kinds["full"] + kinds["partial"]), "hardly a sentence comes twice"
+        assert read(text) - said_kept == wanted | ({drawn.intent.absent} - {None}), text
+        assert said_kept <= drawn.intent.kept, text
+        assert read_factors(text) == {factor for _, factor in drawn.intent.lessened}, text
+        assert untrue(text, [fact(name, applied) for name in wanted], bool(colour)) is None, text
+        if kept and not said_kept:
+            assert "one clean image" not in text, text
+        said_places = {place for place, pattern in EFFECT_PLACES.items() if re.search(pattern, text.lower())}
+        seen = {name: {x.image for x in applied if x.degradation.said_as == name} for name in wanted}
+        modalities = TASKS[drawn.task].capture.modalities
+        said_images = read_images(text, modalities)
+        assert {(name, frozenset({image})) for name, image in said_images} <= {
+            (n, frozenset(i)) for n, i in seen.items()
+        }
+        paired += len(said_images) > 1
+        assert said_places <= {modalities[image] for images in seen.values() if len(images) == 1 for image in images}, (
+            text
+        )
+    assert min(kinds[kind] for kind in KINDS) > 200
+    assert paired, "two effects, each with its image, in one sentence"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_each_effect_is_said_of_its_own_image_in_one_sentence(split):
+    """ "the left one is noisy, the infrared image has stripes": the reader finds which is where."""
+    vif, both = TASKS["vif"], Counter()
+    for number in range(400):
+        named = []
+        for name, image in (("noise", "a"), ("stripes", "b")):
+            where, subjects, _ = places({image}, vif, ["a"])
+            named.append(Mention(name, (0.5, 0.5), where, subjects, 1, drawn=frozenset([name])))
+        text = compose("full", named, [], split, rng(number)).text
+        found = read_images(text, vif.capture.modalities)
+        assert found <= {("noise", "a"), ("stripes", "b")}, text
+        both[len(found)] += 1
+    assert both[2] > 60
+
+
+def fact(name: str, applied) -> Fact:
+    items = [item for item in applied if item.degradation.said_as == name]
+    strengths = tuple(item.severity for item in items if item.severity is not None)
+    return Fact(name, frozenset(item.effect for item in items), len({item.image for item in items}), strengths)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_hardly_a_sentence_comes_twice(split):
+    plan = all_in_one(instructions={"kinds": KINDS, "phrases": split})
+    texts = []
+    for index in range(1_000):
+        drawn = draft(plan, index)
+        named, kept = mentions_of(drawn.intent, drawn_for(drawn, plan.recipe.seed), TASKS[drawn.task], ["a"])
+        texts.append(compose(drawn.intent.kind, named, kept, split, stream(1, index, "instruction.words")).text)
+    assert len(set(texts)) >= 950
 
 
 def test_quotas_hold():
-    from synth.sample.draft import draft
-
-    plan = all_in_one()
+    plan = all_in_one(instructions={"kinds": KINDS})
     drafts = [draft(plan, index) for index in range(10_000)]
     kinds = Counter(d.intent.kind for d in drafts)
     for kind, share in plan.recipe.instructions.kinds.items():
-        assert kinds[kind] / 10_000 == pytest.approx(share, abs=0.02)
+        assert kinds[kind] / 10_000 == pytest.approx(share, abs=0.01)
     for task, part in plan.recipe.tasks.items():
         some = part.degradations.some
         assert some is not None
@@ -249,7 +268,17 @@ def test_a_group_shows_one_degraded_pair_and_its_first_is_full():
             kept = {e["effect"] for e in sample.record["degradations"] if e["asked"] == "keep"}
             assert np.array_equal(sample.target, group[0].target) == (not kept)
     kinds = Counter(s.record["kind"] for group in groups for s in group[1:])
-    assert len(kinds) == 3
+    assert set(kinds) == {"partial", "keep"}, "full is what the first asks"
+
+
+def test_no_two_of_a_group_ask_the_same():
+    plan = make_plan(load_recipe(find_recipe("test"), {"samples": 1200}))
+    per_pair = plan.recipe.instructions.per_pair
+    for first in range(0, 1200, per_pair):
+        asked = [draft(plan, first + n).intent for n in range(per_pair)]
+        assert len(set(asked)) == per_pair
+        assert asked[0].kind in ("full", "clean")
+        assert {intent.kind == "clean" for intent in asked} == {asked[0].kind == "clean"}
 
 
 def test_an_instruction_changed_leaves_the_pixels_of_the_inputs():
@@ -265,7 +294,11 @@ def test_an_instruction_changed_leaves_the_pixels_of_the_inputs():
     [
         ({"degradations": {"always": ["noise", "jpeg"]}}, r"kinds.partial: 0.5 of the samples, but only 0 have two"),
         ({"degradations": {"always": ["haze"]}}, "kinds.partial: 0.5 of the samples, but only 0 have two"),
-        ({"instructions": {"kinds": {"full": 0.5, "clean": 0.5}, "per_pair": 2}}, "kinds.clean must be 0"),
+        (
+            {"degradations": {"always": ["noise"]}, "instructions": {"kinds": {"lessen": 0.5, "full": 0.5}}},
+            r"kinds.lessen: 0.5 of the samples, but only 0 have an effect that can be lessened \(none\)",
+        ),
+        ({"instructions": {"emphasis": {"amount": [0.9, 0.2]}}}, r"amount: \[0.9, 0.2\] must be"),
         ({"samples_per_shard": 6}, "samples_per_shard 6 must be a multiple of per_pair 4"),
     ],
 )
@@ -298,6 +331,25 @@ def test_own_sentences_are_used_where_they_fit(tmp_path):
     assert len(plan.recipe.resolved()["instructions"]["file"]) == 64
 
 
+def test_own_sentences_that_lessen_are_used_by_effect_and_factor(tmp_path):
+    lines = [
+        {"text": "halb so viel Nebel, kein Rauschen", "remove": ["noise"], "lessen": {"haze": 0.5}},
+        {"text": "etwas weniger Nebel, kein Rauschen", "remove": ["noise"], "lessen": {"haze": 0.7}},
+    ]
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    always = {"always": ["haze", "noise"]}
+    instructions = {"kinds": {"lessen": 1}, "file": str(path), "file_share": 1.0}
+    plan = make_plan(recipe(instructions=instructions, degradations=always))
+    said = {}
+    for index in range(12):
+        record = render(plan, index).record
+        (factor,) = {entry["factor"] for entry in record["degradations"] if entry["effect"] == "haze"}
+        said[factor] = record["instruction"]
+    assert (said[0.5], said[0.7]) == tuple(line["text"] for line in lines)
+    assert said[0.25] not in {line["text"] for line in lines}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -307,6 +359,9 @@ def test_own_sentences_are_used_where_they_fit(tmp_path):
         ('{"text": "x", "remov": []}', "remov: unknown key; did you mean 'remove'"),
         ('{"text": "x"}', "a full sentence names what it removes"),
         ('{"text": "x", "kind": "general", "remove": ["haze"]}', "a general sentence names nothing"),
+        ('{"text": "x", "lessen": {"haze": 0.6}}', "lessen: effects, each with one of 0.7, 0.5, 0.25"),
+        ('{"text": "x", "kind": "lessen", "remove": ["haze"]}', "a lessen sentence names what it lessens"),
+        ('{"text": "x", "kind": "full", "lessen": {"haze": 0.5}, "remove": ["rain"]}', "a full sentence names what it"),
         ("", "no sentence in it"),
     ],
 )

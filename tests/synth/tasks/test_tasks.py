@@ -8,7 +8,7 @@ import pytest
 from synth.degradations.settings import parse_effect
 from synth.images.pixels import Floats
 from synth.instructions.intent import places
-from synth.instructions.phrases import EVERYWHERE, PLACES
+from synth.instructions.phrases import EVERYWHERE, PLACES, WHO
 from synth.sample.render import render
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import INFRARED, Capture
@@ -70,9 +70,19 @@ def test_a_task_of_two_images_of_any_kind_gives_samples(tmp_path, capture, words
 
 def test_a_place_without_words_of_the_task_is_the_first_or_the_second_image():
     odd = task(CAPTURES["two infrared images"], {"b": ("in the odd one",)})
-    assert places({"a"}, odd) == (PLACES[0], False)
-    assert places({"b"}, odd) == (("in the odd one", *PLACES[1]), False)
-    assert places({"a", "b"}, odd) == (EVERYWHERE, True)
+    assert places({"a"}, odd, ()) == (PLACES[0], ("the first image", "the first picture", *WHO[0]), False)
+    where, subjects, everywhere = places({"b"}, odd, ())
+    assert (where, everywhere) == (("in the odd one", *PLACES[1]), False)
+    assert subjects[0] == "the odd one"
+    assert places({"a", "b"}, odd, ()) == (EVERYWHERE, (), True)
+
+
+@pytest.mark.parametrize(("colour", "said"), [(["a"], True), ([], False)])
+def test_an_image_is_called_a_colour_photo_where_it_has_colour(colour, said):
+    where, subjects, _ = places({"a"}, TASKS["vif"], colour)
+    for words in (where, subjects):
+        assert any("colour" in word or "RGB" in word for word in words) == said
+        assert any("visible" in word for word in words)
 
 
 @pytest.mark.parametrize(
