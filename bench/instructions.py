@@ -162,23 +162,24 @@ def _stand_in(task: str, streams: Streams) -> Shot:
     return Shot.of_whole(Backdrop(capture, dict.fromkeys(capture.modalities, np.full((16, 16), 90, np.uint8))), streams)
 
 
-def group_sheet(plan: Plan, first: int, count: int, a_row: int = 99) -> Bytes:
+def group_sheet(plan: Plan, first: int, count: int, a_row: int | None = None) -> Bytes:
     """One group: the degraded pair, then each instruction with its target, those that ask the same only once.
 
-    a_row: cells in a row.
+    a_row: cells in a row; then one of each kind.
     """
-    cells, seen = [], set[tuple[object, ...]]()
+    cells, seen = [], set[object]()
     for index in range(first, first + count):
         sample = render(plan, index)
         if not cells:
             cells += [_cell(sample.a, "a"), _cell(sample.b, "b")]
         marks = ((e["effect"], e["asked"], e.get("factor")) for e in sample.record["degradations"])
-        asked = (frozenset(marks), *sample.record["target"].items())
+        asked = (frozenset(marks), *sample.record["target"].items()) if a_row is None else sample.record["kind"]
         if asked in seen:
             continue
         seen.add(asked)
         cells.append(_cell(sample.target, f"{sample.record['kind']}: “{sample.record['instruction']}”"))
-    rows = [cells[start : start + a_row] for start in range(0, len(cells), a_row)]
+    across = a_row or len(cells)
+    rows = [cells[start : start + across] for start in range(0, len(cells), across)]
     return stacked([np.hstack([np.pad(c, ((0, 0), (0, 6), (0, 0)), constant_values=255) for c in row]) for row in rows])
 
 

@@ -39,7 +39,7 @@ LIT_FROM = 0.12  # standard deviation, in widths, of the light of lamps around a
 LIT_POWER = 0.8  # by which the airlight of a night follows it
 SKY_SURE = 0.97, 1.1  # luma of the sky against the airlight from which on it is its own, and all of it
 
-LAMP_LEVELS = (0.3, 0.75)  # radiance over what surrounds it, from which a thing of a night may be, and is, a lamp
+LAMP_LEVELS = (0.45, 0.9)  # radiance over what surrounds it, from which a thing of a night may be, and is, a lamp
 LAMP_SIZE = 0.14  # of the width: what is broader is a wall, a window or a face
 LAMP_GAIN = (4.0, 16.0)  # how much brighter a lamp is than the white that recorded it
 HALO = ((0.006, 0.27), (0.02, 0.28), (0.06, 0.26), (0.18, 0.19))  # standard deviation in widths, weight: a power law
