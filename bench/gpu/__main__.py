@@ -14,7 +14,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     pack = commands.add_parser("pack", help="write what has to travel into .gpu/")
     pack.add_argument("--data", type=Path, required=True, help="with pairs/train and photos/train")
-    pack.add_argument("--pairs-mib", type=float, default=21.0)
+    pack.add_argument("--pairs-mib", type=float, default=19.5)
     pack.add_argument("--photos-mib", type=float, default=0.0, help="for the autoencoder; none where it is not trained")
     for name in ("autoencoder", "train"):
         work = commands.add_parser(name)
