@@ -26,10 +26,12 @@ from bench.gpu import fuse_time, work
 from bench.gpu.pack import HELD_OUT, _pairs
 from bench.gpu.words import sentences
 from bench.gpu.work import PIECE
-from synth.instructions.grammar import KINDS, Mention, compose
-from synth.instructions.phrases import EVERYWHERE, PHRASED, PLACES
+from bench.instructions import composed
+from synth.instructions.grammar import KINDS
+from synth.instructions.phrases import Split
 from synth.pairs.split import side_of
-from synth.tasks import TASKS
+from synth.recipe.file import find_recipe, load_recipe
+from synth.sample.plan import make_plan
 from tests.conftest import ROOT
 from tests.trainer.helpers import picture
 from trainer.inference.fuser import Fuser
@@ -43,25 +45,15 @@ def known() -> tuple[object, set[int]]:
     return tokenizer, {number for sentence in sentences() for number in tokenizer(sentence)["input_ids"]}
 
 
-def test_every_sentence_is_made_of_words_that_travel(known: tuple[object, set[int]]) -> None:
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_every_sentence_is_made_of_words_that_travel(known: tuple[object, set[int]], split: Split) -> None:
+    """Of all tasks, kinds, effects and places, as a recipe with everything in it has them said."""
     tokenizer, numbers = known
-    effects = sorted(PHRASED)
-    ways = {"exposure": ("dark", "bright"), "contrast": ("low", "high")}
-    wheres = [*PLACES, EVERYWHERE, *(words for task in TASKS.values() for words in task.words.values())]
-    for seed in range(2000):
-        rng = np.random.default_rng(seed)
-        mentions = [
-            Mention(
-                str(effect),
-                (None, "weak", "strong")[int(rng.integers(3))],
-                tuple(wheres[int(rng.integers(len(wheres)))]),
-                way=ways.get(str(effect), (None,))[0 if str(effect) not in ways else int(rng.integers(2))],
-            )
-            for effect in rng.permutation(effects)[: 1 + seed % 3]
-        ]
-        kind = KINDS[seed % len(KINDS)]
-        text = compose(kind, mentions, mentions[:1], "all", rng).text
-        assert set(tokenizer(text)["input_ids"]) <= numbers, text  # type: ignore[operator]
+    kinds = set()
+    for kind, said, _ in composed(make_plan(load_recipe(find_recipe("all_in_one"))), split, 1500):
+        kinds.add(kind)
+        assert set(tokenizer(said.text)["input_ids"]) <= numbers, said.text  # type: ignore[operator]
+    assert kinds == set(KINDS)
 
 
 def test_pairs_are_taken_by_the_roots_of_their_data_sets_and_none_that_is_held_out(tmp_path: Path) -> None:

@@ -62,8 +62,8 @@ def test_a_shard_that_is_not_there_is_one_line(
 
 
 def test_a_newer_version_and_another_kind_are_refused(trainer_main: Command, tmp_path: Path, dataset: Path) -> None:
-    write_shard(tmp_path / "newer.tar", range(2), version="2")
-    assert "format version 2" in refused(trainer_main, "train", "--shards", tmp_path / "newer.tar")
+    write_shard(tmp_path / "newer.tar", range(2), version="3")
+    assert "format version 3" in refused(trainer_main, "train", "--shards", tmp_path / "newer.tar")
     write_shard(tmp_path / "films.tar", range(2), kind="films")
     assert "kind 'films'" in refused(trainer_main, "train", "--shards", tmp_path / "films.tar")
     write_shard(tmp_path / "latents.tar", range(2), kind="latents")  # which is known, and has other members
