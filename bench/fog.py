@@ -23,7 +23,6 @@ from synth.images.pixels import Bytes, in_colour, luma, to_bytes
 from synth.pairs.base import CleanPair
 from synth.pairs.source import LeftOut, parse_source
 from synth.scene.backdrop import Backdrop
-from synth.scene.land import look
 from synth.scene.light import unclip
 from synth.targets.activity import unit_luma
 from synth.targets.focus import focus
@@ -68,7 +67,7 @@ def brackets(root: Path, most: int) -> tuple[list[float], list[float]]:
     angles, left = [], []
     for number, pair in enumerate(pairs(root, "mef", most)):
         backdrop = Backdrop(TASKS["mef"].capture, pair.pictures)
-        land = look(backdrop._seen(backdrop._small))
+        land = backdrop.land
         if land.sky is None:
             continue
         height, width = backdrop.size

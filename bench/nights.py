@@ -18,12 +18,10 @@ import numpy as np
 import yaml
 
 from bench.document import put, table
-from synth.images.exposure_fusion import mertens
 from synth.images.pixels import luma, shrink, to_linear
 from synth.pairs.source import LeftOut, parse_source
 from synth.scene.backdrop import Backdrop
-from synth.scene.land import look
-from synth.scene.light import MEASURED_AT, measure
+from synth.scene.light import MEASURED_AT
 from synth.scene.night import DAY_SKY, signs
 from synth.tasks import TASKS
 
@@ -67,15 +65,9 @@ def look_at(root: Path) -> Iterator[Seen]:
             pictures = ref.load().pictures
             if len({picture.shape[:2] for picture in pictures.values()}) > 1:
                 continue
-            small = {name: shrink(picture, MEASURED_AT) for name, picture in pictures.items()}
-            found = signs(luma(to_linear(small[capture.guide])))
-            seen = small[capture.guide]
-            if capture.bracketed:
-                seen = mertens(*small.values())
-                gain = measure(capture, small, look(seen)).gain
-                bright = max(gain, key=lambda name: gain[name])
-                found = signs(luma(to_linear(small[bright])))
             light = Backdrop(capture, pictures).light
+            brightest = max(light.gain, key=lambda name: light.gain[name]) if capture.bracketed else capture.guide
+            found = signs(luma(to_linear(shrink(pictures[brightest], MEASURED_AT))))
             label = None if told(ref.scene, "unsure") else told(ref.scene, "nights")
             day = light.sky is not None and light.sky > DAY_SKY
             yield Seen(root.name, task, ref.scene, light.night, label, found, day)

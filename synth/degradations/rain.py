@@ -85,7 +85,7 @@ class Rain(Falling[RainParams]):
         speed, exposure = float(fall_speed(TYPICAL_MM)), float(np.clip(scene.exposure_s, *EXPOSURE_S))
         return RainParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=veil / (extinction(HEAVIEST) * scene.far_m),
+            veil_gain=veil / (self.extinction(HEAVIEST) * scene.far_m),
             thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(scene.wind[0], speed)),
             seed=view.field_seed(rng),
@@ -94,7 +94,7 @@ class Rain(Falling[RainParams]):
         )
 
     def extinction(self, rate: float) -> float:
-        return extinction(rate)
+        return 1.076 * rate**0.67 * math.log(10) / 10 / 1000
 
     def share(self, rate: float) -> float:
         return _number(rate) / _number(WETTEST)
@@ -113,11 +113,6 @@ class Rain(Falling[RainParams]):
 def fall_speed(diameter_mm: float | Floats) -> Floats:
     """Terminal speed of a drop in m/s."""
     return np.maximum(9.65 - 10.3 * np.exp(-0.6 * np.asarray(diameter_mm, np.float64)), 0.5)
-
-
-def extinction(rate: float) -> float:
-    """Of visible light by rain, per metre."""
-    return 1.076 * rate**0.67 * math.log(10) / 10 / 1000
 
 
 def _number(rate: float) -> float:

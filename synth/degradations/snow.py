@@ -90,7 +90,7 @@ class Snow(Falling[SnowParams]):
         speed = math.hypot(wind, FALL_M_S)
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=thickness / (extinction(HEAVIEST) * scene.far_m),
+            veil_gain=thickness / (self.extinction(HEAVIEST) * scene.far_m),
             thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(wind, FALL_M_S)),
             seed=view.field_seed(rng),
@@ -99,7 +99,7 @@ class Snow(Falling[SnowParams]):
         )
 
     def extinction(self, rate: float) -> float:
-        return extinction(rate)
+        return 5.53 * rate**1.38 * math.log(10) / 10 / 1000
 
     def share(self, rate: float) -> float:
         return _number(rate) / _number(WETTEST)
@@ -125,11 +125,6 @@ class _Flakes(NamedTuple):
     dash: float
     spread: float
     disc: bool
-
-
-def extinction(rate: float) -> float:
-    """Of visible light by dry snow, per metre."""
-    return 5.53 * rate**1.38 * math.log(10) / 10 / 1000
 
 
 def _number(rate: float) -> float:

@@ -372,5 +372,7 @@ def test_flakes_end_within_their_windows(dash, disc):
 def test_formulas_give_the_published_values():
     assert rain.fall_speed(2.0) == pytest.approx(6.5, abs=0.1), "Gunn and Kinzer (1949): 6.49 m/s"
     assert rain.fall_speed(5.0) == pytest.approx(9.1, abs=0.1), "9.09 m/s"
-    assert rain.extinction(25.0) * 1000 * 10 / np.log(10) == pytest.approx(9.3, abs=0.1), "dB/km, ITU-R P.1814"
-    assert snow.extinction(1.0) * 1000 * 10 / np.log(10) == pytest.approx(5.5, abs=0.1)
+    assert effects()["rain"].extinction(25.0) * 1000 * 10 / np.log(10) == pytest.approx(9.3, abs=0.1), (
+        "dB/km, ITU-R P.1814"
+    )
+    assert effects()["snow"].extinction(1.0) * 1000 * 10 / np.log(10) == pytest.approx(5.5, abs=0.1)
