@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -189,19 +189,31 @@ def fuse(
     weights: Annotated[
         Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
     ] = Path("release"),
+    infrared: Annotated[
+        str,
+        typer.Option(
+            help="Which picture is a thermal camera's, a, b or none: its more than 8 bits are stretched. "
+            "`auto`: what the files show, which is printed."
+        ),
+    ] = "auto",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse two registered images of one scene, as the prompt says."""
-    from trainer.data.images import check_writable, write_image
+    from trainer.data.images import Infrared, check_writable, read_pair, write_image
 
     check_writable(out)
+    if infrared not in get_args(Infrared):
+        raise UserError(f"--infrared {infrared}: give {', '.join(get_args(Infrared))}")
+    first, second, told = read_pair(a, b, cast(Infrared, infrared))
+    for line in told:
+        typer.echo(line)
     from trainer.inference.fuser import Fuser
 
     fuser = Fuser.from_pretrained(weights, device=device)
     if prompt == "auto":
-        prompt = fuser.describe(a, b)
+        prompt = fuser.describe(first, second)
         typer.echo(f"auto: {prompt}")
-    write_image(out, fuser(a, b, prompt))
+    write_image(out, fuser(first, second, prompt))
     typer.echo(f"wrote {out}")
 
 

@@ -49,8 +49,9 @@ class FilePair(PairRef):
     def load(self) -> CleanPair:
         capture = TASKS[self.task].capture
         named = dict(zip(capture.modalities, self.images, strict=True))
-        read = {name: codecs.read(file, capture.is_infrared(name)) for name, file in named.items()}
-        gt = None if self.gt is None else codecs.read(self.gt)
+        beside = {} if self.gt is None else {"gt": self.gt}
+        read = codecs.read_together(named | beside, [name for name in named if capture.is_infrared(name)])
+        gt = read.pop("gt", None)
         pictures = [(file.name, read[name]) for name, file in named.items()]
         pictures += [] if self.gt is None or gt is None else [(self.gt.name, gt)]
         files, hashes = [name for name, _ in pictures], [picture.sha256 for _, picture in pictures]

@@ -107,7 +107,8 @@ def degrade_files(
     except ValueError as error:
         raise UserError(f"--task {task}: {error}") from None
     try:
-        images = {name: codecs.read(file, capture.is_infrared(name)).image for name, file in files.items()}
+        pictures = codecs.read_together(files, [name for name in files if capture.is_infrared(name)])
+        images = {name: picture.image for name, picture in pictures.items()}
         done = degrade(
             images["a"],
             images["b"],

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from trainer.data.images import Image, read_image
+from trainer.data.images import Image, read_together
+from trainer.data.kinds import SUFFIXES as SUFFIXES
 from trainer.data.shards import IndexedShards, Sample, open_shards
 from trainer.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 OF_A_PAIR = ("a", "b", "gt")
 
 
@@ -37,9 +38,14 @@ def images_of(folder: Path, option: str) -> list[Path]:
 
 def pictures_of_pairs(folder: Path) -> Iterator[OfPair]:
     """All pictures of a folder of pairs; other files there, such as depth, are passed over. Raises UserError."""
-    for path in images_of(folder, "--pairs"):
-        if path.stem in OF_A_PAIR:
-            yield OfPair(path.parent.parent.name, path.parent.name, path.stem, read_image(path))
+    found = (path for path in images_of(folder, "--pairs") if path.stem in OF_A_PAIR)
+    for place, paths in groupby(found, lambda path: path.parent):
+        named: dict[str, Path] = {}
+        for path in paths:
+            named.setdefault(path.stem, path)
+        task = place.parent.name
+        for name, image in read_together(named, ("b",) if task == "vif" else ()).items():
+            yield OfPair(task, place.name, name, image)
 
 
 def samples_of(shards: Sequence[str]) -> Iterator[Sample]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
+from trainer.data.decoding import read_values
+from trainer.data.levels import STRETCHED, Levels, Values, bits_of, bits_together, to_levels
 from trainer.errors import UserError
 from trainer.files import one_line
 
 Image = np.ndarray
 """(H, W, 3) uint8, sRGB."""
+Infrared = Literal["auto", "a", "b", "none"]
+"""Which picture of a pair is infrared; `auto`: what the files show (shards/FILES.md)."""
+MOST_BYTES = 1 << 30  # of a file
+PEDESTAL, FULL = 0.5, 0.95  # of the brighter percentile, and of the most that its bits hold
 
 
 def decode_member(data: bytes | memoryview, name: str) -> Image:
@@ -29,16 +37,108 @@ def decode_member(data: bytes | memoryview, name: str) -> Image:
     return _decode(data)
 
 
-def read_image(path: str | Path) -> Image:
-    """Any image file that OpenCV reads, as its orientation tag turns it; 16 bits are brought to 8. Raises UserError."""
+def read_image(path: str | Path, infrared: bool = False) -> Image:
+    """The picture in a file, by the rules of shards/FILES.md, as if it stood alone; infrared: it is. Raises UserError."""
+    return read_together({"a": path}, ("a",) if infrared else ())["a"]
+
+
+def read_together(paths: Mapping[str, str | Path], infrared: Collection[str] = ()) -> dict[str, Image]:
+    """The pictures of one pair, by name; infrared: the names of those that are. Raises UserError."""
+    values = {name: _values_of(path) for name, path in paths.items()}
+    levels = _together(values, {name: str(path) for name, path in paths.items()}, infrared)
+    return {name: _in_colour(found.image) for name, found in levels.items()}
+
+
+def read_pair(
+    a: np.ndarray | str | Path, b: np.ndarray | str | Path, infrared: Infrared = "auto"
+) -> tuple[Image, Image, list[str]]:
+    """Two pictures to fuse, from files or arrays as `as_rgb` takes them, and a line for each of which there is
+    something to tell: which was taken for infrared, and what was done to a file or ignored of it. Raises UserError.
+    """
+    if infrared not in ("auto", "a", "b", "none"):
+        raise UserError(f"infrared {infrared!r}: say which picture is, a, b or none, or auto")
+    given = {"a": a, "b": b}
+    values = {
+        name: Values(as_rgb(image, name)) if isinstance(image, np.ndarray) else _values_of(image)
+        for name, image in given.items()
+    }
+    paths = {name: name if isinstance(image, np.ndarray) else str(image) for name, image in given.items()}
+    if infrared == "auto":
+        found = [name for name, other in (("a", "b"), ("b", "a")) if _is_infrared(name, values[name], values[other])]
+    else:
+        found = [infrared] if infrared != "none" else []
+    levels = _together(values, paths, found)
+    lines = []
+    for name, level in levels.items():
+        told = list(level.notes)
+        if level.stretch is not None:
+            told.append("infrared: {:.6g} to {:.6g} became black to white".format(*level.stretch))
+            told[-1] += "" if infrared != "auto" else "; --infrared none where it is not"
+        elif infrared == "auto" and not found and values[name].deep and is_grey(values[name].array):
+            told.append(f"not taken for infrared; --infrared {name} where it is")
+        if told:
+            lines.append(f"{paths[name]}: {'; '.join(told)}")
+    return _in_colour(levels["a"].image), _in_colour(levels["b"].image), lines
+
+
+def is_grey(array: np.ndarray) -> bool:
+    """Whether values (H, W) or (H, W, 3) have no colour."""
+    if array.ndim == 2:
+        return True
+    return bool((array[:, :, 0] == array[:, :, 1]).all() and (array[:, :, 1] == array[:, :, 2]).all())
+
+
+def _is_infrared(name: str, values: Values, other: Values) -> bool:
+    """Whether a picture that is grey and has more than 8 bits is a thermal camera's, by itself and its partner."""
+    if not values.deep or not is_grey(values.array):
+        return False
+    whole = values.array.dtype == np.uint16
+    if not whole and (values.array.dtype.kind != "f" or not _in_unit(values.array)):
+        return True  # numbers that no visible picture has
+    if not is_grey(other.array):
+        return True
+    if not other.deep:
+        return name == "b"
+    return _stands_high(values) and not _stands_high(other)
+
+
+def _in_unit(array: np.ndarray) -> bool:
+    return bool(array.min(initial=0) >= 0 and array.max(initial=0) <= 1)
+
+
+def _stands_high(values: Values) -> bool:
+    """Whether even its dark pixels are far from nothing, and the bright ones not at the end: of counts, not of light."""
+    low, high = np.percentile(values.array, STRETCHED)
+    top = (1 << bits_of(values)) - 1 if values.array.dtype == np.uint16 else 1
+    return bool(PEDESTAL * high < low and high < FULL * top)
+
+
+def _values_of(path: str | Path) -> Values:
     try:
-        return _decode(Path(path).read_bytes())
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"a file of over {MOST_BYTES >> 30} GB")
+        return read_values(data)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValueError as error:
-        raise UserError(
-            f"{path}: {error}: OpenCV cannot decode it; give a PNG, JPEG, TIFF, WebP or BMP, of a sane size"
-        ) from None
+        raise UserError(f"{path}: not an image that can be used ({error})") from None
+
+
+def _together(values: Mapping[str, Values], paths: Mapping[str, str], infrared: Collection[str]) -> dict[str, Levels]:
+    bits = bits_together(found for name, found in values.items() if name not in infrared)
+    levels = {}
+    for name, found in values.items():
+        try:
+            levels[name] = to_levels(found, name in infrared, bits)
+        except ValueError as error:
+            raise UserError(f"{paths[name]}: not an image that can be used ({error})") from None
+    return levels
+
+
+def _in_colour(image: np.ndarray) -> Image:
+    return image if image.ndim == 3 else np.ascontiguousarray(np.broadcast_to(image[:, :, None], (*image.shape, 3)))
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from trainer.data.batches import encode_pair, network_inputs
-from trainer.data.images import Image, as_rgb, read_image, to_images
+from trainer.data.images import Image, Infrared, read_pair, to_images
 from trainer.device import choose_device
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
@@ -55,13 +55,16 @@ class Fuser:
         *,
         seed: int = 0,
         steps: int | None = None,
+        infrared: Infrared = "auto",
     ) -> Image:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
+
+        infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": as shards/FILES.md says.
 
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
         a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Raises UserError.
         """
-        first, second = _pair(a, b)
+        first, second = _pair(a, b, infrared)
         inputs = self._inputs(first, second)
         said = self._described(inputs) if prompt == AUTO else prompt
         inputs = inputs._replace(prompts=self.text([said]))
@@ -75,24 +78,28 @@ class Fuser:
         return self.autoencoder.decode(self.autoencoder.denormalise(z))
 
     @torch.no_grad()
-    def describe(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> str:
+    def describe(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path, *, infrared: Infrared = "auto") -> str:
         """The sentence that asks for all damage to go that the effect head finds in a pair; a, b: as for fusing.
 
         Raises UserError, also where the weights have no effect head.
         """
-        return self._described(self._inputs(*_pair(a, b)))
+        return self._described(self._inputs(*_pair(a, b, infrared)))
 
     @torch.no_grad()
-    def found(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> list[Found]:
+    def found(
+        self, a: np.ndarray | str | Path, b: np.ndarray | str | Path, *, infrared: Infrared = "auto"
+    ) -> list[Found]:
         """What the effect head finds in a pair, the surest first. Raises UserError as `describe`."""
-        return self._found(self._inputs(*_pair(a, b)))
+        return self._found(self._inputs(*_pair(a, b, infrared)))
 
     @torch.no_grad()
-    def guess(self, a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> torch.Tensor:
+    def guess(
+        self, a: np.ndarray | str | Path, b: np.ndarray | str | Path, *, infrared: Infrared = "auto"
+    ) -> torch.Tensor:
         """What the effect head says of a pair, (2, E, 2): of a and b and each of `model.network.effects` the logits of
         its presence and its severity. Raises UserError as `describe`.
         """
-        return self._guess(self._inputs(*_pair(a, b)))
+        return self._guess(self._inputs(*_pair(a, b, infrared)))
 
     def _described(self, inputs: Inputs) -> str:
         return sentence(self._found(inputs), self.clauses)
@@ -126,16 +133,12 @@ class Fuser:
         return cls(*load_weights(Path(folder), choose_device(device)))
 
 
-def _pair(a: np.ndarray | str | Path, b: np.ndarray | str | Path) -> tuple[Image, Image]:
+def _pair(a: np.ndarray | str | Path, b: np.ndarray | str | Path, infrared: Infrared) -> tuple[Image, Image]:
     """Two pictures of one size."""
-    first, second = _as_image(a, "a"), _as_image(b, "b")
+    first, second, _ = read_pair(a, b, infrared)
     if first.shape != second.shape:
         raise UserError(
             f"images of different sizes: a is {first.shape[1]}x{first.shape[0]}, "
             f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
         )
     return first, second
-
-
-def _as_image(image: np.ndarray | str | Path, name: str) -> Image:
-    return as_rgb(image, name) if isinstance(image, np.ndarray) else read_image(image)
