@@ -18,7 +18,7 @@ from synth.audit.shown import Shown, one_of
 from synth.audit.text import INK, written
 from synth.degradations.engine import Applied
 from synth.errors import UnreadableError, UserError
-from synth.images import codecs
+from synth.images import codecs, kinds
 from synth.images.pixels import Bytes, Floats, in_colour
 from synth.sample.draft import draft
 from synth.sample.inputs import make_inputs
@@ -124,7 +124,7 @@ def _short(value: Any) -> str:
 
 
 def _suffix(data: bytes) -> str:
-    return ".jpg" if data.startswith(codecs.JPEG_MAGIC) else ".png"
+    return ".jpg" if data.startswith(kinds.JPEG) else ".png"
 
 
 def _depth_picture(depth: Floats) -> Bytes:

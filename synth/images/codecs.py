@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import simplejpeg
@@ -18,6 +19,7 @@ from synth.images.png import encode_png as encode_png
 
 SUBSAMPLING = ("420", "422", "444")
 FINE = 95  # quality of an input that is stored as JPEG, without chroma subsampling
+Name = TypeVar("Name", bound=str)
 USUAL_BYTES = 4 << 20  # of a file
 
 
@@ -87,12 +89,13 @@ def read(path: File, infrared: bool = False) -> Picture:
     return read_together({"": path}, [""] if infrared else [])[""]
 
 
-def read_together(files: Mapping[str, File], infrared: Collection[str] = ()) -> dict[str, Picture]:
+def read_together(files: Mapping[Name, File], infrared: Collection[Name] = ()) -> dict[Name, Picture]:
     """The pictures of one pair, by name: those of 16 bits that are not infrared are divided alike.
 
     infrared: the names of those that are. Raises UnreadableError, which names no folder.
     """
-    values, hashes = {}, {}
+    values: dict[Name, Values] = {}
+    hashes: dict[Name, str] = {}
     for name, file in files.items():
         values[name], hashes[name] = _values_of(file)
     bits = bits_together(found for name, found in values.items() if name not in infrared)

@@ -76,7 +76,7 @@ def to_levels(values: Values, infrared: bool, bits: int) -> Levels:
     low, high = float(array.min(initial=0)), float(array.max(initial=0))  # not a number, where one is none
     if not (low >= 0 and high <= 1):
         raise ValueError(
-            f"floating-point numbers from {low:.4g} to {high:.4g}; those of a picture that is not infrared go from 0 to 1"
+            f"floating-point numbers from {low:.4g} to {high:.4g}; where it is not infrared they go from 0 to 1"
         )
     notes.append("floating-point numbers times 255")
     return Levels(np.rint(array.astype(np.float64) * 255).astype(np.uint8), tuple(notes))

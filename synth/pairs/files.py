@@ -49,8 +49,8 @@ class FilePair(PairRef):
     def load(self) -> CleanPair:
         capture = TASKS[self.task].capture
         named = dict(zip(capture.modalities, self.images, strict=True))
-        beside = {} if self.gt is None else {"gt": self.gt}
-        read = codecs.read_together(named | beside, [name for name in named if capture.is_infrared(name)])
+        files_of: dict[Any, File] = {**named} if self.gt is None else {**named, "gt": self.gt}
+        read = codecs.read_together(files_of, [name for name in named if capture.is_infrared(name)])
         gt = read.pop("gt", None)
         pictures = [(file.name, read[name]) for name, file in named.items()]
         pictures += [] if self.gt is None or gt is None else [(self.gt.name, gt)]

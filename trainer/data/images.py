@@ -38,7 +38,7 @@ def decode_member(data: bytes | memoryview, name: str) -> Image:
 
 
 def read_image(path: str | Path, infrared: bool = False) -> Image:
-    """The picture in a file, by the rules of shards/FILES.md, as if it stood alone; infrared: it is. Raises UserError."""
+    """The picture in a file, by shards/FILES.md, as if it stood alone; infrared: it is. Raises UserError."""
     return read_together({"a": path}, ("a",) if infrared else ())["a"]
 
 
@@ -107,7 +107,7 @@ def _in_unit(array: np.ndarray) -> bool:
 
 
 def _stands_high(values: Values) -> bool:
-    """Whether even its dark pixels are far from nothing, and the bright ones not at the end: of counts, not of light."""
+    """Whether its dark pixels too are far from nothing, and the bright ones not at the end: of counts, not of light."""
     low, high = np.percentile(values.array, STRETCHED)
     top = (1 << bits_of(values)) - 1 if values.array.dtype == np.uint16 else 1
     return bool(PEDESTAL * high < low and high < FULL * top)

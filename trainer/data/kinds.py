@@ -1,6 +1,5 @@
 """Which kind of image file it is, by its first bytes, and what its header says before anything is decoded."""
 
-import io
 import struct
 import warnings
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ SRGB_GAMMA, SRGB_COLOURS = 0.45455, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 
 NEAR = 0.005
 JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+PNG_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}  # by their colour types
 HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 UNKNOWN = f"no image that can be read; {', '.join(FORMATS)} are"
@@ -65,7 +65,13 @@ def kind_of(start: bytes) -> str | None:
         return "HEIF" if any(brand in HEIF for brand in brands) else None
     if start[:4] == b"RIFF":
         return "WEBP" if start[8:12] == b"WEBP" else None
-    magics = {"PNG": PNG, "JPEG": JPEG, "TIFF": MAGICS, "BMP": b"BM", "GIF": (b"GIF87a", b"GIF89a")}
+    magics: dict[str, bytes | tuple[bytes, ...]] = {
+        "PNG": PNG,
+        "JPEG": JPEG,
+        "TIFF": MAGICS,
+        "BMP": b"BM",
+        "GIF": (b"GIF87a", b"GIF89a"),
+    }
     return next((kind for kind, magic in magics.items() if start.startswith(magic)), None)
 
 
@@ -123,7 +129,7 @@ def _of_pillow(file: BinaryIO, kind: str, start: bytes) -> Header:
         raise ValueError(UNKNOWN) from None
     bits, significant = 8, None
     if kind == "PNG":
-        bits = start[24]
+        bits, mode = start[24], PNG_MODES.get(start[25], mode)
         if bits == 16 or orientation == 1:
             significant, late = _late_chunks(file)
             orientation = late if orientation == 1 else orientation

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, in both byte orders
+SPARE = 1 << 16  # bytes that a strip may hold beyond its rows
+ZEROS = bytes(16)  # never in LZW, which has a code for two equal bytes as soon as it has met them
 MOST_DECODED = 1 << 30  # bytes
-RAW, DEFLATE, JPEG = 1, (8, 32946), 7
-BY_LIBTIFF = {5: "LZW", 32773: "PackBits", 34925: "LZMA", 50000: "zstd"}
+RAW, LZW, DEFLATE, JPEG = 1, 5, (8, 32946), 7
+BY_LIBTIFF = {LZW: "LZW", 32773: "PackBits", 34925: "LZMA", 50000: "zstd"}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # samples of a pixel
 NOT_READ = {4: "a transparency mask", 8: "CIELab colours", 9: "ICCLab colours", 32803: "a raw mosaic of a sensor"}
@@ -117,17 +119,30 @@ def _tags(page: Any, order: str, pages: bool) -> Tiff:
     if kind is None:
         raise Refused("complex numbers; a picture has real ones")
     tile = (number(323, 0), number(322, 0)) if 324 in page.tags or 322 in page.tags else None
-    rows = number(278, height) or height
     if tile is not None and min(tile) < 1:
         raise ValueError
-    offsets, counts = (
-        numbers(324 if tile and 324 in page.tags else 273),
-        numbers(325 if tile and 325 in page.tags else 279),
-    )
+    tiles = tile is not None and 324 in page.tags  # some write tiles under the tags of strips
     return Tiff(
-        *(height, width, number(274, 1), bytes(tag(34675, b"")), samples, bits.pop(), kind, order, number(262, -1)),
-        *(number(259, 1), number(317, 1), samples > 1 and number(284, 1) == 2, numbers(338), number(266, 1) == 2),
-        *(tile, rows, offsets, counts, bytes(tag(347, b"")), tag(320, None)),
+        height=height,
+        width=width,
+        orientation=number(274, 1),
+        profile=bytes(tag(34675, b"")),
+        samples=samples,
+        bits=bits.pop(),
+        kind=kind,
+        order=order,
+        photometric=number(262, -1),
+        compression=number(259, 1),
+        predictor=number(317, 1),
+        planar=samples > 1 and number(284, 1) == 2,
+        extra=numbers(338),
+        mirrored=number(266, 1) == 2,
+        tile=tile,
+        rows=number(278, height) or height,
+        offsets=numbers(324 if tiles else 273),
+        counts=numbers(325 if tiles else 279),
+        tables=bytes(tag(347, b"")),
+        colours=tag(320, None),
         most=max(numbers(281), default=0) or None,
         missing=_missing(tag(42113, "")),
         pages=pages,
@@ -188,7 +203,7 @@ def _check(tiff: Tiff) -> None:
     unnamed = tiff.samples > colours and colours == 1 and not (tiff.extra[:1] and tiff.extra[0] in ALPHA)
     if tiff.samples > colours + 1 or unnamed:
         raise Refused(
-            f"{tiff.samples} channels that are not grey, RGB or CMYK and an alpha; save those that are meant as grey or RGB"
+            f"{tiff.samples} channels that are not grey, RGB or CMYK and an alpha; save those that are meant as such"
         )
     if tiff.compression not in (RAW, JPEG, *DEFLATE, *BY_LIBTIFF):
         import tifffile
@@ -221,10 +236,9 @@ def _check(tiff: Tiff) -> None:
     planes = tiff.samples if tiff.planar else 1
     if down * tall * beside * wide * max(1, tiff.bits // 8) * tiff.samples > 4 * MOST_DECODED or wide * tall > 1 << 28:
         raise Refused("more than 1 GB of pixels")
-    if min(len(tiff.offsets), len(tiff.counts)) < planes * down * beside:
-        raise ValueError(
-            f"{DAMAGED}: {min(len(tiff.offsets), len(tiff.counts))} of its {planes * down * beside} strips or tiles are listed"
-        )
+    listed, needed = min(len(tiff.offsets), len(tiff.counts)), planes * down * beside
+    if listed < needed:
+        raise ValueError(f"{DAMAGED}: {listed} of its {needed} strips or tiles are listed")
 
 
 def _segments(data: bytes, tiff: Tiff) -> list[bytes]:
@@ -236,6 +250,8 @@ def _segments(data: bytes, tiff: Tiff) -> list[bytes]:
         if offset < 8 or size < 1 or offset + size > len(data):
             raise ValueError(f"{DAMAGED}: strip or tile {number + 1} of {count} is missing or cut")
         segment = data[offset : offset + size]
+        if tiff.compression == LZW and ZEROS in segment:
+            raise ValueError(f"{DAMAGED}: strip or tile {number + 1} of {count} has a hole of zeros")
         found.append(segment.translate(MIRRORED) if tiff.mirrored and tiff.compression != JPEG else segment)
     return found
 
@@ -257,7 +273,7 @@ def _plain(data: bytes, tiff: Tiff) -> NDArray[Any]:
             for number, segment in enumerate(part):
                 top, left = number // beside * tall, number % beside
                 need = min(tall, height - top) * row
-                found = segment if tiff.compression == RAW else _inflated(segment, need, tall * row)
+                found = segment if tiff.compression == RAW else _inflated(segment, tall * row)
                 if len(found) < need:
                     raise ValueError(f"{DAMAGED}: strip or tile {number + 1} of {len(part)} ends early")
                 rows[top : top + tall, left] = np.frombuffer(found, np.uint8, need).reshape(-1, row)
@@ -265,20 +281,20 @@ def _plain(data: bytes, tiff: Tiff) -> NDArray[Any]:
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
-def _inflated(segment: bytes, need: int, most: int) -> bytes:
-    """Deflate, checked by its sum where it ends where it should."""
+def _inflated(segment: bytes, most: int) -> bytes:
+    """Deflate, to its end and its sum: what is damaged may well give enough bytes."""
     stream = zlib.decompressobj()
     try:
-        found = stream.decompress(segment, most + 1)
+        found = stream.decompress(segment, most + SPARE)
     except zlib.error:
         raise ValueError(f"{DAMAGED}: a strip or tile does not inflate") from None
-    if not stream.eof and len(found) <= most:
+    if not stream.eof:
         raise ValueError(f"{DAMAGED}: a strip or tile ends early")
     return found
 
 
 def _by_libtiff(segments: list[bytes], tiff: Tiff, row: int, height: int) -> NDArray[np.uint8]:
-    """(rows, strips or tiles beside each other, bytes) of compressed ones, through a TIFF of grey bytes made of them."""
+    """(rows, strips or tiles beside each other, bytes) of compressed ones, through a TIFF of grey bytes."""
     tall, _, _, beside = tiff.cells
     body, offsets, at = b"".join(segments), [], 0
     for segment in segments:
@@ -312,7 +328,7 @@ def _tiff(tags: list[tuple[int, list[int]]], places: int, offsets: list[int], bo
 
 def _numbers(rows: NDArray[np.uint8], tiff: Tiff, wide: int, inside: int) -> NDArray[Any]:
     """(rows, strips or tiles beside each other, columns, samples) of their bytes, the predictor undone."""
-    height, beside, row = rows.shape
+    height, beside, _ = rows.shape
     if tiff.bits not in (8, 16, 32, 64):
         bits = np.unpackbits(rows, axis=2)[:, :, : wide * inside * tiff.bits].reshape(-1, wide * inside, tiff.bits)
         values = np.zeros(bits.shape[:2], np.uint8 if tiff.bits < 8 else np.uint16)

@@ -59,8 +59,7 @@ class Fuser:
     ) -> Image:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
 
-        infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": as shards/FILES.md says.
-
+        infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": by shards/FILES.md.
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
         a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Raises UserError.
         """
