@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
-from synth.images.tiff import MAGICS, Tiff, mode_of, read_tags
+from synth.images.tiff import DAMAGED, MAGICS, Tiff, mode_of, read_tags
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
@@ -25,8 +25,12 @@ JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 PNG_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}  # by their colour types
 HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, RuntimeError),
+    struct.error,
+)  # what Pillow's readers raise
 UNKNOWN = f"no image that can be read; {', '.join(FORMATS)} are"
+NO_AVIF = "an AVIF picture needs a Pillow that reads such: pip install -U 'pillow>=11.3'"
 NO_HEIF = "a HEIC picture needs pillow-heif: pip install 'mmaif[heif]'"
 
 
@@ -108,7 +112,7 @@ def opened(file: BinaryIO, kind: str) -> Image.Image:
             raise ValueError(NO_HEIF) from None
         pillow_heif.register_heif_opener()
     elif kind == "AVIF" and not features.check("avif"):
-        raise ValueError("an AVIF picture needs a Pillow that reads them: pip install -U 'pillow>=11.3'")
+        raise ValueError(NO_AVIF)
     return Image.open(file, formats=(kind,))
 
 
@@ -124,9 +128,9 @@ def _of_pillow(file: BinaryIO, kind: str, start: bytes) -> Header:
     except Image.DecompressionBombError:
         raise ValueError(f"an image of far more than {MOST_PIXELS / 1e6:.0f} Mpx, which is the most") from None
     except BROKEN as error:
-        if str(error) == NO_HEIF or "Pillow that reads" in str(error):
+        if str(error) in (NO_HEIF, NO_AVIF):
             raise
-        raise ValueError(UNKNOWN) from None
+        raise ValueError(DAMAGED) from None
     bits, significant = 8, None
     if kind == "PNG":
         bits, mode = start[24], PNG_MODES.get(start[25], mode)

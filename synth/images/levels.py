@@ -69,9 +69,10 @@ def to_levels(values: Values, infrared: bool, bits: int) -> Levels:
         notes.append("16 bits divided by 257" if bits == 16 else f"{bits} bits in 16 divided by {top / 255:.4g}")
         return Levels(table[array], tuple(notes))
     if array.dtype.kind != "f":
-        kind = "signed numbers" if array.dtype.kind == "i" else "numbers"
+        kind = "signed" if array.dtype.kind == "i" else "whole"
+        width = 8 * array.dtype.itemsize
         raise ValueError(
-            f"{kind} of {8 * array.dtype.itemsize} bits, which infrared alone may have; save it with 8 or 16"
+            f"{kind} numbers of {width} bits, which infrared alone may have; save it with 8 or 16, unsigned"
         )
     low, high = float(array.min(initial=0)), float(array.max(initial=0))  # not a number, where one is none
     if not (low >= 0 and high <= 1):

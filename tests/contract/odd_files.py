@@ -427,7 +427,7 @@ def odd_files() -> dict[str, Odd]:
     )
     found["int16, not infrared"] = Odd(tiff([signed.tobytes()], {258: 16, 339: 2}), refused="signed numbers of 16 bits")
     found["uint32, not infrared"] = Odd(
-        tiff([COUNTS.astype(np.uint32).tobytes()], {258: 32}), refused="numbers of 32 bits"
+        tiff([COUNTS.astype(np.uint32).tobytes()], {258: 32}), refused="whole numbers of 32 bits"
     )
     found["complex"] = Odd(tiff([kelvin.tobytes() * 2], {258: 64, 339: 6}), refused="complex")
 

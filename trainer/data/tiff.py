@@ -18,10 +18,9 @@ from PIL import Image, TiffImagePlugin
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, in both byte orders
 SPARE = 1 << 16  # bytes that a strip may hold beyond its rows
-ZEROS = bytes(16)  # never in LZW, which has a code for two equal bytes as soon as it has met them
 MOST_DECODED = 1 << 30  # bytes
-RAW, LZW, DEFLATE, JPEG = 1, 5, (8, 32946), 7
-BY_LIBTIFF = {LZW: "LZW", 32773: "PackBits", 34925: "LZMA", 50000: "zstd"}
+RAW, DEFLATE, JPEG = 1, (8, 32946), 7
+BY_LIBTIFF = {5: "LZW", 32773: "PackBits", 34925: "LZMA", 50000: "zstd"}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # samples of a pixel
 NOT_READ = {4: "a transparency mask", 8: "CIELab colours", 9: "ICCLab colours", 32803: "a raw mosaic of a sensor"}
@@ -73,6 +72,8 @@ def read_tags(file: BinaryIO) -> Tiff:
     try:
         with tifffile.TiffFile(file) as opened:
             page: Any = opened.pages.first
+            if _has_hole(file, opened, page):
+                raise ValueError
             return _tags(page, opened.byteorder, _has_more(opened))
     except Refused:
         raise
@@ -82,6 +83,17 @@ def read_tags(file: BinaryIO) -> Tiff:
 
 class Refused(ValueError):
     """A TIFF that is whole, and of a kind that is not read."""
+
+
+def _has_hole(file: BinaryIO, opened: Any, page: Any) -> bool:
+    """Whether tags are zeros: without them the page would be another one."""
+    form = opened.tiff
+    file.seek(page.offset)
+    count = struct.unpack(form.tagnoformat, file.read(form.tagnosize))[0]
+    entries = file.read(count * form.tagsize)
+    return len(entries) < count * form.tagsize or any(
+        not any(entries[at : at + 2]) for at in range(0, len(entries), form.tagsize)
+    )
 
 
 def _has_more(opened: Any) -> bool:
@@ -250,10 +262,19 @@ def _segments(data: bytes, tiff: Tiff) -> list[bytes]:
         if offset < 8 or size < 1 or offset + size > len(data):
             raise ValueError(f"{DAMAGED}: strip or tile {number + 1} of {count} is missing or cut")
         segment = data[offset : offset + size]
-        if tiff.compression == LZW and ZEROS in segment:
+        if tiff.compression in BY_LIBTIFF and bytes(_longest(tiff.compression, size)) in segment:
             raise ValueError(f"{DAMAGED}: strip or tile {number + 1} of {count} has a hole of zeros")
         found.append(segment.translate(MIRRORED) if tiff.mirrored and tiff.compression != JPEG else segment)
     return found
+
+
+def _longest(compression: int, size: int) -> int:
+    """More zero bytes in a row than a sound strip or tile has, of a compression without a sum that would tell.
+
+    A code for equal bytes stands for so many: LZW has it as soon as it met two, PackBits for 128. zstd and LZMA leave
+    a block of noise as it is, unless a 64th of it can be saved.
+    """
+    return {5: 16, 32773: 256, 50000: 64 + min(size, 1 << 17) // 64, 34925: 4096}[compression]
 
 
 def _plain(data: bytes, tiff: Tiff) -> NDArray[Any]:
