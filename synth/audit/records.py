@@ -63,7 +63,7 @@ class Expected:
             ),
             {task: tuple(part["target"]) for task, part in recipe["tasks"].items()},
             tuple(recipe["store"]),
-            frozenset(kind for kind, share in recipe["instructions"]["kinds"].items() if share > 0) | {"full"},
+            frozenset(kind for kind, share in recipe["instructions"]["kinds"].items() if share > 0) | {"full", "clean"},
             recipe["instructions"]["file"] is not None,
             2 if newer else 1,
             "emphasis" in recipe["instructions"],
