@@ -16,9 +16,10 @@ class Expected:
     """What the recipe in dataset.json says of every sample.
 
     effects: by task, the effects that may fall, each with its range of severity (None where there is none).
-    dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for. own: whether
-    sentences may be the user's. version: of its records. rules: whether its sentences are held to what fits
-    (reader.py), as they are since recipes know `emphasis`. sources: (task, dataset); None where dataset.json says none.
+    dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for, and those
+    that others become. own: whether sentences may be the user's. version: of its records. rules: whether its sentences
+    are held to what fits (reader.py), as they are since recipes know `emphasis`. sources: (task, dataset); None where
+    dataset.json says none.
     """
 
     seed: int

@@ -7,6 +7,7 @@ import numpy as np
 
 from synth.degradations.engine import SEEN, EffectSpec, damage_with, draw
 from synth.images.pixels import Bytes
+from synth.scene.capture import IMAGES
 from synth.scene.scene import Scene, View
 from synth.streams import Streams
 
@@ -45,7 +46,5 @@ def _trial() -> tuple[Bytes, Scene]:
     ramp = np.linspace(50, 200, width, dtype=np.float32)[None, :, None]
     picture = (ramp + 40 * np.tanh(coarse)).astype(np.uint8)
     depth = np.geomspace(*DEPTH_M[::-1], height, dtype=np.float32)[:, None].repeat(width, 1)
-    light = dict.fromkeys(("a", "b"), 1.0)
-    return picture, Scene(
-        depth, "proxy", 2100.0, (0.71, 0.7, 0.69), (1.0, 0.5), 1.1 * width, 0.01, True, light, "equal"
-    )
+    airlight, wind, gain = (0.71, 0.70, 0.69), (1.0, 0.5), dict.fromkeys(IMAGES, 1.0)
+    return picture, Scene(depth, "proxy", 2100.0, airlight, wind, 1.1 * width, 0.01, True, gain, "equal")

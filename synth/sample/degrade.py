@@ -65,7 +65,7 @@ def degrade(  # noqa: PLR0913
     byte of an image is not there. Raises ValueError. (Seven arguments, as it is the one call of people who want nothing
     else.)
     """
-    a, b = (_picture(name, image) for name, image in (("a", a), ("b", b)))
+    a, b = _picture("a", a), _picture("b", b)
     if a.shape[:2] != b.shape[:2]:
         raise ValueError(f"a is {a.shape[1]}×{a.shape[0]}, b is {b.shape[1]}×{b.shape[0]}; a pair has one size")
     capture = task_named(task).capture
