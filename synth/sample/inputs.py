@@ -37,7 +37,8 @@ class Inputs:
     """A degraded pair, and all that its target, its sentence and its record follow from.
 
     drawn: with what its instruction asks of what is seen. clean: the pair's window. shot: that before its scene.
-    applied: what fell on it and is seen (engine.py), in order. images: what it became.
+    applied: what fell on it and is seen (engine.py), in order. images: what it became. unseen: what was drawn besides
+    and left no trace.
     """
 
     drawn: Draft
@@ -46,6 +47,7 @@ class Inputs:
     shot: Shot
     applied: list[Applied]
     images: Mapping[ImageName, Damaged]
+    unseen: Sequence[Applied] = ()
 
 
 def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
@@ -76,7 +78,9 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     images, seen = shot.damage_with(everything, SEEN)
     if len(seen) < len(everything):
         drawn = replace(drawn, intent=intent_of_seen(plan, drawn, seen))
-    return Inputs(drawn, clean, window, shot, asked_of(seen, drawn.intent), images)
+    kept = {id(item) for item in seen}
+    unseen = [item for item in everything if id(item) not in kept]
+    return Inputs(drawn, clean, window, shot, asked_of(seen, drawn.intent), images, unseen)
 
 
 def asked_of(drawn: Sequence[Applied], intent: Intent) -> list[Applied]:

@@ -56,6 +56,10 @@ def test_every_entry_is_seen_and_what_is_not_named_left_no_trace():
         made, record = make_inputs(chosen, drawn), render(chosen, index).record
         everything = made.shot.draw(drawn.effects)
         assert [e["effect"] for e in record["degradations"]] == [item.effect for item in made.applied]
+        left_out = Counter((name, effect) for name, names in record.get("unseen", {}).items() for effect in names)
+        assert left_out + Counter((e["image"], e["effect"]) for e in record["degradations"]) == Counter(
+            (item.image, item.effect) for item in everything
+        )
         counted["drawn"] += len(everything)
         counted["seen"] += len(made.applied)
         for name, clean in made.shot.pictures.items():
