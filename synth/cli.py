@@ -179,18 +179,19 @@ def degrade(
 
 
 @app.command()
-def effects() -> None:
-    """List the effects: stage, images, severity, and the quantities that a recipe may set."""
-    from synth.degradations import effects as known
+def effects(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List the effects: stage, images, severity, and the quantities that a recipe may set; and imgaug's augmenters."""
+    import json
 
-    for name, effect in known().items():
-        rig = f" ({effect.in_one_shot} in one shot)" if effect.in_one_shot else ""
-        outside = ", outside" if effect.outdoors else ""
-        typer.echo(f"{name}: {effect.stage.name.lower()}, falls on {effect.images}{rig}{outside}; severity 0 to 1")
-        for key, quantity in effect.quantities.items():
-            span = ", ".join(map(str, quantity.choices)) or f"{quantity.low:g} to {quantity.high:g}"
-            instead = " (in place of the severity)" if quantity.strength else ""
-            typer.echo(f"    {key}: {span} {quantity.unit}{instead}")
+    from synth.degradations.listing import as_data, as_text
+
+    if as_json:
+        typer.echo(json.dumps(as_data(), indent=1))
+        return
+    for line in as_text():
+        typer.echo(line)
 
 
 @app.command()

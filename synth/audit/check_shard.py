@@ -50,10 +50,13 @@ class Check:
     total: int
 
     def decodes(self, index: int) -> bool:
-        """Whether the pictures of a sample are to be decoded: evenly spread, from the first on."""
-        if self.decode is None or self.total <= self.decode:
-            return True
-        return index * self.decode // self.total != (index - 1) * self.decode // self.total
+        """Whether the pictures of a sample are to be decoded."""
+        return among(index, self.decode, self.total)
+
+
+def among(index: int, few: int | None, total: int) -> bool:
+    """Whether a sample is among so `few` of all: evenly spread, from the first on. None: all are."""
+    return few is None or total <= few or index * few // total != (index - 1) * few // total
 
 
 @dataclass

@@ -39,22 +39,34 @@ def verify(
     everything: Annotated[bool, typer.Option("--all", help="Decode all pictures.")] = False,
     workers: Workers = None,
     repair: Annotated[bool, typer.Option("--repair", help="Make broken shards again, from --recipe.")] = False,
+    again: Annotated[
+        bool, typer.Option("--render", help="Make these samples once more, from --recipe, and compare.")
+    ] = False,
     recipe: Recipe = None,
     data: Data = None,
 ) -> None:
     """Check a dataset: hashes, counts, keys, headers, rows, records, sentences and pictures. Exit code 1: faults."""
+    from synth.audit.again import make_again, plan_of
     from synth.audit.repair import repair as mend
     from synth.audit.verify import find_faults
     from synth.engines.local import default_workers
     from synth.storage import open_storage
 
-    if repair != (recipe is not None):
-        raise UserError("--repair and --recipe go together: what is broken is made again from the recipe")
+    if (repair or again) != (recipe is not None):
+        raise UserError(
+            "--repair and --recipe go together: what is broken is made again from the recipe; so do --render and "
+            "--recipe: what stands is compared with what the recipe makes"
+        )
     storage = open_storage(dataset)
     small = sum(storage.sizes().values()) < SMALL
     decode, processes = None if everything else sample, workers or (1 if small else default_workers())
     with console.bar("verify", "shards") as progress:
         verdict = find_faults(storage, decode, processes, progress)
+    if again and recipe is not None:
+        plan, libraries = plan_of(storage, recipe, data)
+        with console.bar("render", "shards") as progress:
+            compared = make_again(storage, plan, verdict, decode, libraries, progress)
+        typer.echo(f"{storage.url}: {compared}")
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
         mend(storage, verdict, recipe, data, processes)

@@ -76,6 +76,11 @@ def one_of(plan: Plan, index: int) -> Shown:
     return _read(lambda start, size: tar.getvalue()[start : start + size], writer.rows[0], plan.recipe.name)
 
 
+def read_sample(storage: Storage, stem: str, row: Mapping[str, Any]) -> Shown:
+    """The sample of a row of a shard. Raises UserError where it is damaged."""
+    return _read(partial(storage.read, f"{stem}.tar"), row, storage.shown(f"{stem}.tar"))
+
+
 def _finished(storage: Storage) -> list[str]:
     sizes = storage.sizes()
     sides = [name.removesuffix(".parquet") for name in sizes if is_shard(name) and name.endswith(".parquet")]

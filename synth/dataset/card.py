@@ -193,7 +193,8 @@ def _versions(described: Mapping[str, Any]) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(described["libraries"].items()))
     return (
         f"Shard format {described['version']}; {libraries}. With these, on the same kind of processor, the same recipe "
-        f"and pictures give the same bytes.\n\nRecipe `{described['recipe_sha256']}`, sources "
+        "and pictures give the same bytes; on another `synth verify --render` tells a rounding from damage.\n\n"
+        f"Recipe `{described['recipe_sha256']}`, sources "
         f"`{described['source_fingerprint']}` (sha256)."
     )
 

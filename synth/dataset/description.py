@@ -63,8 +63,16 @@ def metadata(plan: Plan) -> dict[str, str]:
         "kind": "images",
         "recipe": plan.recipe.hash(),
         "source": plan.fingerprint,
-        "effects": json.dumps({name: effect.version for name, effect in effects().items()}, sort_keys=True),
+        "effects": json.dumps(_versions(plan), sort_keys=True),
         "libraries": json.dumps({name: version_of(name) for name in LIBRARIES}, sort_keys=True),
+    }
+
+
+def _versions(plan: Plan) -> dict[str, int]:
+    """Of all effects, and of those that are in no registry where the recipe has any."""
+    used = (spec for part in plan.recipe.tasks.values() for spec in part.degradations.specs if spec.variant is not None)
+    return {name: effect.version for name, effect in effects().items()} | {
+        s.effect: s.degradation.version for s in used
     }
 
 

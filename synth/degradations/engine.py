@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+import cv2
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -20,6 +21,17 @@ from synth.streams import Streams
 
 Asked = Literal["remove", "keep", "lessen"]
 LEAST_SEVERITY = 1e-4  # under it no byte would show a thing: it counts as 0
+FEW_ROWS = 8  # one row of so many is looked at first: where that is enough, the others need not be
+
+
+Change: TypeAlias = Mapping[int, float]
+"""How much of an image an effect must change: by so many grey levels at least, which share of its values (the channels
+of each pixel); one of several will do."""
+SEEN: Change = {3: 0.01, 8: 0.001}
+"""What counts as seen. JPEG of quality 100 without subsampling, whose rounding alone costs that, moves at most 0.6% of
+the values of a photograph by 3 levels; noise of σ 1 moves 1.2%."""
+ANY: Change = {1: 0.0}
+"""A byte."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,10 @@ class Entry(TypedDict):
 
 @dataclass(frozen=True)
 class Applied:
-    """One effect on one image, as the record keeps it. factor: what is left of its strength where it is lessened."""
+    """One effect on one image, as the record keeps it. factor: what is left of its strength where it is lessened.
+
+    turn: 1 where the effect falls a second time.
+    """
 
     effect: str
     image: ImageName
@@ -70,10 +85,16 @@ class Applied:
     asked: Asked = "remove"
     variant: Degradation[Any] | None = None
     factor: float | None = None
+    turn: int = 0
 
     @property
     def degradation(self) -> Degradation[Any]:
         return self.variant or REGISTRY[self.effect]
+
+    @property
+    def label(self) -> tuple[str, int]:
+        """What tells it from the other effects on its image."""
+        return str(self.variant) if self.variant else self.effect, self.turn
 
     def to_record(self) -> Entry:
         """The entry in the record."""
@@ -129,7 +150,7 @@ def draw(
             for key, values in spec.quantities
         }
         params = spec.degradation.draw(severity, views[name], streams(f"{scope}.draw"), fixed)
-        applied.append(Applied(spec.effect, name, severity, params, variant=spec.variant))
+        applied.append(Applied(spec.effect, name, severity, params, variant=spec.variant, turn=turn))
     return applied
 
 
@@ -175,25 +196,67 @@ def damage_into_file(
     image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None
 ) -> Damaged:
     """The same, with the file that it ends in."""
+    return _fall(image, applied, view, unclipped, None)[0]
+
+
+def damage_with(
+    image: Bytes, applied: Sequence[Applied], view: View, unclipped: Callable[[], Floats] | None, least: Change
+) -> tuple[Damaged, list[Applied]]:
+    """The same by the effects alone that change the image, as it comes to them, by so much; and which these are.
+
+    Of the others nothing is left: what comes back is what `damage_into_file` makes of those that fell.
+    """
+    return _fall(image, applied, view, unclipped, least)
+
+
+def _fall(
+    image: Bytes,
+    applied: Sequence[Applied],
+    view: View,
+    unclipped: Callable[[], Floats] | None,
+    least: Change | None,
+) -> tuple[Damaged, list[Applied]]:
+    """least: what an effect must change to fall; None: all fall, and the last one's file need not be decoded."""
     array: NDArray[Any] = image
     domain = Domain.BYTES
     lifted: Bytes | None = None  # the picture with its padding, as long as that is off
+    file: bytes | None = None
+    fell: list[Applied] = []
     steps = [step for step in applied if step.image == view.name and step.severity != 0]
-    for number, step in enumerate(steps):
+    for step in steps:
+        before = array, domain, lifted
         effect, wanted = step.degradation, step.degradation.domain
         if view.seen is not None and (effect.stage <= Stage.SENSOR) is (lifted is None):
             array, domain = _convert(array, domain, Domain.BYTES, view.curve), Domain.BYTES
             array, lifted = (
                 (beneath(array, view.seen), array) if lifted is None else (_laid(array, lifted, view.seen), None)
             )
-        if number == 0 and wanted is Domain.LINEAR and unclipped is not None:
+        if not fell and wanted is Domain.LINEAR and unclipped is not None:
             array, domain = unclipped(), wanted
         array = _convert(array, domain, wanted, view.curve)
-        if step is steps[-1] and (file := effect.file(array, step.params, view)) is not None:
-            return Damaged(None, file)
-        array, domain = effect.apply(array, step.params, view), wanted
+        made = effect.file(array, step.params, view)
+        if least is None and step is steps[-1] and made is not None:
+            return Damaged(None, made), steps
+        after = effect.apply(array, step.params, view) if made is None else decode_jpeg(made)
+        if least is not None and not _changes(array, after, wanted, view.curve, least):
+            array, domain, lifted = before
+            continue
+        fell.append(step)
+        array, domain, file = after, wanted, made
     done = _convert(array, domain, Domain.BYTES, view.curve)
-    return Damaged(done if lifted is None or view.seen is None else _laid(done, lifted, view.seen))
+    return Damaged(done if lifted is None or view.seen is None else _laid(done, lifted, view.seen), file), fell
+
+
+def _changes(before: NDArray[Any], after: NDArray[Any], domain: Domain, curve: str, least: Change) -> bool:
+    def enough(step: int) -> bool:
+        one, two = (_convert(array[::step], domain, Domain.BYTES, curve) for array in (before, after))
+        moved = cv2.absdiff(one, two).reshape(len(one), -1)
+        return any(
+            cv2.countNonZero(cv2.compare(moved, levels, cv2.CMP_GE)) >= max(1.0, share * before.size)
+            for levels, share in least.items()
+        )
+
+    return enough(FEW_ROWS) or enough(1)
 
 
 def _laid(image: Bytes, padded: Bytes, seen: Mask) -> Bytes:

@@ -7,12 +7,12 @@ recipe's parser asks `check_augmenter` first, and each mention in a recipe is an
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
-from numpy.random import Generator
+from numpy.random import SFC64, Generator
 
 from synth.degradations.base import REGISTRY, Degradation, Domain, Stage
 from synth.degradations.imgaug_shim import load_imgaug
@@ -22,12 +22,12 @@ from synth.scene.scene import View
 
 Value: TypeAlias = bool | float | tuple[float, float]
 
-# What touches no file, moves no pixel, keeps the size and calls nobody's code. JpegCompression writes a temporary file
-# and KMeansColorQuantization draws from OpenCV's global generator.
+# What touches no file, moves no pixel, keeps the size and calls nobody's code. JpegCompression writes a temporary file,
+# KMeansColorQuantization draws from OpenCV's global generator, and Emboss adds a slope, which moves edges by 1 to 3 px.
 _ANY = """
     Add AddElementwise AdditiveGaussianNoise AdditiveLaplaceNoise AdditivePoissonNoise AllChannelsCLAHE
     AllChannelsHistogramEqualization AverageBlur AveragePooling CLAHE Clouds CoarseDropout CoarsePepper CoarseSalt
-    CoarseSaltAndPepper Dropout Emboss Fog GammaContrast GaussianBlur HistogramEqualization ImpulseNoise Invert
+    CoarseSaltAndPepper Dropout Fog GammaContrast GaussianBlur HistogramEqualization ImpulseNoise Invert
     LinearContrast LogContrast MedianBlur MotionBlur Multiply MultiplyElementwise Pepper Posterize Rain Salt
     SaltAndPepper Sharpen SigmoidContrast Snowflakes Solarize UniformColorQuantization"""
 _COLOUR_ALONE = """
@@ -47,6 +47,13 @@ LARGEST: Mapping[str, float] = {
     "flake_size": 1,
 }
 LARGEST_OF_ALL = 100_000  # of any other argument: a colour temperature is one of the largest that make sense
+CENTRED = frozenset({"AverageBlur", "MotionBlur"})
+"""Their kernels have their weight beside their middle: MotionBlur's grows from one end to the other, AverageBlur's of
+an even side has no middle. So half of the blur is made of the picture turned by 180°: the kernel is symmetrical."""
+WITHOUT_MEANING = {
+    ("MotionBlur", "direction"): "the blur lies evenly to both sides, so that the picture stays in its place"
+}
+POOLS = (1, 5)  # pixels: imgaug's own default of AveragePooling's kernel_size
 TRIAL = (48, 64, 3)  # pixels of the picture on which arguments are tried
 
 
@@ -67,6 +74,7 @@ class Imgaug(Degradation[ImgaugParams], register=False):
     """
 
     name = "imgaug"
+    version = 2
 
     augmenter: str
     arguments: dict[str, Value]
@@ -92,7 +100,17 @@ class Imgaug(Degradation[ImgaugParams], register=False):
 
 
 def augment(image: Bytes, params: ImgaugParams) -> Bytes:
-    """An image through an augmenter, a function of the parameters' seed."""
+    """An image through an augmenter, a function of the parameters' seed, that leaves every pixel in its place."""
+    if params.name == "AveragePooling":
+        return _pooled(image, params)
+    out = _augmented(image, params)
+    if params.name in CENTRED:
+        turned = _augmented(np.ascontiguousarray(image[::-1, ::-1]), params)
+        out = cv2.addWeighted(out, 0.5, np.ascontiguousarray(turned[::-1, ::-1]), 0.5, 0)
+    return out
+
+
+def _augmented(image: Bytes, params: ImgaugParams) -> Bytes:
     augmenter = getattr(load_imgaug().augmenters, params.name)(**params.arguments)
     augmenter.seed_(params.seed)  # the argument `seed` does not reach all that an augmenter holds
     if image.ndim == 2 and params.name in COLOUR:
@@ -100,18 +118,34 @@ def augment(image: Bytes, params: ImgaugParams) -> Bytes:
     return np.ascontiguousarray(augmenter(image=image.copy()))
 
 
+def _pooled(image: Bytes, params: ImgaugParams) -> Bytes:
+    """AveragePooling, of an image continued to whole pools: imgaug squeezes those that it adds into the image."""
+    given = params.arguments.get("kernel_size", POOLS)
+    low, high = given if isinstance(given, tuple) else (given, given)
+    side = max(1, int(Generator(SFC64(params.seed)).integers(int(low), int(high) + 1)))
+    height, width = image.shape[:2]
+    more_y, more_x = -height % side, -width % side
+    up, left = more_y // 2, more_x // 2
+    whole = cv2.copyMakeBorder(image, up, more_y - up, left, more_x - left, cv2.BORDER_REFLECT_101)
+    pooled = _augmented(whole, replace(params, arguments={**params.arguments, "kernel_size": side}))
+    return np.ascontiguousarray(pooled[up : up + height, left : left + width])
+
+
 def check_augmenter(name: str, arguments: Mapping[str, Any]) -> dict[str, Value]:
     """The arguments as imgaug takes them: [low, high] becomes a range. Raises ValueError with one line."""
     if name not in ALLOWED:
         raise ValueError(
             f"imgaug.name: {name!r} is not on the list of augmenters that keep every pixel in its place and touch no "
-            f"file{hint(str(name), ALLOWED)}"
+            f"file (synth effects names them){hint(str(name), ALLOWED)}"
         )
     taken = inspect.signature(getattr(load_imgaug().augmenters, name).__init__).parameters
     known = [key for key in taken if key != "self" and key not in NOT_FOR_RECIPES]
     unknown = [key for key in arguments if key not in known]
     if unknown:
         raise ValueError(f"imgaug.args.{unknown[0]}: {name} has no such argument{hint(str(unknown[0]), known)}")
+    for key in arguments:
+        if (name, key) in WITHOUT_MEANING:
+            raise ValueError(f"imgaug.args.{key}: {WITHOUT_MEANING[name, key]}; leave it out")
     checked = {key: _value(key, value) for key, value in arguments.items()}
     trial = np.random.default_rng(0).integers(0, 256, TRIAL, dtype=np.uint8)
     try:

@@ -26,6 +26,7 @@ JERKS = (0, 4)  # sudden changes of direction in an exposure: at least, fewer th
 JERK_SPREAD = 0.7  # radians around turning back
 STOP = 0.05  # of the exposure: the hand stands still around a jerk, which leaves a bright point
 SAMPLES = 8  # of the path a pixel
+STILL = 0.2  # pixels by which the centre of gravity may move; of a path of up to 30 px it never does
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Motion(Degradation[MotionParams]):
 
     name = "motion"
     stage = Stage.OPTICS
-    version = 2
+    version = 3
     order = 2
     in_one_shot: ClassVar[Images | None] = "shared"
     quantities = {
@@ -76,7 +77,19 @@ class Motion(Degradation[MotionParams]):
     def apply(self, image: Floats, params: MotionParams, view: View) -> Floats:
         if params.length == 0:
             return image.copy()
-        return convolve(with_lamps(image, params.lamps), without_faint(kernel(path(params))))
+        return convolve(with_lamps(image, params.lamps), _thinned(kernel(path(params))))
+
+
+def _thinned(whole: Floats) -> Floats:
+    """The kernel without its faintest elements, where its centre of gravity stands still without them."""
+    thin = without_faint(whole)
+    return thin if abs(_centre(thin) - _centre(whole)) <= STILL else whole
+
+
+def _centre(spread: Floats) -> complex:
+    """x + iy in pixels from the middle."""
+    along = np.arange(len(spread)) - len(spread) // 2
+    return complex(along @ spread.sum(0), along @ spread.sum(1))
 
 
 def path(params: MotionParams) -> NDArray[np.complex128]:

@@ -23,7 +23,7 @@ from synth.degradations.particles import (
 )
 from synth.degradations.shine import Shine
 from synth.images.pixels import Bytes, Floats
-from synth.scene.scene import View
+from synth.scene.scene import View, steady
 
 HEAVIEST = 100.0  # mm/h at severity 1: violent rain (the AMS calls 7.6 mm/h heavy, the WMO 50 mm/h violent)
 BEND = 1.9  # of the severity: the first drops are seen at once
@@ -82,10 +82,10 @@ class Rain(Falling[RainParams]):
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
         share, seen, veil = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_THICKNESS, SEEN_VEIL))
         scene = view.scene
-        speed, exposure = float(fall_speed(TYPICAL_MM)), float(np.clip(scene.exposure_s, *EXPOSURE_S))
+        speed, exposure = steady(float(fall_speed(TYPICAL_MM))), float(np.clip(scene.exposure_s, *EXPOSURE_S))
         return RainParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=veil / (self.extinction(HEAVIEST) * scene.far_m),
+            veil_gain=steady(veil / (self.extinction(HEAVIEST) * scene.far_m)),
             thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(scene.wind[0], speed)),
             seed=view.field_seed(rng),

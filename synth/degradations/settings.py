@@ -25,7 +25,7 @@ def parse_effect(value: Any) -> EffectSpec:
         raise ValueError(f"unknown effect {name!r}{hint(name, known)}; `synth effects` lists them")
     if settings is None:
         settings = {}
-    elif isinstance(settings, Real | list):
+    elif isinstance(settings, Real | list | tuple):
         settings = {"severity": settings}
     if not isinstance(settings, dict):
         raise ValueError(f"{name}: a severity or settings `key: value`, not {settings!r}")
@@ -108,3 +108,12 @@ def as_written(spec: EffectSpec) -> dict[str, Any]:
     if spec.images is not None:
         settings["images"] = spec.images
     return {spec.effect: settings}
+
+
+def told_strength(spec: EffectSpec) -> str:
+    """How strong it is, in words: `severity 0 to 0.5`, `stops 0`, or the arguments of an augmenter."""
+    if isinstance(spec.variant, Imgaug):
+        return f"arguments {spec.variant.arguments}"
+    strengths = {key: span for key, span in spec.quantities if spec.degradation.quantities[key].strength}
+    [(name, (low, high))] = strengths.items() if spec.severity is None else [("severity", spec.severity)]
+    return f"{name} {low:g}" if low == high else f"{name} {low:g} to {high:g}"

@@ -25,7 +25,7 @@ from synth.degradations.particles import (
 )
 from synth.degradations.shine import Shine
 from synth.images.pixels import Bytes, Floats
-from synth.scene.scene import View
+from synth.scene.scene import View, steady
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
 BEND = 1.2  # of the severity: the first flakes are seen at once
@@ -90,7 +90,7 @@ class Snow(Falling[SnowParams]):
         speed = math.hypot(wind, FALL_M_S)
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=thickness / (self.extinction(HEAVIEST) * scene.far_m),
+            veil_gain=steady(thickness / (self.extinction(HEAVIEST) * scene.far_m)),
             thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(wind, FALL_M_S)),
             seed=view.field_seed(rng),

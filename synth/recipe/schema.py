@@ -20,7 +20,8 @@ from pydantic import (
 )
 
 from synth.degradations.engine import EffectSpec
-from synth.degradations.settings import as_written, parse_effect
+from synth.degradations.settings import as_written, parse_effect, told_strength
+from synth.degradations.trial import is_neutral
 from synth.errors import hint, listed
 from synth.images import curves
 from synth.images.onnx import hash_of
@@ -129,6 +130,16 @@ class Degradations(_Part):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{twice[0]} is listed twice; an effect falls on a sample once")
+        return self
+
+    @model_validator(mode="after")
+    def _seen(self) -> "Degradations":
+        for spec in self.specs:
+            if is_neutral(spec):
+                raise ValueError(
+                    f"{spec.label} of {told_strength(spec)} changes nothing that can be seen, and sentences would ask "
+                    "to remove it; give it more strength, or take it out"
+                )
         return self
 
     @property

@@ -1,16 +1,17 @@
 """Effects on one pair without a recipe: `synth.degrade`, and `synth degrade` from files to files."""
 
 import json
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import yaml
 
-from synth.degradations.engine import in_order
+from synth.degradations.engine import ANY, EffectSpec, in_order
 from synth.degradations.settings import parse_effect
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
@@ -40,10 +41,13 @@ class Degraded:
         return self.images["b"]
 
 
+Effects: TypeAlias = Mapping[str, Any] | Sequence[Any]
+
+
 def degrade(  # noqa: PLR0913
     a: Bytes,
     b: Bytes,
-    effects: Mapping[str, float | Mapping[str, Any]],
+    effects: Effects,
     *,
     task: str = DEFAULT,
     seed: int = 0,
@@ -53,39 +57,95 @@ def degrade(  # noqa: PLR0913
     """Let effects fall on a pair of any size, in the order of physics.
 
     a, b: (H, W) or (H, W, 3) uint8 sRGB of one size, as the task names them (vif: visible and infrared, mef: under-
-    and over-exposed, mff: near and far focus). effects: by name, a severity in [0, 1] or the settings of a recipe,
-    `{"haze": 0.6, "noise": {"sigma": 25, "images": "a"}}`. depth: (H, W) in any unit, `distance` or `inverse`; without
-    it a proxy stands in. The same arguments give the same bytes. Raises ValueError. (Seven arguments, as it is the one
-    call of people who want nothing else.)
+    and over-exposed, mff: near and far focus), in any order of memory; they are left as they are, and what comes back
+    shares no memory with them. effects: by name, a severity in [0, 1] or the settings of a recipe,
+    `{"haze": 0.6, "noise": {"sigma": 25, "images": "a"}}`, or a list, as in a recipe, `["haze", {"noise": 0.3}]`;
+    numbers may be NumPy's, ranges tuples or arrays. depth: (H, W) in any unit, `distance` or `inverse`; without it a
+    proxy stands in. The same arguments give the same bytes. The record holds what fell: an effect that would change no
+    byte of an image is not there. Raises ValueError. (Seven arguments, as it is the one call of people who want nothing
+    else.)
     """
-    a, b = np.asarray(a), np.asarray(b)
-    for name, image in (("a", a), ("b", b)):
-        wrong_shape = image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0
-        if image.dtype != np.uint8 or wrong_shape:
-            raise ValueError(f"{name}: {image.dtype} of shape {image.shape}; (H, W) or (H, W, 3) of uint8 is needed")
+    a, b = _picture("a", a), _picture("b", b)
     if a.shape[:2] != b.shape[:2]:
         raise ValueError(f"a is {a.shape[1]}×{a.shape[0]}, b is {b.shape[1]}×{b.shape[0]}; a pair has one size")
     capture = task_named(task).capture
     if depth_kind not in ("distance", "inverse"):
         raise ValueError(f"depth_kind: {depth_kind!r} must be distance or inverse")
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed: {seed!r} must be an integer from 0")
-    depth = None if depth is None else np.asarray(depth, np.float32)
+    seed = _seed(seed)
+    depth = None if depth is None else np.array(depth, np.float32, order="C")
     if depth is not None and depth.shape != a.shape[:2]:
         raise ValueError(f"depth has shape {depth.shape}, the images are {a.shape[1]}×{a.shape[0]}")
-    specs = in_order(
-        [parse_effect({name: dict(value) if isinstance(value, Mapping) else value}) for name, value in effects.items()]
-    )
+    specs = in_order(_specs(effects))
     share = None if depth is None else distance_share(depth, depth_kind)
     shot = Shot.of_whole(Backdrop(capture, {"a": a, "b": b}, share, depth_kind), Streams(seed, 0))
-    applied = shot.draw(specs)
+    images, fell = shot.damage_with(shot.draw(specs), ANY)
     record = {
         "task": task,
-        "degradations": [x.to_record() for x in applied],
+        "degradations": [x.to_record() for x in fell],
         "scene": scene_record(shot.scene),
         "seed": seed,
     }
-    return Degraded({name: damaged.image for name, damaged in shot.damage(applied).items()}, record)
+    return Degraded({name: _own(damaged.image) for name, damaged in images.items()}, record)
+
+
+def _picture(name: ImageName, image: Any) -> Bytes:
+    """A copy of an image, which nobody else writes to. Raises ValueError where it is none."""
+    array = np.asarray(image)
+    wrong_shape = array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or array.size == 0
+    if array.dtype != np.uint8 or wrong_shape:
+        of_floats = array.dtype.kind == "f" and not wrong_shape
+        way_out = "; of floats in [0, 1]: np.rint(255 * image).astype(np.uint8)" if of_floats else ""
+        raise ValueError(
+            f"{name}: {array.dtype} of shape {array.shape}; (H, W) or (H, W, 3) of uint8 is needed{way_out}"
+        )
+    return np.array(array, order="C", subok=False)
+
+
+def _own(image: Bytes) -> Bytes:
+    """An image that whoever gets it may write to."""
+    return image if image.flags.owndata and image.flags.writeable else image.copy()
+
+
+def _seed(seed: Any) -> int:
+    try:
+        number = -1 if isinstance(seed, bool | np.bool_) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"seed: {seed!r} must be an integer from 0")
+    return number
+
+
+def _specs(effects: Any) -> list[EffectSpec]:
+    """What is to fall, each once. Raises ValueError."""
+    effects = _plain([effects] if isinstance(effects, str) else effects)
+    if not isinstance(effects, dict | list):
+        raise ValueError(f"effects: {effects!r} must be `name: severity or settings`, or a list as in a recipe")
+    listed = [{name: value} for name, value in effects.items()] if isinstance(effects, dict) else effects
+    specs = [parse_effect({item[0]: item[1]} if _is_item(item) else item) for item in listed]
+    labels = [spec.label for spec in specs]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is listed twice; an effect falls on a pair once")
+    return specs
+
+
+def _is_item(value: Any) -> bool:
+    """Whether it is (name, settings)."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _plain(value: Any) -> Any:
+    """Settings as YAML would give them: numbers of NumPy as Python's, tuples and arrays as lists."""
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case np.ndarray() | np.generic():
+            return _plain(value.tolist())
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value
 
 
 def degrade_files(

@@ -3,17 +3,19 @@
 No picture is read for it, but for weather: to see whether a pair of which nobody says so looks like a room.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
 from synth.degradations.base import Stage
-from synth.degradations.engine import EffectSpec, in_order
+from synth.degradations.engine import Applied, EffectSpec, in_order
 from synth.instructions.intent import Intent, draw_clean, draw_intent, may_stress
 from synth.pairs.base import PairRef
 from synth.recipe.schema import Degradations, Recipe
 from synth.sample.loading import odds_of_room
 from synth.sample.plan import Plan
+from synth.scene.capture import ImageName
 from synth.streams import Streams, drawn_of, stream
 from synth.targets.target import kind_for
 from synth.tasks import TASKS
@@ -60,14 +62,40 @@ def draft(plan: Plan, index: int) -> Draft:
     effects = () if clean else _draw_effects(recipe.tasks[task].degradations, streams)
     if any(spec.degradation.outdoors for spec in effects):
         number, pair = _outdoor(plan, task, (number, pair), streams("pair.outdoor"))
+    intent = _intent(plan, index, task, pair, effects)
+    return Draft(index, group, task, intent, pair, effects, number)
+
+
+def intent_of_seen(plan: Plan, drawn: Draft, seen: Sequence[Applied]) -> Intent:
+    """What the instruction of a sample asks for where not all of its effects are seen: as if no others were drawn.
+
+    So nothing is named, kept or lessened that is not there, and a pair on which nothing is seen is `clean`; all of a
+    group, which shows one pair, agree.
+    """
+    specs = {spec.label: spec for spec in drawn.effects}  # each once, though it may fall twice
+    there: dict[str, set[ImageName]] = {}
+    for item in seen:
+        there.setdefault(item.label[0], set()).add(item.image)
+    effects = []
+    for label, spec in specs.items():
+        if label in there:
+            alone = spec.images == "shared" and len(there[label]) < len(TASKS[drawn.task].capture.modalities)
+            effects.append(replace(spec, images=min(there[label])) if alone else spec)
+    return _intent(plan, drawn.index, drawn.task, drawn.pair, tuple(effects))
+
+
+def _intent(plan: Plan, index: int, task: str, pair: PairRef, effects: Sequence[EffectSpec]) -> Intent:
+    """What the instruction of a sample asks for, with these effects; without any it is `clean`."""
+    recipe = plan.recipe
+    per_pair, kinds = recipe.instructions.per_pair, recipe.instructions.kinds
+    group = index - index % per_pair
     intents: list[Intent] = []
     for other in range(group, index + 1):  # those before it in its group, which ask something else
         rng = stream(recipe.seed, other, "instruction.kind")
-        first = recipe.instructions.per_pair > 1 and other == group
-        drawn = draw_clean(rng, intents) if clean else None
+        first = per_pair > 1 and other == group
+        drawn = None if effects else draw_clean(rng, intents)
         intents.append(drawn or draw_intent(effects, kinds, plan.chances[task], first, rng, intents))
-    intent = replace(intents[-1], emphasis=_emphasis(recipe, task, pair, intents[-1], index))
-    return Draft(index, group, task, intent, pair, effects, number)
+    return replace(intents[-1], emphasis=_emphasis(recipe, task, pair, intents[-1], index))
 
 
 def _emphasis(recipe: Recipe, task: str, pair: PairRef, intent: Intent, index: int) -> float:

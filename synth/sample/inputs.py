@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from cachetools import LRUCache, cached
 
-from synth.degradations.engine import Applied, Damaged
+from synth.degradations.engine import SEEN, Applied, Damaged
 from synth.errors import UnreadableError
 from synth.images.borders import Mask
 from synth.images.crop import Window, cut, draw_window, too_small
@@ -14,7 +14,7 @@ from synth.images.curves import SRGB
 from synth.images.pixels import Floats
 from synth.instructions.intent import Intent
 from synth.pairs.base import CleanPair, PairRef
-from synth.sample.draft import Draft
+from synth.sample.draft import Draft, intent_of_seen
 from synth.sample.loading import load
 from synth.sample.plan import Plan
 from synth.sample.shot import Shot
@@ -36,7 +36,9 @@ LIGHTS = 20_000  # and of how many pairs the light
 class Inputs:
     """A degraded pair, and all that its target, its sentence and its record follow from.
 
-    clean: the pair's window. shot: that before its scene. applied: what fell on it, in order. images: what it became.
+    drawn: with what its instruction asks of what is seen. clean: the pair's window. shot: that before its scene.
+    applied: what fell on it and is seen (engine.py), in order. images: what it became. unseen: what was drawn besides
+    and left no trace.
     """
 
     drawn: Draft
@@ -45,6 +47,7 @@ class Inputs:
     shot: Shot
     applied: list[Applied]
     images: Mapping[ImageName, Damaged]
+    unseen: Sequence[Applied] = ()
 
 
 def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
@@ -71,8 +74,13 @@ def make_inputs(plan: Plan, drawn: Draft) -> Inputs:
     distances = Distances(depth, "flat", FLAT_HORIZON) if flat else Distances(depth, backdrop.depth_kind, horizon)
     scene = draw_scene(capture, streams, size, distances, _light_of(ref, backdrop))
     shot = Shot(capture, clean.pictures, scene, streams, _cut_contents(_contents_of(ref, backdrop), window, size))
-    applied = asked_of(shot.draw(drawn.effects), drawn.intent)
-    return Inputs(drawn, clean, window, shot, applied, shot.damage(applied))
+    everything = shot.draw(drawn.effects)
+    images, seen = shot.damage_with(everything, SEEN)
+    if len(seen) < len(everything):
+        drawn = replace(drawn, intent=intent_of_seen(plan, drawn, seen))
+    kept = {id(item) for item in seen}
+    unseen = [item for item in everything if id(item) not in kept]
+    return Inputs(drawn, clean, window, shot, asked_of(seen, drawn.intent), images, unseen)
 
 
 def asked_of(drawn: Sequence[Applied], intent: Intent) -> list[Applied]:

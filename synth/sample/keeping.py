@@ -31,20 +31,21 @@ def keep_on_fusion(shot: Shot, specs: Sequence[EffectSpec], applied: Sequence[Ap
     Shots that follow each other have streaks of their own, so the kept effects fall on the fusion of the clean pair:
     with the first image's draws, or another's where that alone has the effect, and with the fusion's own light.
     """
-    shown = {(item.effect, item.image) for item in applied if item.asked != "remove"}
-    first_with = {effect: min(image for name, image in shown if name == effect) for effect, _ in shown}
+    shown = {(item.label, item.image) for item in applied if item.asked != "remove"}
+    first_with = {label: min(image for name, image in shown if name == label) for label, _ in shown}
     of_fusion = shot.of_fusion(fused)
     first, view = next(iter(of_fusion.views.items()))
     drawn = of_fusion.draw(specs, _factors(applied))
-    fall = [replace(item, image=first) for item in drawn if first_with.get(item.effect) == item.image]
+    fall = [replace(item, image=first) for item in drawn if first_with.get(item.label) == item.image]
     return damage(fused, fall, view, None)
 
 
 def _shown(shot: Shot, specs: Sequence[EffectSpec], applied: Sequence[Applied]) -> list[Applied]:
     """What falls on the target's images: the draws of the inputs, those of lessened effects with less strength."""
     factors = _factors(applied)
+    shown = {(item.label, item.image) for item in applied if item.asked != "remove"}
     drawn = shot.draw(specs, factors) if factors else applied
-    return [item for item, asked in zip(drawn, applied, strict=True) if asked.asked != "remove"]
+    return [item for item in drawn if (item.label, item.image) in shown]
 
 
 def _factors(applied: Sequence[Applied]) -> dict[str, float]:

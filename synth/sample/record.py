@@ -78,6 +78,7 @@ class Record(TypedDict):
     phrase_split: Split
     absent: list[str]
     degradations: list[Entry]
+    unseen: NotRequired[dict[ImageName, list[str]]]
     scene: SceneRecord
     images: dict[ImageName, ImageRecord]
     crop: CropRecord
@@ -96,7 +97,7 @@ def make_record(
     """The record of a degraded pair, the sentence about it, and the target that it asks for."""
     drawn, clean, shot = made.drawn, made.clean, made.shot
     height, width = clean.pictures["a"].shape[:2]
-    return {
+    record: Record = {
         "version": recipe.format_version,
         "key": drawn.key,
         "index": drawn.index,
@@ -124,6 +125,12 @@ def make_record(
         "source": _source(drawn, clean),
         "seed": recipe.seed,
     }
+    unseen: dict[ImageName, list[str]] = {}
+    for item in made.unseen:
+        unseen.setdefault(item.image, []).append(item.effect)
+    if unseen:
+        record["unseen"] = unseen
+    return record
 
 
 def _crop(window: Window) -> CropRecord:

@@ -54,7 +54,7 @@ def render_draft(plan: Plan, drawn: Draft) -> Sample:
     kind, target, target_record = fuse_clean(plan, made)
     if made.drawn.intent.shown:
         if kind == "gradient" and made.shot.capture.simultaneous:
-            rules = TASKS[drawn.task].stressing(drawn.intent.emphasis)
+            rules = TASKS[drawn.task].stressing(made.drawn.intent.emphasis)
             choices = rules.choose(made.shot.pictures)
             target = keep_on_inputs(made.shot, drawn.effects, made.applied, rules, choices)
         else:

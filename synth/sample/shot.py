@@ -6,7 +6,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from synth.degradations.engine import Applied, Damaged, EffectSpec, damage_into_file, draw
+from synth.degradations.engine import Applied, Change, Damaged, EffectSpec, damage_into_file, damage_with, draw
 from synth.images.borders import Mask, beneath
 from synth.images.pixels import Bytes, Floats
 from synth.scene.backdrop import Backdrop, light_of
@@ -74,6 +74,16 @@ class Shot:
             name: damage_into_file(picture, applied, self.views[name], self._unclipped(name))
             for name, picture in self.pictures.items()
         }
+
+    def damage_with(self, applied: Sequence[Applied], least: Change) -> tuple[dict[ImageName, Damaged], list[Applied]]:
+        """The same by those effects alone that change an image by so much, and which these are, in the order given."""
+        images: dict[ImageName, Damaged] = {}
+        fell: list[Applied] = []
+        for name, picture in self.pictures.items():
+            images[name], there = damage_with(picture, applied, self.views[name], self._unclipped(name), least)
+            fell += there
+        kept = {id(item) for item in fell}
+        return images, [item for item in applied if id(item) in kept]
 
     def _unclipped(self, name: ImageName) -> partial[Floats] | None:
         """What makes an image of a bracket in linear light, its clipped pixels refilled from the other."""

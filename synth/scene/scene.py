@@ -31,6 +31,15 @@ FOCAL_SHARE = (0.8, 1.6)  # focal length in widths: from wide (64°) to long (35
 EXPOSURE_S = (1 / 500, 1 / 30)
 SKY_FROM = 0.95  # of the farthest distance, from which on there is sky
 LEAST_LAND = 0.05  # of a crop, by which a distance can be told
+DIGITS = 6  # of what is measured in pictures
+
+
+def steady(value: float) -> float:
+    """A quantity that was measured in pictures, to six significant digits, before anything follows from it.
+
+    The digits after these are the processor's: its vector units add in another order and round in another way.
+    """
+    return float(f"{value:.{DIGITS}g}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +106,7 @@ class Scene:
         step = max(1, min(self.depth.shape) // 64)
         some = self.depth[::step, ::step]
         land = some[some < SKY_FROM * self.depth_range_m]
-        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, percentile))
+        return steady(float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, percentile)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +130,7 @@ class View:
     def ambient(self) -> float:
         """The mean in linear light of what was seen in the clean crop; infrared fades toward it."""
         linear = to_linear(self.clean)
-        return float((linear if self.seen is None or not self.seen.any() else linear[self.seen]).mean())
+        return steady(float((linear if self.seen is None or not self.seen.any() else linear[self.seen]).mean()))
 
     @property
     def gain(self) -> float:
@@ -200,15 +209,15 @@ def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distan
         depth_map=lambda: distances.make() * np.float32(depth_range),
         depth_kind=distances.kind,
         depth_range_m=depth_range,
-        airlight=(level * warmth * (1 + tint), level, level / warmth * (1 - tint)),
+        airlight=(steady(level * warmth * (1 + tint)), steady(level), steady(level / warmth * (1 - tint))),
         wind=(float(wind[0]), float(wind[1])),
         focal_px=_log_uniform(camera, FOCAL_SHARE) * width,
         exposure_s=_log_uniform(camera, EXPOSURE_S),
         simultaneous=capture.simultaneous,
-        gain=light.gain,
+        gain={name: steady(gain) for name, gain in light.gain.items()},
         gain_kind=light.gain_kind,
-        horizon=distances.horizon,
-        night=light.night,
+        horizon=steady(distances.horizon),
+        night=steady(light.night),
         curve=light.curve,
         focus=capture.focus,
     )

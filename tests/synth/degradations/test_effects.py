@@ -12,6 +12,7 @@ from synth.degradations.engine import Applied, EffectSpec, damage, draw, in_orde
 from synth.images.pixels import Bytes
 from synth.scene.scene import View
 from synth.streams import Streams, stream
+from tests.synth.displacement import displacement, texture
 from tests.synth.helpers import photograph, view
 
 EFFECTS = list(effects().values())
@@ -67,6 +68,20 @@ def test_damage_grows_with_severity(effect):
         for s in np.linspace(0.1, 1.0, 10)
     ]
     assert all(later > earlier for earlier, later in pairwise(errors)), errors
+
+
+@EACH
+def test_the_picture_stays_in_its_place(effect):
+    """Of a shaken path the brightest place is not the middle: its centre of gravity is held in test_optics.py."""
+    fixed = {"shake": 0.0} if effect.name == "motion" else {}
+    for height, width, colour in ((96, 129, True), (127, 96, False)):
+        image = texture(height, width, colour)
+        seen = view(image)
+        for severity in (0.3, 0.6):
+            for seed in range(3):
+                params = effect.draw(severity, seen, stream(seed, 0, "draw"), fixed)
+                after = damage(image, [Applied(effect.name, "a", severity, params)], seen, None)
+                assert displacement(image, after) < 0.25, (severity, seed)
 
 
 @EACH

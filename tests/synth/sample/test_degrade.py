@@ -38,6 +38,56 @@ def test_nothing_asked_changes_nothing():
     assert np.array_equal(out.b, B)
 
 
+@pytest.mark.parametrize("name", [None, *effects()])
+@pytest.mark.parametrize("severity", [0.0, 0.6])
+def test_what_comes_back_is_the_callers_own_and_what_went_in_is_as_it_was(name, severity):
+    a, before = A.copy(), A.copy()
+    out = degrade(a, a, {} if name is None else {name: {"severity": severity, "images": "a"}}, task="mff")
+    for one, two in ((out.a, a), (out.b, a), (out.a, out.b)):
+        assert not np.shares_memory(one, two)
+    out.a[:], out.b[:] = 0, 255
+    assert np.array_equal(a, before)
+
+
+def test_any_layout_of_memory_is_the_same_picture():
+    frozen = A.copy()
+    frozen.setflags(write=False)
+    expected = degrade(A, B, {"blur": 0.5, "jpeg": 0.5}, seed=2)
+    for other in (np.asfortranarray(A), A[::-1].copy()[::-1], np.repeat(A, 2, axis=1)[:, ::2], frozen):
+        done = degrade(other, np.asfortranarray(B), {"blur": 0.5, "jpeg": 0.5}, seed=2)
+        assert np.array_equal(done.a, expected.a)
+        assert np.array_equal(done.b, expected.b)
+
+
+def test_numbers_may_be_numpys_and_ranges_tuples():
+    plain = degrade(
+        A, B, {"haze": 0.5, "noise": {"sigma": [5, 40]}, "exposure": {"severity": 0.4, "direction": -1}}, seed=3
+    )
+    settings = {"severity": np.float64(0.4), "direction": np.int8(-1)}
+    for ranged in ((np.int64(5), np.float32(40)), np.array([5, 40])):
+        given = {"haze": np.float32(0.5), "noise": {"sigma": ranged}, "exposure": settings}
+        for effects_ in (given, [{name: value} for name, value in given.items()], list(given.items())):
+            done = degrade(A, B, effects_, seed=np.int64(3))
+            assert np.array_equal(done.a, plain.a)
+            assert done.record == plain.record
+            assert json.loads(json.dumps(done.record)) == done.record
+    assert (
+        degrade(A, B, ["jpeg", "blur"], seed=np.uint8(1)).record
+        == degrade(A, B, {"jpeg": None, "blur": {}}, seed=1).record
+    )
+
+
+def test_the_record_holds_what_fell():
+    neutral = {"haze": 0.0, "resolution": {"factor": 1}, "exposure": {"stops": 0}, "contrast": {"gain": 1}, "jpeg": 0}
+    assert degrade(A, B, neutral).record["degradations"] == []
+    done = degrade(np.zeros_like(A), B, {"exposure": {"stops": 1}, "noise": 0.5})
+    assert [(e["effect"], e["image"]) for e in done.record["degradations"]] == [
+        ("exposure", "b"),
+        ("noise", "a"),
+        ("noise", "b"),
+    ]
+
+
 def test_a_depth_map_in_any_unit_is_used():
     near_left = np.linspace(6, 300, 128, dtype=np.float32)[None].repeat(96, 0)
     grey = np.full((96, 128, 3), 60, np.uint8)
@@ -54,6 +104,11 @@ def test_a_depth_map_in_any_unit_is_used():
     ("words", "message"),
     [
         ({"a": A.astype(float)}, "a: float64 of shape"),
+        ({"a": A / 255}, "uint8 is needed; of floats in .0, 1.: np.rint"),
+        ({"seed": np.float64(1)}, "seed: .* must be an integer from 0"),
+        ({"seed": True}, "seed: True must be"),
+        ({"effects": ["haze", {"haze": 0.3}]}, "haze is listed twice"),
+        ({"effects": 0.5}, "effects: 0.5 must be"),
         ({"b": B[:50]}, "a is 128×96, b is 128×50; a pair has one size"),
         ({"effects": {"hase": 0.5}}, "unknown effect 'hase'; did you mean 'haze'"),
         ({"effects": {"haze": 1.5}}, "haze.severity: 1.5 must lie in"),
@@ -72,7 +127,7 @@ def test_effects_lists_what_degrade_takes():
 
 def recipe(**degradations) -> Recipe:
     base = {"name": "t", "task": "mef", "samples": 9, "sources": [{"builtin": "bracketed"}], "crop": {"size": 48}}
-    always = {"always": ["haze", "blur", "noise", "jpeg"]}
+    always = {"always": [{"haze": 0.1}, {"blur": 0.9}, {"noise": 0.4}, {"jpeg": 0.6}]}  # all of them are seen
     return Recipe.model_validate(
         {**base, "degradations": {**always, **degradations}, "instructions": {"kinds": {"general": 1}}}
     )
@@ -84,7 +139,7 @@ def orders(**degradations) -> set[tuple[str, ...]]:
 
     plan = make_plan(recipe(**degradations))
     records = [render(plan, index).record for index in range(9)]
-    return {tuple(e["effect"] for e in r["degradations"] if e["image"] == "a") for r in records}
+    return {tuple(e["effect"] for e in r["degradations"] if e["image"] == "b") for r in records}
 
 
 def test_effects_fall_in_the_order_of_physics_unless_a_recipe_shuffles_them():
