@@ -116,7 +116,7 @@ def members_of(recipe: Mapping[str, Any]) -> list[str]:
     All samples have all of them, but for `encoding: mixed`, where an input has one of two names.
     """
     inputs = {"png": ("png",), "jpeg95": ("jpg",), "mixed": ("jpg", "png")}[recipe["encoding"]]
-    kinds = {**dict.fromkeys(IMAGES, inputs), "json": ("",), "target": ("png",)}
+    kinds: dict[str, tuple[str, ...]] = {**dict.fromkeys(IMAGES, inputs), "json": ("",), "target": ("png",)}
     if "clean" in recipe["store"]:
         kinds |= dict.fromkeys(CLEAN.values(), ("png",))
     return [f"{name}.{ending}".rstrip(".") for name in MEMBERS if name in kinds for ending in kinds[name]]
