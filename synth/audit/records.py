@@ -159,10 +159,10 @@ def _against_recipe(record: Record, expected: Expected) -> list[str]:
         found.append(f"seed {record['seed']}, the recipe's is {expected.seed}")
     if record["size"] != [expected.size, expected.size]:
         found.append(f"size {record['size']}, the recipe's is {expected.size}")
-    for input_, image in record["images"].items():
+    for member, image in record["images"].items():
         if "encoding" in image and image["encoding"] not in expected.encodings:
             found.append(
-                f"image {name} is stored as {image['encoding']}, the recipe's are {listed(expected.encodings)}"
+                f"image {member} is stored as {image['encoding']}, the recipe's are {listed(expected.encodings)}"
             )
     if record["phrase_split"] != expected.split:
         found.append(f"phrase_split {record['phrase_split']}, the recipe's is {expected.split}")
