@@ -26,7 +26,7 @@ PROMPT := remove the haze and fuse the images
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train test test-slow lint bench peers foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo shards train test test-slow test-release lint bench peers foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -69,6 +69,15 @@ test: lint ## lint, types and all quick tests
 
 test-slow: $(INSTALLED) ## kills, servers, the README's own commands
 	$(BIN)/pytest -m slow
+
+test-release: .venv-release/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
+	.venv-release/bin/pytest tests/release
+
+.venv-release/.installed: pyproject.toml constraints.txt tests/release/requirements.txt
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e . \
+	  -r tests/release/requirements.txt
+	touch $@
 
 bench: $(INSTALLED) ## start-up times; bench-effects, bench-severity, bench-realism, bench-targets, ... measure more
 	$(BIN)/python -m bench.startup

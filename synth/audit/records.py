@@ -5,10 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from synth.degradations.base import REGISTRY, Stage
+from synth.errors import listed
 from synth.sample.draft import key_of
 from synth.sample.record import FORMAT_VERSION, Entry, Record
 from synth.scene.capture import IMAGES
 from synth.tasks import TASKS
+
+ENCODINGS = {
+    "png": frozenset({"png"}),
+    "jpeg95": frozenset({"jpeg95", "jpeg"}),
+    "mixed": frozenset({"png", "jpeg"}),
+}
+"""Of the inputs, by what the recipe says."""
+PNG_SINCE = 3
+"""Version of jpeg before which its own file was stored whatever the recipe said."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,8 @@ class Expected:
     effects: by task, the effects that may fall, each with its range of severity (None where there is none).
     dry: the tasks whose weather stays outside. targets: by task. kinds: of instruction, that it asks for. own: whether
     sentences may be the user's. version: of its records. rules: whether its sentences are held to what fits
-    (reader.py), as they are since recipes know `emphasis`. sources: (task, dataset); None where dataset.json says none.
+    (reader.py), as they are since recipes know `emphasis`. encodings: of inputs. sources: (task, dataset); None where
+    dataset.json says none.
     """
 
     seed: int
@@ -33,11 +44,12 @@ class Expected:
     own: bool
     version: int
     rules: bool
+    encodings: frozenset[str]
     sources: frozenset[tuple[str, str]] | None
 
     @classmethod
-    def from_recipe(cls, recipe: Mapping[str, Any], sources: Any = None) -> "Expected":
-        """From a resolved recipe and the sources beside it.
+    def from_recipe(cls, recipe: Mapping[str, Any], sources: Any = None, versions: Any = None) -> "Expected":
+        """From a resolved recipe, and the sources and the versions of the effects beside it.
 
         Raises KeyError, TypeError, ValueError or AttributeError where it is no resolved recipe.
         """
@@ -67,6 +79,7 @@ class Expected:
             recipe["instructions"]["file"] is not None,
             2 if newer else 1,
             "emphasis" in recipe["instructions"],
+            ENCODINGS[str(recipe["encoding"])] | ({"jpeg"} if (versions or {}).get("jpeg", 0) < PNG_SINCE else set()),
             None if sources is None else frozenset((str(item["task"]), str(item["dataset"])) for item in sources),
         )
 
@@ -146,6 +159,11 @@ def _against_recipe(record: Record, expected: Expected) -> list[str]:
         found.append(f"seed {record['seed']}, the recipe's is {expected.seed}")
     if record["size"] != [expected.size, expected.size]:
         found.append(f"size {record['size']}, the recipe's is {expected.size}")
+    for member, image in record["images"].items():
+        if "encoding" in image and image["encoding"] not in expected.encodings:
+            found.append(
+                f"image {member} is stored as {image['encoding']}, the recipe's are {listed(expected.encodings)}"
+            )
     if record["phrase_split"] != expected.split:
         found.append(f"phrase_split {record['phrase_split']}, the recipe's is {expected.split}")
     task = record["task"]

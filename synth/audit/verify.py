@@ -189,7 +189,7 @@ def _recipe(described: Mapping[str, Any], verdict: Verdict) -> tuple[Expected | 
             raise ValueError(f"{total} samples in shards of {step}")
         if described.get("recipe_sha256") != hash_resolved(recipe):
             verdict.add(Fault("", "", f"{DATASET}: recipe_sha256 is not of the recipe beside it"))
-        return Expected.from_recipe(recipe, described.get("sources")), step, total
+        return Expected.from_recipe(recipe, described.get("sources"), described.get("effects")), step, total
     except MALFORMED as error:
         verdict.add(Fault("", "", f"{DATASET}: recipe is no resolved recipe ({with_kind(error)})"))
         return None, 0, 0

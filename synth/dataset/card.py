@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 from synth.dataset.description import read_dataset
+from synth.dataset.shards import CLEAN, MEMBERS
 from synth.dataset.stats import Stats, gather, in_bytes, ranked
 from synth.errors import UserError
 from synth.pairs.source import with_placeholder
+from synth.scene.capture import IMAGES
 from synth.storage import Storage
 from synth.tasks import TASKS
 
@@ -58,7 +60,7 @@ def card(described: Mapping[str, Any], stats: Stats) -> str:
     name, recipe = str(described["name"]), described["recipe"]
     total = sum(entry["tar_bytes"] + entry["parquet_bytes"] for entry in described["shards"])
     parts = [
-        _front_matter(name, stats),
+        _front_matter(name, stats, recipe),
         f"# {name}",
         _summary(described, stats, total),
         "## Read it\n\n" + _reading(name, recipe),
@@ -80,8 +82,11 @@ def card(described: Mapping[str, Any], stats: Stats) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(name: str, stats: Stats) -> str:
-    """What dataset hubs read."""
+def _front_matter(name: str, stats: Stats, recipe: Mapping[str, Any]) -> str:
+    """What dataset hubs read. By `configs` Hugging Face datasets takes the tars rather than the sidecars; by `features`
+    it keeps every record whole, where else it drops what the first five records lack, or stops.
+    """
+    kinds = dict.fromkeys(members_of(recipe), "image") | {"json": "json", "__key__": "string", "__url__": "string"}
     facts = {
         "pretty_name": name,
         "license": "other",
@@ -97,8 +102,24 @@ def _front_matter(name: str, stats: Stats) -> str:
             *sorted(f"fusion-{task}" for task in stats.tasks),
         ],
         "configs": [{"config_name": "default", "data_files": "*.tar"}],
+        "dataset_info": {
+            "config_name": "default",
+            "features": [{"name": member, "dtype": kind} for member, kind in kinds.items()],
+        },
     }
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---"
+
+
+def members_of(recipe: Mapping[str, Any]) -> list[str]:
+    """The members that samples of a recipe have, by their names without the key, in the order in the tar.
+
+    All samples have all of them, but for `encoding: mixed`, where an input has one of two names.
+    """
+    inputs = {"png": ("png",), "jpeg95": ("jpg",), "mixed": ("jpg", "png")}[recipe["encoding"]]
+    kinds: dict[str, tuple[str, ...]] = {**dict.fromkeys(IMAGES, inputs), "json": ("",), "target": ("png",)}
+    if "clean" in recipe["store"]:
+        kinds |= dict.fromkeys(CLEAN.values(), ("png",))
+    return [f"{name}.{ending}".rstrip(".") for name in MEMBERS if name in kinds for ending in kinds[name]]
 
 
 def _summary(described: Mapping[str, Any], stats: Stats, total: int) -> str:
@@ -115,8 +136,10 @@ def _summary(described: Mapping[str, Any], stats: Stats, total: int) -> str:
 
 
 def _reading(name: str, recipe: Mapping[str, Any]) -> str:
-    as_png = recipe["encoding"] == "png"
-    inputs = "`a.png`, `b.png` (`.jpg` where that was the last effect)" if as_png else "`a.jpg`, `b.jpg`"
+    jpeg, png = "`a.jpg`, `b.jpg`", "`a.png`, `b.png`"
+    inputs = {"png": png, "jpeg95": jpeg, "mixed": f"{png} ({jpeg} where JPEG was their last effect)"}[
+        recipe["encoding"]
+    ]
     clean = ", `clean_a.png`, `clean_b.png` (the pair before anything fell on it)" if "clean" in recipe["store"] else ""
     return f"""Each shard is a plain [WebDataset](https://github.com/webdataset/webdataset) tar. Of a sample it holds \
 the degraded inputs, {inputs}, `target.png` (what the instruction asks for), and `json` (the record: the instruction, \
@@ -127,6 +150,15 @@ import webdataset as wds
 
 for sample in wds.WebDataset("{name}/000000.tar", shardshuffle=False).decode("rgb8"):
     print(sample["__key__"], sample["json"]["instruction"], sample["target.png"].shape)
+```
+
+Hugging Face datasets (4.7 or later) reads the folder as it is, by what stands at the top of this page:
+
+```python
+from datasets import load_dataset
+
+for sample in load_dataset("./{name}", split="train", streaming=True):
+    print(sample["__key__"], sample["json"]["instruction"], sample["target.png"].size)
 ```
 
 Beside each tar stands a parquet of the same number with one row a sample: offsets and sha256 of every member, and the \

@@ -109,12 +109,12 @@ class ShardWriter:
 
 
 def _stored(sample: Sample, name: ImageName) -> tuple[str, bytes]:
-    """An input's suffix and bytes: of its own JPEG where that was its last effect, else as the recipe encodes it."""
-    made = sample.inputs[name]
-    if made.file is not None:
-        return ".jpg", made.file
-    if sample.encodings[name] == "png":
+    """An input's suffix and bytes."""
+    made, encoding = sample.inputs[name], sample.encodings[name]
+    if encoding == "png":
         return ".png", codecs.encode_png(made.image)
+    if encoding == "jpeg" and made.file is not None:
+        return ".jpg", made.file
     return ".jpg", codecs.encode_jpeg(made.image, codecs.FINE)
 
 

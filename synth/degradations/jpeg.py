@@ -43,7 +43,7 @@ class Jpeg(Degradation[JpegParams]):
 
     name = "jpeg"
     stage = Stage.CODEC
-    version = 2
+    version = 3  # the pixels of 2; a recipe of `encoding: png` no longer stores its file
     order = 9
     quantities = {
         "quality": Quantity(1, 100, "libjpeg quality", strength=True),

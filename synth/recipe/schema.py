@@ -253,9 +253,10 @@ class Recipe(_Part):
     instructions: Instructions = Instructions()
     store: tuple[Literal["clean"], ...] = ()
     """`clean` keeps the clean pair beside the degraded one, for evaluation."""
-    encoding: Literal["png", "jpeg95"] = "png"
-    """Of the inputs: lossless, or JPEG of quality 95 without chroma subsampling: faster, a third of the size, 41 dB.
-    Where JPEG is the last effect on an image, its own bytes are stored in either case. Targets and clean pairs: PNG."""
+    encoding: Literal["png", "jpeg95", "mixed"] = "png"
+    """Of the inputs: `png` lossless; `jpeg95` JPEG of quality 95 without chroma subsampling, faster, a third of the
+    size, 41 dB; `mixed` PNG, but JPEG's own bytes where it is the last effect on an image, as `jpeg95` has them too:
+    lossless and smaller, but some readers want the same extensions in every sample. Targets and clean pairs: PNG."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from synth.degradations.engine import Damaged
 from synth.errors import UnreadableError
@@ -24,7 +25,7 @@ from synth.tasks import TASKS
 class Sample:
     """A finished sample. Images are (H, W) or (H, W, 3) sRGB bytes of one size.
 
-    inputs: by name; where JPEG fell on one last, its file is what is stored. encodings: how each of them is stored.
+    inputs: by name. encodings: how each of them is stored.
     clean: None where the recipe does not store it. record: as in shards/FORMAT.md.
     """
 
@@ -77,13 +78,20 @@ def fuse_clean(plan: Plan, made: Inputs) -> tuple[TargetKind, Bytes, TargetRecor
 def assemble(plan: Plan, made: Inputs, target: Bytes, target_record: TargetRecord) -> Sample:
     """The sample of a degraded pair and its target: with its sentence and its record."""
     recipe = plan.recipe
-    encodings: dict[ImageName, Encoding] = {
-        name: recipe.encoding if image.file is None else "jpeg" for name, image in made.images.items()
-    }
+    encodings = {name: stored_as(recipe.encoding, image) for name, image in made.images.items()}
     sentence = _instruction(plan, made, target_record)
     record = make_record(recipe, made, sentence, encodings, target_record)
     clean = made.clean.pictures if "clean" in recipe.store else None
     return Sample(made.images, encodings, target, clean, record)
+
+
+def stored_as(asked: Literal["png", "jpeg95", "mixed"], image: Damaged) -> Encoding:
+    """How an input is stored: a recipe that asks for PNG has it everywhere, so that all samples have equal members."""
+    if asked == "png":
+        return "png"
+    if image.file is not None:
+        return "jpeg"
+    return "png" if asked == "mixed" else asked
 
 
 def _instruction(plan: Plan, made: Inputs, target: TargetRecord) -> Instruction:

@@ -64,6 +64,7 @@ def test_plain_webdataset_reads_the_tars(dataset):
         made = render(PLAN, index)
         suffix = {name: "png" if image["encoding"] == "png" else "jpg" for name, image in made.record["images"].items()}
         images = {name: f"{name}.{suffix.get(name, 'png')}" for name in ("a", "b", "clean_a", "clean_b", "target")}
+        assert set(suffix.values()) == {"png"}  # also where JPEG was the last effect
         assert names == sorted([*images.values(), "json"])
         for name, member in images.items():
             clean = made.clean[name.removeprefix("clean_")] if name.startswith("clean_") else None

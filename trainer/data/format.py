@@ -15,6 +15,9 @@ IMAGES = ("a", "b", "target")
 MEMBERS = (*IMAGES, "json")
 CLEAN = ("clean_a", "clean_b")
 """Members that stand only in shards whose recipe says `store: [clean]`."""
+ALL_MEMBERS = (*MEMBERS, *CLEAN)
+DATASET = "dataset.json"
+"""What stands beside the shards, and is no sample's record where it was packed with them."""
 PICTURES, LATENTS = "images", "latents"
 KINDS = (PICTURES, LATENTS)
 """Of shards: degraded pairs as image files; the same encoded, by `trainer encode`."""

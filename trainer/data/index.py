@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -169,6 +170,7 @@ def _read_sidecar(tar: str, members: Sequence[str], only: Only, kind: str) -> _S
 
     url = sidecar_of(tar)
     table, metadata = _read_table(url, members, only.columns, kind)
+    _check_length(tar, metadata.get("mmaif.tar_bytes"))
     total, good = table.num_rows, pc.not_equal(table["status"], "failed")
     if not pc.all(good, skip_nulls=False).as_py():
         table = table.filter(good)
@@ -264,6 +266,24 @@ def _check(table: Any, url: str) -> None:
             values = column.to_numpy()
             if len(values) and not 0 <= values.min() <= values.max() <= most:
                 _refuse(table, int(np.argmax((values < 0) | (values > most))), name, url)
+
+
+def _check_length(tar: str, told: str | None) -> None:
+    """Refuses a tar of this machine that is longer or shorter than its sidecar says: it was appended to, or cut, and
+    the rows are not all of its samples, or more. Raises UserError.
+    """
+    if told is None or not told.isdecimal() or is_remote(tar):
+        return
+    try:
+        there = Path(tar).stat().st_size
+    except OSError:
+        return  # told where its samples are read
+    if str(there) != told:
+        since = "cut" if there < int(told) else "appended to"
+        raise UserError(
+            f"{tar}: {there} bytes, its sidecar says {told}: it was {since} since; copy the shard again, "
+            "or take its sidecar away, and it is streamed"
+        )
 
 
 def _length(keys: Any, url: str) -> int:

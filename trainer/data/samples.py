@@ -18,6 +18,8 @@ from trainer.data.places import Ranges
 from trainer.errors import UserError
 from trainer.files import one_line, parse_json
 
+MOST_BROKEN = 0.01
+"""Share of the samples that may be broken."""
 WAY_OUT = "leave the shard out or make it again"
 
 

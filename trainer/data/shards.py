@@ -20,15 +20,11 @@ from trainer.data.latents import Encoded, Latents
 from trainer.data.listing import expand
 from trainer.data.order import Order
 from trainer.data.places import at_once, exists, is_pipe
-from trainer.data.samples import Broken, Sample, Samples, Stored
+from trainer.data.samples import MOST_BROKEN, Broken, Sample, Samples, Stored
 from trainer.data.stream import StreamedShards
 from trainer.errors import UserError
 
 __all__ = ["Encoded", "IndexedShards", "Reading", "Sample", "Shards", "StreamedShards", "open_either", "open_shards"]
-
-
-MOST_BROKEN = 0.01
-"""Share of the samples that may be broken."""
 
 
 S = TypeVar("S")

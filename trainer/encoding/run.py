@@ -22,7 +22,8 @@ from trainer.data.format import LATENTS, sidecar_of
 from trainer.data.index import column_of, schema_of
 from trainer.data.latents import AUTOENCODER, FUSION
 from trainer.data.prompts import TABLE, PromptTable, write_prompts
-from trainer.data.shards import MOST_BROKEN, IndexedShards, open_shards
+from trainer.data.samples import MOST_BROKEN
+from trainer.data.shards import IndexedShards, open_shards
 from trainer.device import choose_device
 from trainer.encoding.shard import ShardEncoder, file_facts
 from trainer.encoding.visits import Visits

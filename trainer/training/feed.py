@@ -95,7 +95,7 @@ class Cycles(Feed):
         return batches.run(parts(run.ranks.share(step), self.config.run.micro_batch) for step in planned)
 
     def shown(self) -> dict[str, float]:
-        broken = 0 if isinstance(self.shards, StreamedShards) else self.shards.broken
+        broken = self.shards.broken
         shown = {"broken": broken} if broken else {}
         return shown | ({} if self.encode_ms is None else {"encode_ms": self.encode_ms})
 

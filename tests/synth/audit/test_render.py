@@ -43,7 +43,7 @@ def plan(**changes) -> Plan:
     return make_plan(Recipe.model_validate({**DATA, **changes}))
 
 
-@pytest.mark.parametrize("encoding", ["png", "jpeg95"])
+@pytest.mark.parametrize("encoding", ["png", "jpeg95", "mixed"])
 def test_the_last_stages_are_the_bytes_of_the_shard(tmp_path, encoding):
     chosen = plan(encoding=encoding)
     generate(chosen, tmp_path / "d")

@@ -24,6 +24,7 @@ def test_a_sound_dataset_has_no_fault(sound):
     "changes",
     [
         {"encoding": "jpeg95", "store": []},
+        {"encoding": "mixed"},
         {"instructions": {"kinds": {"clean": 1.0}}},
         {"instructions": {"kinds": {"general": 1.0}}, "samples": 5},
         {"tasks": falling(always=["haze", "noise"], order="shuffled", second_pass=0.5)},

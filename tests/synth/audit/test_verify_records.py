@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from synth.images import codecs
+from synth.recipe.schema import hash_resolved
 from tests.synth.forging import Forger, seal
-from tests.synth.sound import faults, only, verdict_of
+from tests.synth.helpers import generate
+from tests.synth.sound import faults, only, plan, verdict_of
 
 
 def test_a_gap_in_the_keys(dataset):
@@ -82,6 +84,7 @@ def first(record: dict[str, Any]) -> dict[str, Any]:
         (lambda r: first(r).update(effect="rain"), "rain is not in the recipe of mef"),
         (lambda r: r["images"]["a"].update(modality="near"), "image a is 'near'; of mef under"),
         (lambda r: r["images"]["a"].update(channels=4), "channels, the record says 4"),
+        (lambda r: r["images"]["b"].update(encoding="jpeg"), "image b is stored as jpeg, the recipe's are png"),
         (lambda r: r["images"]["target"].update(x=1) if "target" in r["images"] else r.update(seed=1), "seed 1"),
         (lambda r: r["target"].update(kind="given"), "target given, the recipe has gradient"),
         (lambda r: r.update(phrase_split="test"), "phrase_split"),
@@ -106,6 +109,18 @@ def test_a_record_that_cannot_be_true(dataset, change, words):
     found = faults(dataset)
     assert any(words in fault for fault in found), found
     assert verdict_of(dataset).broken == {"000000"}
+
+
+@pytest.mark.parametrize(("version", "sound"), [(2, True), (3, False)])
+def test_jpegs_own_file_stands_where_the_recipe_says_png_in_old_datasets_alone(tmp_path, version, sound):
+    generate(plan(encoding="mixed"), tmp_path)
+    path = tmp_path / "dataset.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["recipe"]["encoding"], told["effects"]["jpeg"] = "png", version
+    told["recipe_sha256"] = hash_resolved(told["recipe"])
+    path.write_text(json.dumps(told), encoding="utf-8")
+    found = [fault for fault in faults(tmp_path) if "is stored as jpeg, the recipe's are png" in fault]
+    assert bool(found) is not sound
 
 
 def test_a_group_that_shows_two_pairs_or_two_targets(dataset):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,28 @@ def test_the_front_matter_is_what_hubs_expect(made):
     assert facts["size_categories"] == ["n<1K"]
     assert {"image-fusion", "webdataset", "fusion-mef"} <= set(facts["tags"])
     assert facts["configs"] == [{"config_name": "default", "data_files": "*.tar"}]
+
+
+@pytest.mark.parametrize("encoding", ["png", "jpeg95", "mixed"])
+def test_its_features_are_the_members_of_the_tars(encoding, tmp_path):
+    """Hugging Face datasets would else guess the record's fields from five samples, and lose or refuse the others'."""
+    generate(make_plan(recipe(encoding=encoding, samples=4)), tmp_path / "d")
+    with tarfile.open(tmp_path / "d/000000.tar") as tar:
+        names = {name.partition(".")[2] for name in tar.getnames()}
+    features = front_matter(card_of(tmp_path / "d"))["dataset_info"]["features"]
+    kinds = {feature["name"]: feature["dtype"] for feature in features}
+    images = {name for name, kind in kinds.items() if kind == "image"}
+    assert images | {"json"} >= names
+    assert images == {"target.png", "clean_a.png", "clean_b.png"} | {
+        f"{image}.{ending}"
+        for image in "ab"
+        for ending in {"png": ["png"], "jpeg95": ["jpg"]}.get(encoding, ["png", "jpg"])
+    }
+    assert {name: kind for name, kind in kinds.items() if kind != "image"} == {
+        "json": "json",
+        "__key__": "string",
+        "__url__": "string",
+    }
 
 
 def test_it_says_how_many_of_what(made):

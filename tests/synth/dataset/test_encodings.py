@@ -1,4 +1,7 @@
-"""How the inputs of a sample are stored: PNG, JPEG of quality 95, or the file of the JPEG that fell on them last."""
+"""How the inputs of a sample are stored: PNG, JPEG of quality 95, or the file of the JPEG that fell on them last.
+
+Readers such as Hugging Face datasets want the same members in every sample: `png` and `jpeg95` give them.
+"""
 
 import io
 import tarfile
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
+from synth.dataset.card import members_of
 from synth.dataset.shards import Hashed, ShardWriter
 from synth.degradations.engine import Applied, damage, damage_into_file
 from synth.degradations.jpeg import JpegParams
@@ -21,7 +25,7 @@ from tests.synth.helpers import photograph, view
 ONCE, TWICE = JpegParams(40, "420"), JpegParams(40, "422", 2, 0.4, (3, 5))
 
 
-def plan(encoding: str, effects: list, task: str = "mef", source: str = "bracketed") -> Plan:
+def plan(encoding: str, effects: list | dict, task: str = "mef", source: str = "bracketed") -> Plan:
     return make_plan(
         Recipe.model_validate(
             {
@@ -31,7 +35,7 @@ def plan(encoding: str, effects: list, task: str = "mef", source: str = "bracket
                 "samples": 8,
                 "sources": [{"builtin": source}],
                 "crop": {"size": 64},
-                "degradations": {"always": effects},
+                "degradations": effects if isinstance(effects, dict) else {"always": effects},
                 "instructions": {"kinds": {"general": 1.0}},
                 "store": ["clean"],
                 "encoding": encoding,
@@ -49,7 +53,31 @@ def members(plan: Plan, index: int) -> dict[str, bytes]:
         return {m.name.split(".", 1)[1]: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("encoding", ["png", "jpeg95"])
+@pytest.mark.parametrize("encoding", ["png", "jpeg95", "mixed"])
+@pytest.mark.parametrize(("task", "source"), [("mef", "bracketed"), ("vif", "synthetic_thermal")])
+def test_all_samples_have_equal_members_unless_they_may_be_mixed(encoding, task, source):
+    """Some samples end in JPEG, some in another effect."""
+    wanted = plan(encoding, {"some": {"count": {1: 1}, "of": ["jpeg", "noise"]}}, task, source)
+    found = [sorted(members(wanted, index)) for index in range(8)]
+    ends = {image["encoding"] for index in range(8) for image in render(wanted, index).record["images"].values()}
+    if encoding == "mixed":
+        assert ends == {"png", "jpeg"}
+        assert {name for names in found for name in names} == set(members_of(wanted.recipe.resolved()))
+        return
+    assert ends == ({"png"} if encoding == "png" else {"jpeg95", "jpeg"})
+    assert found == [sorted(members_of(wanted.recipe.resolved()))] * 8
+
+
+def test_what_jpeg_made_is_the_same_picture_as_png():
+    effects = ["noise", {"jpeg": {"images": "both"}}]
+    for index in range(2):
+        own, decoded = members(plan("mixed", effects), index), members(plan("png", effects), index)
+        for name in ("a", "b"):
+            assert np.array_equal(codecs.decode(own[f"{name}.jpg"]), codecs.decode(decoded[f"{name}.png"]))
+        assert own["target.png"] == decoded["target.png"]
+
+
+@pytest.mark.parametrize("encoding", ["jpeg95", "mixed"])
 @pytest.mark.parametrize(("task", "source"), [("mef", "bracketed"), ("vif", "synthetic_thermal")])
 def test_where_jpeg_is_last_its_own_bytes_are_stored_and_decode_to_the_sample(encoding, task, source):
     for index in range(3):
@@ -63,12 +91,12 @@ def test_where_jpeg_is_last_its_own_bytes_are_stored_and_decode_to_the_sample(en
 
 def test_an_input_that_jpeg_left_alone_is_stored_as_the_recipe_says():
     effects = ["noise", {"jpeg": {"images": "a", "quality": 30}}]
-    for encoding, member in (("png", "b.png"), ("jpeg95", "b.jpg")):
+    for encoding, member in (("mixed", "b.png"), ("jpeg95", "b.jpg")):
         wanted = plan(encoding, effects)
         sample, stored = render(wanted, 0), members(wanted, 0)
         assert sample.record["images"]["a"]["encoding"] == "jpeg"
-        assert sample.record["images"]["b"]["encoding"] == encoding
-        as_stored = sample.b if encoding == "png" else codecs.decode(codecs.encode_jpeg(sample.b, 95))
+        assert sample.record["images"]["b"]["encoding"] == ("png" if encoding == "mixed" else encoding)
+        as_stored = sample.b if encoding == "mixed" else codecs.decode(codecs.encode_jpeg(sample.b, 95))
         assert np.array_equal(codecs.decode(stored[member]), as_stored)
 
 

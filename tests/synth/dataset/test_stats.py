@@ -40,6 +40,7 @@ def made(tmp_path_factory) -> Path:
             "mff": {"sources": [{"builtin": "refocused"}], "degradations": FALLING},
         },
         "crop": {"size": 48},
+        "encoding": "mixed",
         "instructions": {"kinds": {"full": 0.6, "partial": 0.1, "keep": 0.2, "clean": 0.1}},
     }
     generate(make_plan(Recipe.model_validate(data)), root / "d")

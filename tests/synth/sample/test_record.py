@@ -21,9 +21,10 @@ def test_what_is_no_object_is_no_record(text):
 
 
 def test_a_sample_says_how_each_input_is_stored():
-    for index in range(6):
-        sample = render(plan(encoding="jpeg95"), index)
-        assert sample.encodings == {name: image["encoding"] for name, image in sample.record["images"].items()}
-        assert {name for name, made in sample.inputs.items() if made.file} == {
-            name for name, encoding in sample.encodings.items() if encoding == "jpeg"
-        }
+    for encoding in ("jpeg95", "mixed", "png"):
+        for index in range(6):
+            sample = render(plan(encoding=encoding), index)
+            assert sample.encodings == {name: image["encoding"] for name, image in sample.record["images"].items()}
+            assert {name for name, made in sample.inputs.items() if made.file and encoding != "png"} == {
+                name for name, stored in sample.encodings.items() if stored == "jpeg"
+            }
