@@ -37,6 +37,9 @@ DataOption = Annotated[
     str | None,
     typer.Option("--data", help="Other pairs: a folder or URL with <task>/<stem>/ or <stem>/, or a manifest."),
 ]
+LinksOption = Annotated[
+    bool, typer.Option("--follow-links", help="Links of the sources may lead out of their folders.")
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="The number of samples, instead of the recipe's.")]
 PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", help="Instead of the recipe's.")]
 WorkersOption = Annotated[
@@ -57,6 +60,7 @@ def generate(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
+    follow_links: LinksOption = False,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
     workers: WorkersOption = None,
@@ -80,7 +84,7 @@ def generate(
 
     if limit is not None and extend is not None:
         raise UserError("--limit and --extend both name the number of samples: give one of them")
-    plan, storage = _dataset(recipe, out, data, extend or limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, (data, follow_links), extend or limit, samples_per_shard)
     console.say_plan(plan, listed=len(plan.left_out) if dry_run else LISTED)
     part = None if shard_range is None else _part(shard_range, len(plan.shards))
     if part is not None and (overwrite or extend is not None):
@@ -104,6 +108,7 @@ def retry(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
+    follow_links: LinksOption = False,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
     workers: WorkersOption = None,
@@ -117,7 +122,7 @@ def retry(
     from synth.dataset.generate import retry as mend
     from synth.engines import engine_of
 
-    plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, (data, follow_links), limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
     with storage.claimed(), console.run(plan, storage) as progress:
         stop = FailureLimit(max_failed_pairs, max_failed_share)
@@ -130,13 +135,14 @@ def finish(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
+    follow_links: LinksOption = False,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
 ) -> None:
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
     from synth.dataset.generate import close
 
-    plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, (data, follow_links), limit, samples_per_shard)
     with storage.claimed(), console.run(plan, storage):
         summary = close(plan, storage)
     console.say_summary(summary, storage)
@@ -208,16 +214,19 @@ audit.register(app)
 
 
 def _dataset(
-    recipe: str, out: str | None, data: str | None, samples: int | None, samples_per_shard: int | None
+    recipe: str, out: str | None, pairs: tuple[str | None, bool], samples: int | None, samples_per_shard: int | None
 ) -> "tuple[Plan, Storage]":
-    """What a recipe plans, with a user's numbers in place of its own, and where it stands."""
+    """What a recipe plans, with a user's numbers in place of its own, and where it stands.
+
+    pairs: what `--data` names, and whether links are followed.
+    """
     from synth.recipe.file import find_recipe, load_recipe
     from synth.sample.plan import make_plan
     from synth.storage import open_storage
 
     given = {"samples": samples, "samples_per_shard": samples_per_shard}
     overrides = {key: value for key, value in given.items() if value is not None}
-    plan = make_plan(load_recipe(find_recipe(recipe), overrides), data)
+    plan = make_plan(load_recipe(find_recipe(recipe), overrides), *pairs)
     return plan, open_storage(out or Path("shards") / plan.recipe.name)
 
 

@@ -13,6 +13,7 @@ from synth.storage import local_path
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
+SPLITTING = ("split", "held_out", "held_out_val")
 PHOTOS = "photos"  # the folder of photographs beside those of the tasks
 
 
@@ -43,7 +44,7 @@ def photographs_at(root: Path | str, task: str, beside: float, replaced: Sequenc
     if given is not None:
         return given.model_copy(update={"photos": path / PHOTOS})
     first = next((source for source in replaced if isinstance(source, FileSource)), None)
-    settings: dict[str, Any] = {} if first is None else {"split": first.split, "held_out": first.held_out}
+    settings: dict[str, Any] = {} if first is None else first.model_dump(include={*SPLITTING, "follow_links"})
     return PhotoSource(photos=path / PHOTOS, beside=beside, **settings)
 
 

@@ -35,6 +35,7 @@ class ManifestSource(FileSource):
 
     kind = "manifest"
     placeholder = "pairs.parquet"
+    own_splits = True
 
     manifest: str
     """A parquet or CSV file, or its URL."""
