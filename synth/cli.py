@@ -154,7 +154,7 @@ def manifest(
     out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet or .csv file, in a folder that holds ROOT.")],
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
-    from synth.pairs.manifest import write_manifest
+    from synth.pairs.writing import write_manifest
 
     typer.echo(f"{write_manifest(root, out)} pairs of {root} → {out}")
 

@@ -94,6 +94,8 @@ def say_plan(plan: "Plan", listed: int) -> None:
         typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
     if len(plan.pools) > MOST_DATASETS:
         typer.echo(f"  … and {len(plan.pools) - MOST_DATASETS} datasets more")
+    for remark in plan.remarks:
+        typer.echo(f"  {remark}")
     for item in plan.left_out[:listed]:
         typer.echo(f"  left out: {item.scene}: {item.reason}")
     if len(plan.left_out) > listed:

@@ -9,6 +9,7 @@ from synth.pairs.folder import FolderSource
 from synth.pairs.manifest import ManifestSource
 from synth.pairs.photos import PhotoSource, maker_for
 from synth.pairs.source import FileSource, Source
+from synth.pairs.tables import is_table
 from synth.storage import local_path
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
@@ -26,7 +27,7 @@ def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSo
     first = next((source for source in replaced if isinstance(source, FileSource)), None)
     settings = {} if first is None else first.model_dump(include=set(FileSource.model_fields))
     settings["weights"] = {name: weight for source in replaced for name, weight in source.weights.items()}
-    if str(root).endswith((".parquet", ".csv")):
+    if is_table(str(root)):
         return ManifestSource(manifest=str(root), **settings)
     return FolderSource(folder=_folder_of(task, str(root)), **settings)
 

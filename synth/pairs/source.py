@@ -28,6 +28,13 @@ class LeftOut:
     reason: str
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What a user should know of how a source was read, in one line."""
+
+    text: str
+
+
 class Source(BaseModel, ABC):
     """Where clean pairs come from, as an entry of `sources` in a recipe. Unknown keys are refused.
 
@@ -74,8 +81,9 @@ class Source(BaseModel, ABC):
         return {}
 
     @abstractmethod
-    def pairs(self, task: str) -> Iterator[PairRef | LeftOut]:
+    def pairs(self, task: str) -> Iterator[PairRef | LeftOut | Remark]:
         """The pairs of a task in the split, in an order that is always the same, and what is none, with its reason.
+        What is to be said of the source may stand among them.
 
         Raises UserError where the source is missing or none.
         """

@@ -20,7 +20,7 @@ from synth.instructions.intent import Chances, fit_chances
 from synth.pairs.base import PairRef
 from synth.pairs.files import as_columns
 from synth.pairs.given import photographs_at, source_at
-from synth.pairs.source import FileSource, LeftOut, Source
+from synth.pairs.source import FileSource, LeftOut, Remark, Source
 from synth.recipe.schema import Recipe, TaskRecipe
 from synth.targets.target import kind_for
 from synth.tasks import TASKS
@@ -65,6 +65,7 @@ class Plan:
     pools: tuple[Pool, ...]
     left_out: tuple[LeftOut, ...]
     profiles: int = 0  # pairs with a colour profile other than sRGB, which is ignored
+    remarks: tuple[str, ...] = ()  # what sources say of how they were read
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
@@ -169,10 +170,12 @@ def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool
     pools: list[Pool] = []
     left_out: list[LeftOut] = []
     profiles = 0
+    remarks: list[str] = []
     for task, part in sorted(recipe.tasks.items()):
-        found, out, coloured = _usable(task, part, recipe.crop.size)
+        found, out, coloured, said = _usable(task, part, recipe.crop.size)
         left_out += out
         profiles += coloured
+        remarks += said
         if not found:
             reasons = Counter(item.reason for item in out).most_common(1)
             splits = sorted({source.split for source in part.sources} - {"all"})
@@ -193,7 +196,7 @@ def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool
             some_indoor = outdoor.size < len(pairs)
             pools.append(Pool(task, dataset, weights[dataset], as_columns(pairs), outdoor if some_indoor else None))
         _check_outdoor(recipe.name, task, part, found)
-    return Plan(recipe, tuple(pools), tuple(left_out), profiles)
+    return Plan(recipe, tuple(pools), tuple(left_out), profiles, tuple(dict.fromkeys(remarks)))
 
 
 def _check_outdoor(name: str, task: str, part: TaskRecipe, pairs: Sequence[PairRef]) -> None:
@@ -254,14 +257,17 @@ def _following(sources: Sequence[Source]) -> tuple[Source, ...]:
     )
 
 
-def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
-    """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
+def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int, list[str]]:
+    """The pairs, what is left out, how many pairs have a colour profile that is ignored, and what sources remark."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
-    profiles = 0
+    profiles, remarks = 0, list[str]()
     for item in chain.from_iterable(source.pairs(task) for source in part.sources):
         if isinstance(item, LeftOut):
             left_out.append(item)
+            continue
+        if isinstance(item, Remark):
+            remarks.append(item.text)
             continue
         headers = item.headers()
         if (reason := _why_not(item, headers, part, crop)) is not None:
@@ -271,7 +277,7 @@ def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list
         else:
             found[item.scene] = item
             profiles += any(header is not None and header.profile for header in headers)
-    return [found[scene] for scene in sorted(found)], left_out, profiles
+    return [found[scene] for scene in sorted(found)], left_out, profiles, remarks
 
 
 def _why_not(pair: PairRef, headers: Sequence[Header | None], part: TaskRecipe, crop: int) -> str | None:
