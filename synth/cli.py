@@ -11,6 +11,7 @@ from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
+    from synth.pairs.layouts import Role
     from synth.sample.plan import Plan
     from synth.scene.scene import DepthKind
     from synth.storage import Storage
@@ -150,13 +151,34 @@ def finish(
 
 @app.command()
 def manifest(
-    root: Annotated[Path, typer.Argument(help="A folder with <task>/<stem>/, or one that is called as its task.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet or .csv file, in a folder that holds ROOT.")],
+    root: Annotated[
+        Path,
+        typer.Argument(help="A public data set as it unpacks; or <task>/<stem>/ below, or the folder of one task."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The .parquet, .csv or .jsonl file, in a folder that holds ROOT.")
+    ],
+    layout: Annotated[
+        str | None, typer.Option(help="How ROOT is laid out (docs/datasets.md), in place of finding it out.")
+    ] = None,
+    a: Annotated[str | None, typer.Option("--a", help="Which images are a: 'vi/{scene}.png', from ROOT.")] = None,
+    b: Annotated[str | None, typer.Option("--b", help="Which are b: the same fields, as 'ir/{scene}.png'.")] = None,
+    gt: Annotated[str | None, typer.Option("--gt", help="Which are the fused truth, where there is one.")] = None,
+    depth: Annotated[str | None, typer.Option("--depth", help="Which are depth maps, where there are any.")] = None,
+    task: Annotated[str | None, typer.Option(help="Of the pairs, where their names do not tell it.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of all of them: train, val or test.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="What they are called. Default: as the folder is.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of all of them, for the records.")] = None,
+    follow_links: LinksOption = False,
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
-    from synth.pairs.writing import write_manifest
+    from synth.pairs.writing import Wanted, write_manifest
 
-    typer.echo(f"{write_manifest(root, out)} pairs of {root} → {out}")
+    given: dict[Role, str | None] = {"a": a, "b": b, "gt": gt, "depth": depth}
+    patterns = {role: pattern for role, pattern in given.items() if pattern is not None}
+    wanted = Wanted(task, layout, patterns or None, dataset, split, licence, follow_links)
+    count = write_manifest(root, out, wanted, lambda line: typer.echo(f"  {line}"))
+    typer.echo(f"{count} pairs of {root} → {out}")
 
 
 @app.command()

@@ -59,7 +59,7 @@ def verify(
         verdict = find_faults(storage, decode, processes, progress)
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
-        mend(storage, verdict, recipe, (data, follow_links), processes)
+        mend(storage, verdict, recipe, data, processes, follow_links)
         with console.bar("verify", "shards") as progress:
             verdict = find_faults(storage, decode, processes, progress)
         typer.echo(f"{storage.url}: repaired")

@@ -20,6 +20,7 @@ from synth.tasks import TASKS
 
 OUTSIDE = "a link in it leads out of the source's folder; `follow_links: true` (--follow-links) allows that"
 SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
+NO_IMAGE = "no image"
 NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg)"
 
 
@@ -70,7 +71,7 @@ class FolderSource(FileSource):
             names = TASKS[task].capture.modalities
             missing = [name for name in names if name not in roles]
             if missing:
-                yield LeftOut(folder, f"no image {' and no image '.join(missing)}")
+                yield LeftOut(folder, f"{NO_IMAGE} {' and no image '.join(missing)}")
                 continue
             images = tuple(roles[name] for name in names)
             gt, depth = (roles.get(role) for role in ROLES)

@@ -237,7 +237,7 @@ def test_a_manifest_is_written_beside_or_above_its_images_alone(tmp_path):
         write_manifest(tmp_path, tmp_path / "t.csv")
     with pytest.raises(UserError, match="nowhere: no such folder of pairs"):
         write_manifest(tmp_path / "nowhere", tmp_path / "t.csv")
-    with pytest.raises(UserError, match=r"a .parquet or a .csv file"):
+    with pytest.raises(UserError, match=r"a .parquet, .csv or .jsonl file"):
         write_manifest(pairs, tmp_path / "t.json")
     assert write_manifest(pairs, tmp_path / "t.csv") == 3
 
