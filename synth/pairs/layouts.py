@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
@@ -17,12 +18,14 @@ from synth.errors import UserError, hint, listed
 from synth.images import codecs
 from synth.pairs.split import Split, named_side
 from synth.pairs.tables import WORDS
+from synth.tasks import TASKS
 
 Role: TypeAlias = Literal["a", "b", "gt", "depth"]
 By: TypeAlias = Literal["folders", "names", "stacks"]
 
 SKIPPED = ("__MACOSX", "Thumbs.db")
 TOKENS = re.compile(r"[A-Za-z]+|\d+")
+PARTED = re.compile(r"[\s\-._]+")
 LONGEST_STACK = 20  # exposures of a scene: more numbered files are frames of a film
 NAMED = 3  # images that are named of those without a partner
 TRUTHS = ("gt", "label", "labels", "ground_truth", "groundtruth", "full_clear", "fusion", "reference")
@@ -32,13 +35,14 @@ TRUTHS = ("gt", "label", "labels", "ground_truth", "groundtruth", "full_clear", 
 class Layout:
     """How a data set lays out its pairs.
 
-    by: what tells an image's role: a folder on its way, its own name, or its place in a numbered stack. words: of each
-    role, in small letters. marks: what stands in a path of it, where the words alone do not tell the task. films: the
-    images of a folder are frames of one scene. sides: a folder's side, where the set has its own.
+    shows: what a and b are of; that tells the task. by: what tells an image's role: a folder on its way, its own name,
+    or its place in a numbered stack. words: of each role, in small letters. marks: what stands in a path of it, where
+    the words alone do not tell the task. films: the images of a folder are frames of one scene. sides: a folder's side,
+    where the set has its own.
     """
 
     name: str
-    task: str
+    shows: tuple[str, str]
     by: By
     words: Mapping[Role, tuple[str, ...]]
     tree: str
@@ -46,9 +50,15 @@ class Layout:
     films: bool = False
     sides: Mapping[str, Split] = field(default_factory=dict)
 
+    @property
+    def task(self) -> str:
+        """The task whose pairs are of these two."""
+        return next(name for name, task in TASKS.items() if (*task.capture.modalities.values(),) == self.shows)
+
 
 VISIBLE, INFRARED = (*WORDS["visible"], "images_rgb"), (*WORDS["infrared"], "t", "thermal_8_bit", "images_thermal")
 NEAR, FAR, UNDER, OVER = (WORDS[modality] for modality in ("near", "far", "under", "over"))
+THERMAL, FOCUS, BRACKET = ("visible", "infrared"), ("near", "far"), ("under", "over")
 KAIST_SIDES: dict[str, Split] = {f"set{n:02d}": "train" if n < 6 else "test" for n in range(12)}
 Words: TypeAlias = tuple[str, ...]
 
@@ -57,55 +67,58 @@ def _roles(a: Words, b: Words, gt: Words = ()) -> dict[Role, Words]:
     return {"a": a, "b": b, "gt": gt}
 
 
-def _folders(name: str, task: str, tree: str, words: dict[Role, Words], **more: Any) -> Layout:
-    return Layout(name, task, "folders", words, tree, **more)
+def _folders(name: str, shows: tuple[str, str], tree: str, words: dict[Role, Words], **more: Any) -> Layout:
+    return Layout(name, shows, "folders", words, tree, **more)
 
 
-def _names(name: str, task: str, tree: str, words: dict[Role, Words], **more: Any) -> Layout:
-    return Layout(name, task, "names", words, tree, **more)
+def _names(name: str, shows: tuple[str, str], tree: str, words: dict[Role, Words], **more: Any) -> Layout:
+    return Layout(name, shows, "names", words, tree, **more)
 
 
 LAYOUTS = (
-    _folders("llvip", "vif", "{visible,infrared}/{train,test}/010001.jpg", _roles(("visible",), ("infrared",))),
-    _folders("msrs", "vif", "{train,test}/{vi,ir}/00001D.png", _roles(("vi",), ("ir",))),
-    _folders("m3fd", "vif", "{Vis,Ir}/00000.png", _roles(("vis",), ("ir",))),
+    _folders("llvip", THERMAL, "{visible,infrared}/{train,test}/010001.jpg", _roles(("visible",), ("infrared",))),
+    _folders("msrs", THERMAL, "{train,test}/{vi,ir}/00001D.png", _roles(("vi",), ("ir",))),
+    _folders("m3fd", THERMAL, "{Vis,Ir}/00000.png", _roles(("vis",), ("ir",))),
     _folders(
-        *("roadscene", "vif", "{crop_LR_visible,cropinfrared}/FLIR_00006.jpg"),
+        *("roadscene", THERMAL, "{crop_LR_visible,cropinfrared}/FLIR_00006.jpg"),
         _roles(("crop_lr_visible",), ("cropinfrared",)),
     ),
     _folders(
-        *("kaist", "vif", "set00/V000/{visible,lwir}/I00000.jpg", _roles(("visible",), ("lwir",))),
+        *("kaist", THERMAL, "set00/V000/{visible,lwir}/I00000.jpg", _roles(("visible",), ("lwir",))),
         films=True,
         sides=KAIST_SIDES,
     ),
-    _folders("pst900", "vif", "{train,test}/{rgb,thermal}/1.png", _roles(("rgb",), ("thermal",))),
-    _folders("visible_infrared", "vif", "{RGB,T}/1.png, and other words", _roles(VISIBLE, INFRARED)),
-    _names("tno", "vif", "SCENE/{VIS,IR}.bmp, SCENE_{vis,ir}.png", _roles(("vis",), ("ir",))),
-    _names("flir", "vif", "FLIR_00002_{RGB.jpg,PreviewData.jpeg}", _roles(("rgb",), ("previewdata", "preview"))),
-    _names("epfl_nir", "vif", "country/0000_{rgb,nir}.tiff", _roles(("rgb",), ("nir",))),
+    _folders("pst900", THERMAL, "{train,test}/{rgb,thermal}/1.png", _roles(("rgb",), ("thermal",))),
+    _folders("visible_infrared", THERMAL, "{RGB,T}/1.png, and other words", _roles(VISIBLE, INFRARED)),
+    _names("tno", THERMAL, "SCENE/{VIS,IR}.bmp, SCENE_{vis,ir}.png", _roles(("vis",), ("ir",))),
+    _names("flir", THERMAL, "FLIR_00002_{RGB.jpg,PreviewData.jpeg}", _roles(("rgb",), ("previewdata", "preview"))),
+    _names("epfl_nir", THERMAL, "country/0000_{rgb,nir}.tiff", _roles(("rgb",), ("nir",))),
     _names(
-        *("visible_infrared_names", "vif", "1_{co,th}.png, 1_{RGB,T}.jpg, and other words"),
+        *("visible_infrared_names", THERMAL, "1_{co,th}.png, 1_{RGB,T}.jpg, and other words"),
         _roles((*VISIBLE, "co"), (*INFRARED, "th", "flir", "preview")),
     ),
     _folders(
-        *("mfi_whu", "mff", "{source_1,source_2,full_clear}/001.jpg"),
+        *("mfi_whu", FOCUS, "{source_1,source_2,full_clear}/001.jpg"),
         _roles(("source_1",), ("source_2",), ("full_clear",)),
     ),
     _folders(
-        *("real_mff", "mff", "{imageA,imageB,Fusion}/001_{A,B,F}.png"), _roles(("imagea",), ("imageb",), ("fusion",))
+        *("real_mff", FOCUS, "{imageA,imageB,Fusion}/001_{A,B,F}.png"), _roles(("imagea",), ("imageb",), ("fusion",))
     ),
-    _folders("near_far", "mff", "{near,far[,gt]}/1.png", _roles(NEAR, FAR, TRUTHS)),
-    _folders("under_over", "mef", "{under,over[,gt]}/1.png", _roles(UNDER, OVER, TRUTHS)),
-    _names("near_far_names", "mff", "1_{near,far}.png", _roles(NEAR, FAR, TRUTHS)),
-    _names("under_over_names", "mef", "1_{under,over}.png", _roles(UNDER, OVER, TRUTHS)),
-    _names("lytro", "mff", "lytro-01-{A,B}.jpg, and MFFW", _roles(("a",), ("b",)), marks=r"lytro|mffw|mff|focus"),
-    _names("mefb", "mef", "Arno/Arno_{A,B}.jpg", _roles(("a",), ("b",)), marks=r"mef|expos|hdr"),
+    _folders("near_far", FOCUS, "{near,far[,gt]}/1.png", _roles(NEAR, FAR, TRUTHS)),
+    _folders("under_over", BRACKET, "{under,over[,gt]}/1.png", _roles(UNDER, OVER, TRUTHS)),
+    _names("near_far_names", FOCUS, "1_{near,far}.png", _roles(NEAR, FAR, TRUTHS)),
+    _names("under_over_names", BRACKET, "1_{under,over}.png", _roles(UNDER, OVER, TRUTHS)),
+    _names("lytro", FOCUS, "lytro-01-{A,B}.jpg, and MFFW", _roles(("a",), ("b",)), marks=r"lytro|mffw|mff|focus"),
+    _names("mefb", BRACKET, "Arno/Arno_{A,B}.jpg", _roles(("a",), ("b",)), marks=r"mef|expos|hdr"),
     Layout(
-        *("sice", "mef", "stacks", _roles((), (), ("label", "labels", "gt")), "1/{1,…,7}.JPG, Label/1.JPG"),
+        *("sice", BRACKET, "stacks", _roles((), (), ("label", "labels", "gt")), "1/{1,…,7}.JPG, Label/1.JPG"),
         marks=r"sice|label|expos|hdr|bracket",
     ),
 )
 """From the particular to the general: of those that take as many pairs, the first is it."""
+ROLES_OF: dict[str, dict[str, Role]] = {
+    layout.name: {word: role for role, words in layout.words.items() for word in words} for layout in LAYOUTS
+}
 
 
 @dataclass(frozen=True)
@@ -158,7 +171,7 @@ def recognise(root: Path, names: Sequence[str], task: str | None = None, layout:
     best = max(told, key=lambda one: len(one.pairs), default=None)
     if best is not None and best.pairs:
         return _beside(best, told)
-    if unclear := sorted({one.layout.task for one in tried if one.pairs}):
+    if unclear := sorted({one.layout.task for one in tried if one.pairs and one.layout.by != "stacks"}):
         count = max(len(one.pairs) for one in tried)
         raise UserError(
             f"{root}: {count} pairs, whose names do not tell of which task; say --task {' or --task '.join(unclear)}"
@@ -290,43 +303,51 @@ def in_words(part: str) -> str:
 
 def _placed(layout: Layout, name: str) -> tuple[Role, tuple[str, ...]] | None:
     """The role of an image, and what it has in common with its partner: its folders and its name without the role."""
-    *folders, file = PurePosixPath(name).parts
-    stem = PurePosixPath(file).stem
+    above, _, file = name.rpartition("/")
+    stem = file.rpartition(".")[0]
     if layout.by == "names":
-        found = _role(layout, stem, whole_too=True)
+        found = _role(layout.name, stem)
         if found is None or (layout.marks and not found[1]):  # a.png and b.png are a folder of pairs of this tool's own
             return None
-        return found[0], (*folders, found[1])
+        return found[0], (*above.split("/"), found[1]) if above else ("", found[1])
+    placed = _folder_role(layout.name, above)
+    return None if placed is None else (placed[0], (*placed[1], _without(layout, placed[0], stem)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _folder_role(layout: str, above: str) -> tuple[Role, tuple[str, ...]] | None:
+    """The role that a folder on the way to an image tells, the nearest first, and the way without what tells it."""
+    folders = above.split("/")
     for exact in (True, False):  # a folder that is called so, before one in whose name it stands
         for at in reversed(range(len(folders))):
-            found = _role(layout, folders[at], whole_too=True, parts_too=not exact)
-            if found is not None:
-                role, rest = found
-                return role, (*folders[:at], rest, *folders[at + 1 :], _without(layout, role, stem))
+            if (found := _role(layout, folders[at], parts_too=not exact)) is not None:
+                return found[0], (*folders[:at], found[1], *folders[at + 1 :])
     return None
 
 
-def _role(layout: Layout, part: str, whole_too: bool, parts_too: bool = True) -> tuple[Role, str] | None:
+def _role(layout: str, part: str, parts_too: bool = True) -> tuple[Role, str] | None:
     """The role that a name tells, whole or by the last of its words that does, and the rest of the name."""
-    plain = re.sub(r"[\s\-.]+", "_", part.lower())
-    if whole_too:
-        for role, words in layout.words.items():
-            if plain in words:
-                return role, ""
-    if parts_too:
-        for match in reversed([*TOKENS.finditer(part)]):
-            for role, words in layout.words.items():
-                if match[0].lower() in words:
-                    rest = f"{part[: match.start()].rstrip('_-. ')}_{part[match.end() :].lstrip('_-. ')}"
-                    return role, rest.strip("_")
+    roles, (plain, tokens) = ROLES_OF[layout], _tokens(part)
+    if (role := roles.get(plain)) is not None:
+        return role, ""
+    for word, start, end in tokens if parts_too else ():
+        if (role := roles.get(word)) is not None:
+            return role, f"{part[:start].rstrip('_-. ')}_{part[end:].lstrip('_-. ')}".strip("_")
     return None
+
+
+@lru_cache(maxsize=1 << 17)
+def _tokens(part: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+    """A name in small letters, its parts joined by lines, and its words, the last first, with where they stand."""
+    words = ((match[0].lower(), match.start(), match.end()) for match in TOKENS.finditer(part))
+    return PARTED.sub("_", part.lower()), tuple(words)[::-1]
 
 
 def _without(layout: Layout, role: Role, stem: str) -> str:
     """A name without the word of its role at one of its ends: `00001_vis`, `001_A` in a folder `imageA`."""
     letters = {"a": ("a",), "b": ("b",), "gt": ("f", "gt"), "depth": ()}[role] if layout.name == "real_mff" else ()
     words = (*layout.words.get(role, ()), *letters)
-    pieces = re.split(r"[_\-. ]", stem)
+    pieces = PARTED.split(stem)
     if len(pieces) > 1 and pieces[-1].lower() in words:
         return stem[: -len(pieces[-1]) - 1]
     if len(pieces) > 1 and pieces[0].lower() in words:
@@ -421,11 +442,13 @@ def by_patterns(patterns: Mapping[Role, str], names: Sequence[str], task: str) -
         scene = values.pop("scene")
         parts = [*([] if side is None else [side]), *values.values(), scene]
         pairs.append(Found("_".join(map(in_words, parts)), roles, split))
+    pairs.sort(key=lambda pair: pair.scene)
     if not pairs:
         counts = ", ".join(f"--{role} {pattern!r} {matched[role]}" for role, pattern in patterns.items())
         raise UserError(f"no pair: of {len(names)} images, {counts}, and none have equal fields")
     remarks = (f"{len(twice)} images whose fields are those of another: {twice[0]}",) if twice else ()
-    layout = Layout("patterns", task, "names", {}, " + ".join(patterns.values()))
+    first, second = TASKS[task].capture.modalities.values()
+    layout = Layout("patterns", (first, second), "names", {}, " + ".join(patterns.values()))
     return Listing(layout, tuple(pairs), {role: tuple(names) for role, names in alone.items() if names}, remarks)
 
 

@@ -141,6 +141,8 @@ def _looks_own(root: Path) -> bool:
 
 def _of_folders(task: str, folder: Path, root: Path, base: Path, wanted: Wanted, say: Say) -> Iterator[dict[str, Any]]:
     settings = {} if wanted.dataset is None else {"dataset": wanted.dataset}
+    if not any(path.is_dir() for path in folder.iterdir()):
+        return
     items = list(FolderSource(folder=folder, follow_links=wanted.follow_links, **settings).pairs(task))  # type: ignore[arg-type]
     out = [item for item in items if isinstance(item, LeftOut)]
     pairs = [item for item in items if isinstance(item, FilePair)]

@@ -60,7 +60,7 @@ def read(root, name="t.csv", **wanted):
 
 
 TREES = {
-    "llvip": ("LLVIP", sides("visible/SIDE/{:06d}.jpg", "infrared/SIDE/{:06d}.jpg") + ["Annotations/000001.xml"], 4),
+    "llvip": ("LLVIP", [*sides("visible/SIDE/{:06d}.jpg", "infrared/SIDE/{:06d}.jpg"), "Annotations/000001.xml"], 4),
     "msrs": ("MSRS", sides("SIDE/vi/{:05d}D.png", "SIDE/ir/{:05d}D.png", "SIDE/Segmentation_labels/{:05d}D.png"), 4),
     "m3fd": ("M3FD_Fusion", numbered("Vis/{:05d}.png") + numbered("Ir/{:05d}.png"), 3),
     "roadscene": (
@@ -335,7 +335,7 @@ def test_links_and_circles_in_a_data_set(tmp_path):
     assert [row["a"] for row in rows] == ["vi/9.png"]
     assert any("2 links that lead out of the folder; `follow_links: true` (--follow-links)" in line for line in said)
     rows, _ = read(root, follow_links=True)
-    assert [row["a"] for row in rows] == ["more/vi/1.png", "more/vi/2.png", "more/vi/3.png", "vi/9.png"]
+    assert {row["a"] for row in rows} == {"more/vi/1.png", "more/vi/2.png", "more/vi/3.png", "vi/9.png"}
     table = ManifestSource(manifest=str(root / "t.csv"), follow_links=True)
     assert len([item for item in table.pairs("vif") if isinstance(item, FilePair)]) == 4
 
