@@ -21,7 +21,10 @@ from synth.tasks import TASKS
 OUTSIDE = "a link in it leads out of the source's folder; `follow_links: true` (--follow-links) allows that"
 SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
 NO_IMAGE = "no image"
-NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg)"
+NO_PAIRS = (
+    "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg); "
+    "of other layouts `synth manifest` makes a table"
+)
 
 
 def _place(value: Any) -> Path | str:
@@ -60,10 +63,10 @@ class FolderSource(FileSource):
                 yield LeftOut(folder, OUTSIDE)
                 continue
             roles: dict[str, File] = {}
-            for name in sorted(files):
-                path = PurePosixPath(name)
-                if path.suffix.lower() in codecs.SUFFIXES:
-                    roles.setdefault(path.stem, files[name])
+            images_in = [name for name in sorted(files) if PurePosixPath(name).suffix.lower() in codecs.SUFFIXES]
+            for role in (lambda stem: stem, str.lower):  # a.png before A.png
+                for name in images_in:
+                    roles.setdefault(role(PurePosixPath(name).stem), files[name])
             dangling = next((file for file in roles.values() if isinstance(file, Path) and not file.exists()), None)
             if dangling is not None:
                 yield LeftOut(folder, f"{dangling.name} is a link to a file that is not there")

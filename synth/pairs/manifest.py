@@ -5,6 +5,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,17 +132,17 @@ class ManifestSource(FileSource):
     def _local(self, text: str, base: Path) -> Path:
         if "\\" in text and not (base / text).exists():
             text = text.replace("\\", "/")  # of a table from Windows
-        try:
-            path = base / (Path(text).expanduser() if not (base / text).exists() else text)
-        except RuntimeError:
-            raise ValueError(f"an image in a home folder that is not known: {text}") from None
+        if text.startswith("~") and not (base / text).exists():
+            try:
+                text = str(Path(text).expanduser())
+            except RuntimeError:
+                raise ValueError(f"an image in a home folder that is not known: {text}") from None
+        path = base / text
         if self.follow_links:
             return path
-        plain = Path(os.path.normpath(path))
-        if not plain.is_absolute():
-            plain = Path.cwd() / plain
-        here, there = Path(os.path.normpath(base.absolute())), base.resolve()
-        if not plain.is_relative_to(here) and not plain.is_relative_to(there):
+        here, there = _places(base)
+        plain = os.path.normpath(here / text)
+        if not plain.startswith((f"{here}{os.sep}", f"{there}{os.sep}")):
             raise ValueError(f"an image outside of the manifest's folder: {text}; {ALLOWED}")
         try:
             inside = path.resolve().is_relative_to(there)
@@ -150,6 +151,12 @@ class ManifestSource(FileSource):
         if not inside:
             raise ValueError(f"a link that leads out of the manifest's folder; {ALLOWED}")
         return path
+
+
+@lru_cache(maxsize=8)
+def _places(base: Path) -> tuple[Path, Path]:
+    """A folder as it is called, without steps up, and as it is without links."""
+    return Path(os.path.normpath(base.absolute())), base.resolve()
 
 
 def _is_empty(cell: Any) -> bool:

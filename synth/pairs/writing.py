@@ -10,7 +10,7 @@ from typing import Any
 
 from synth.errors import UserError, hint, listed
 from synth.pairs.files import FilePair
-from synth.pairs.folder import NO_PAIRS, FolderSource
+from synth.pairs.folder import NO_IMAGE, NO_PAIRS, FolderSource
 from synth.pairs.layout import LayoutSource, file_pair, name_of, remarks_of, scene_of, with_links
 from synth.pairs.layouts import Listing, Role, by_patterns, images_below
 from synth.pairs.source import LeftOut
@@ -146,6 +146,11 @@ def _of_folders(task: str, folder: Path, root: Path, base: Path, wanted: Wanted,
     items = list(FolderSource(folder=folder, follow_links=wanted.follow_links, **settings).pairs(task))  # type: ignore[arg-type]
     out = [item for item in items if isinstance(item, LeftOut)]
     pairs = [item for item in items if isinstance(item, FilePair)]
+    told = [item for item in out if not item.reason.startswith(NO_IMAGE)]
+    if told and not pairs:
+        raise UserError(
+            f"{folder}: no pair in it; of {len(out)} left out, the first: {told[0].scene}: {told[0].reason}"
+        )
     if out and pairs:
         say(f"left out: {len(out)} of {task}: " + "; ".join(f"{item.scene}: {item.reason}" for item in out[:NAMED]))
     for pair in pairs:

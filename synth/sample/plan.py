@@ -19,6 +19,7 @@ from synth.images.headers import Header
 from synth.instructions.intent import Chances, fit_chances
 from synth.pairs.base import PairRef
 from synth.pairs.files import as_columns
+from synth.pairs.folder import NO_IMAGE
 from synth.pairs.given import photographs_at, source_at
 from synth.pairs.source import FileSource, LeftOut, Remark, Source
 from synth.recipe.schema import Recipe, TaskRecipe
@@ -183,6 +184,8 @@ def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool
             if splits == ["val"]:
                 none += " (held_out_val of a source gives it a share of the scenes)"
             why = f"; of {len(out)} left out, the first: {out[0].scene}: {reasons[0][0]}" if out else none
+            if out and all(item.reason.startswith(NO_IMAGE) for item in out):
+                why += "; `synth manifest` makes a table of folders that are laid out otherwise"
             raise UserError(f"{recipe.name}: no usable pair for {task}{why}")
         weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
         unknown = sorted(set(weights) - {pair.dataset for pair in found})

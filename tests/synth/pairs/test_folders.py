@@ -1,6 +1,7 @@
 """Folders of pairs as people have them: named by numbers alone, laid out by links, split three ways."""
 
 import math
+import shutil
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from synth.pairs.given import source_at
 from synth.pairs.photos import PhotoSource
 from synth.pairs.source import LeftOut, parse_source
 from synth.pairs.split import side_of
+from synth.pairs.writing import Wanted, write_manifest
 from synth.recipe.schema import Recipe
 from synth.sample.plan import Plan, Pool, make_plan
 from synth.streams import stream
@@ -170,3 +172,31 @@ def test_a_val_that_is_empty_says_what_gives_it_scenes(tmp_path):
     recipe = Recipe.model_validate({**DATA, "sources": [{"manifest": "x.csv", "split": "val"}]})
     with pytest.raises(UserError, match=r"none stands in the split val \(held_out_val of a source"):
         make_plan(recipe, tmp_path / "pairs")
+
+
+def test_images_are_called_by_their_role_in_letters_of_any_case(tmp_path):
+    for name in ("A.JPG", "b.png", "B.png", "GT.png"):
+        (tmp_path / "x-1").mkdir(exist_ok=True)
+        (tmp_path / "x-1" / name).touch()
+    (pair,), _ = listed(FolderSource(folder=tmp_path))
+    assert [file.name for file in (*pair.images, pair.gt)] == ["A.JPG", "b.png", "GT.png"]
+
+
+def test_a_folder_that_is_laid_out_otherwise_says_what_makes_a_table_of_it(tmp_path):
+    for name in ("left/1.png", "right/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"the first: left: no image a and no image b; `synth manifest` makes a table"):
+        make_plan(Recipe.model_validate(DATA), tmp_path)
+    with pytest.raises(UserError, match=r"no pairs in it; .* `synth manifest` makes a table"):
+        make_plan(Recipe.model_validate(DATA), tmp_path / "left")
+
+
+def test_a_table_of_pairs_behind_links_alone_says_what_allows_them(tmp_path):
+    pairs = farm(tmp_path / "mef")
+    shutil.rmtree(pairs / "x-0")
+    (pairs / "x-1/a.png").rename(pairs / "lone.png")
+    for wanted in (Wanted(task="mef"), Wanted(task="mef", layout="mefb")):
+        with pytest.raises(UserError, match="--follow-links"):
+            write_manifest(pairs, tmp_path / "mef/t.csv", wanted)
+    assert write_manifest(pairs, tmp_path / "mef/t.csv", Wanted(task="mef", follow_links=True)) == 1
