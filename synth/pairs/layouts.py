@@ -277,7 +277,7 @@ def _listing(
         split = next((side for side in reversed(sides) if side is not None), above)
         parts = folders if layout.films and folders else [part for part in key if part]
         roles: dict[Role, str] = {role: files[role] for role in ("a", "b", "gt", "depth") if role in files}
-        pairs.append(Found("_".join(map(in_words, parts)), roles, split))
+        pairs.append(Found("_".join(map(in_words, parts)) or "pair", roles, split))
     remarks = []
     if twice:
         remarks.append(f"{len(twice)} images that have the name of another but for the ending: {twice[0]}")

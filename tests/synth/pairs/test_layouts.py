@@ -187,6 +187,25 @@ def test_names_and_endings_in_any_case_pair_and_a_second_of_a_name_is_told(tmp_p
     assert any("1 images that have the name of another but for the ending: Infrared/2.bmp" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    ("files", "scenes"),
+    [
+        (("VIS.bmp", "IR.bmp"), ["set-pair"]),
+        (("VIS1.bmp", "IR1.bmp", "VIS2.bmp", "IR2.bmp"), ["set-1", "set-2"]),
+        (("a-b_vis.png", "a-b_ir.png"), ["set-a_b"]),
+        (("x/1-RGB.jpg", "x/1-T.png"), ["set-x_1"]),
+        (("train_rgb/1.png", "train_thermal/1.png"), ["set-train_1"]),
+        (("vis/1_vis.png", "ir/1_ir.png"), ["set-1"]),
+        (("rgb/1.jpg", "thermal_8_bit/1.jpeg"), ["set-1"]),
+        (("day/visible_images/1.jpg", "day/thermal_images/1.jpg"), ["set-day_images_1"]),
+    ],
+)
+def test_words_that_stand_anywhere_in_a_name_pair_it(tmp_path, files, scenes):
+    rows, _ = read(tree(tmp_path / "set", *files))
+    assert [row["scene"] for row in rows] == scenes
+    assert all(row["a"] in files[::2] and row["b"] in files[1::2] for row in rows)
+
+
 def test_pairs_beside_the_folders_of_the_splits_are_left_out_with_a_word(tmp_path):
     name, files, _ = TREES["msrs"]
     root = tree(tmp_path / name, *files, "detection/vi/1.png", "detection/ir/1.png")
