@@ -11,6 +11,7 @@ from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
+    from synth.pairs.layouts import Role
     from synth.sample.plan import Plan
     from synth.scene.scene import DepthKind
     from synth.storage import Storage
@@ -37,6 +38,9 @@ DataOption = Annotated[
     str | None,
     typer.Option("--data", help="Other pairs: a folder or URL with <task>/<stem>/ or <stem>/, or a manifest."),
 ]
+LinksOption = Annotated[
+    bool, typer.Option("--follow-links", help="Links of the sources may lead out of their folders.")
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="The number of samples, instead of the recipe's.")]
 PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", help="Instead of the recipe's.")]
 WorkersOption = Annotated[
@@ -57,6 +61,7 @@ def generate(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
+    follow_links: LinksOption = False,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
     workers: WorkersOption = None,
@@ -80,7 +85,7 @@ def generate(
 
     if limit is not None and extend is not None:
         raise UserError("--limit and --extend both name the number of samples: give one of them")
-    plan, storage = _dataset(recipe, out, data, extend or limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, (data, follow_links), extend or limit, samples_per_shard)
     console.say_plan(plan, listed=len(plan.left_out) if dry_run else LISTED)
     part = None if shard_range is None else _part(shard_range, len(plan.shards))
     if part is not None and (overwrite or extend is not None):
@@ -104,6 +109,7 @@ def retry(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
+    follow_links: LinksOption = False,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
     workers: WorkersOption = None,
@@ -117,7 +123,7 @@ def retry(
     from synth.dataset.generate import retry as mend
     from synth.engines import engine_of
 
-    plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, (data, follow_links), limit, samples_per_shard)
     chosen = engine_of(engine, workers, address)
     with storage.claimed(), console.run(plan, storage) as progress:
         stop = FailureLimit(max_failed_pairs, max_failed_share)
@@ -130,13 +136,14 @@ def finish(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
+    follow_links: LinksOption = False,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
 ) -> None:
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
     from synth.dataset.generate import close
 
-    plan, storage = _dataset(recipe, out, data, limit, samples_per_shard)
+    plan, storage = _dataset(recipe, out, (data, follow_links), limit, samples_per_shard)
     with storage.claimed(), console.run(plan, storage):
         summary = close(plan, storage)
     console.say_summary(summary, storage)
@@ -144,13 +151,34 @@ def finish(
 
 @app.command()
 def manifest(
-    root: Annotated[Path, typer.Argument(help="A folder with <task>/<stem>/, or one that is called as its task.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet or .csv file, in a folder that holds ROOT.")],
+    root: Annotated[
+        Path,
+        typer.Argument(help="A public data set as it unpacks; or <task>/<stem>/ below, or the folder of one task."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The .parquet, .csv or .jsonl file, in a folder that holds ROOT.")
+    ],
+    layout: Annotated[
+        str | None, typer.Option(help="How ROOT is laid out (docs/datasets.md), in place of finding it out.")
+    ] = None,
+    a: Annotated[str | None, typer.Option("--a", help="Which images are a: 'vi/{scene}.png', from ROOT.")] = None,
+    b: Annotated[str | None, typer.Option("--b", help="Which are b: the same fields, as 'ir/{scene}.png'.")] = None,
+    gt: Annotated[str | None, typer.Option("--gt", help="Which are the fused truth, where there is one.")] = None,
+    depth: Annotated[str | None, typer.Option("--depth", help="Which are depth maps, where there are any.")] = None,
+    task: Annotated[str | None, typer.Option(help="Of the pairs, where their names do not tell it.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of all of them: train, val or test.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="What they are called. Default: as the folder is.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of all of them, for the records.")] = None,
+    follow_links: LinksOption = False,
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
-    from synth.pairs.manifest import write_manifest
+    from synth.pairs.writing import Wanted, write_manifest
 
-    typer.echo(f"{write_manifest(root, out)} pairs of {root} → {out}")
+    given: dict[Role, str | None] = {"a": a, "b": b, "gt": gt, "depth": depth}
+    patterns = {role: pattern for role, pattern in given.items() if pattern is not None}
+    wanted = Wanted(task, layout, patterns or None, dataset, split, licence, follow_links)
+    count = write_manifest(root, out, wanted, lambda line: typer.echo(f"  {line}"))
+    typer.echo(f"{count} pairs of {root} → {out}")
 
 
 @app.command()
@@ -209,16 +237,19 @@ audit.register(app)
 
 
 def _dataset(
-    recipe: str, out: str | None, data: str | None, samples: int | None, samples_per_shard: int | None
+    recipe: str, out: str | None, pairs: tuple[str | None, bool], samples: int | None, samples_per_shard: int | None
 ) -> "tuple[Plan, Storage]":
-    """What a recipe plans, with a user's numbers in place of its own, and where it stands."""
+    """What a recipe plans, with a user's numbers in place of its own, and where it stands.
+
+    pairs: what `--data` names, and whether links are followed.
+    """
     from synth.recipe.file import find_recipe, load_recipe
     from synth.sample.plan import make_plan
     from synth.storage import open_storage
 
     given = {"samples": samples, "samples_per_shard": samples_per_shard}
     overrides = {key: value for key, value in given.items() if value is not None}
-    plan = make_plan(load_recipe(find_recipe(recipe), overrides), data)
+    plan = make_plan(load_recipe(find_recipe(recipe), overrides), *pairs)
     return plan, open_storage(out or Path("shards") / plan.recipe.name)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from synth.sample.plan import Plan
     from synth.storage import Storage
 
+MOST_DATASETS = 40  # that are named one by one
 STOPPED, TERMINATED = 130, 143  # exit codes of a program that was interrupted, or asked to end
 
 
@@ -89,8 +90,12 @@ def say_plan(plan: "Plan", listed: int) -> None:
 
     recipe = plan.recipe
     typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {_shards(len(plan.shards))}")
-    for pool in plan.pools:
+    for pool in plan.pools[:MOST_DATASETS]:
         typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
+    if len(plan.pools) > MOST_DATASETS:
+        typer.echo(f"  … and {len(plan.pools) - MOST_DATASETS} datasets more")
+    for remark in plan.remarks:
+        typer.echo(f"  {remark}")
     for item in plan.left_out[:listed]:
         typer.echo(f"  left out: {item.scene}: {item.reason}")
     if len(plan.left_out) > listed:

@@ -14,6 +14,7 @@ from synth.audit.reader import faults_of
 from synth.audit.records import Expected, Groups, record_faults, row_faults
 from synth.audit.tars import Member, TarWalk
 from synth.dataset.description import hashed
+from synth.dataset.pictures import files_key, scene_key
 from synth.dataset.shards import CLEAN, MEMBERS, read_facts, read_rows
 from synth.errors import UnreadableError, UserError, with_kind
 from synth.images import codecs
@@ -61,7 +62,11 @@ def among(index: int, few: int | None, total: int) -> bool:
 
 @dataclass
 class ShardReport:
-    """What was found in a shard. first, stop: its indices; -1 where its sidecar cannot be read."""
+    """What was found in a shard.
+
+    first, stop: its indices; -1 where its sidecar cannot be read. shown: by scene, what is shown of it
+    (synth/dataset/pictures.py), its name, and the key of its first sample.
+    """
 
     stem: str
     faults: list[Fault] = field(default_factory=list)
@@ -72,6 +77,7 @@ class ShardReport:
     failed: int = 0
     decoded: int = 0
     bytes: int = 0
+    shown: dict[int, tuple[int, str, str]] = field(default_factory=dict)
 
     def add(self, what: str, key: str = "") -> None:
         """One more fault; beyond `MOST` they are only counted."""
@@ -174,6 +180,12 @@ def _check_rows(check: Check, rows: list[dict[str, Any]], report: ShardReport) -
                 continue
             report.samples += 1
             record = _record(check, row, key, groups, report)
+            if record is not None:
+                scene = scene_key(row["task"], row["scene"])
+                shown = files_key(map(str, record["source"]["sha256"]))
+                first = report.shown.setdefault(scene, (shown, str(row["scene"]), key))
+                if first[0] != shown:
+                    report.add(f"scene {first[1]} has other pictures than in sample {first[2]} (source.sha256)", key)
             decode = check.decodes(index)
             report.decoded += decode
             for member in MEMBERS:

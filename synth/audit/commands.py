@@ -22,6 +22,7 @@ WIDTH = 120  # of tables that go to a file
 Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
 Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
 Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's: a folder, a URL or a manifest.")]
+Links = Annotated[bool, typer.Option("--follow-links", help="Links of the sources may lead out of their folders.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")]
 
 
@@ -44,6 +45,7 @@ def verify(
     ] = False,
     recipe: Recipe = None,
     data: Data = None,
+    follow_links: Links = False,
 ) -> None:
     """Check a dataset: hashes, counts, keys, headers, rows, records, sentences and pictures. Exit code 1: faults."""
     from synth.audit.again import make_again, plan_of
@@ -69,7 +71,7 @@ def verify(
         typer.echo(f"{storage.url}: {compared}")
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
-        mend(storage, verdict, recipe, data, processes)
+        mend(storage, verdict, recipe, data, processes, follow_links)
         with console.bar("verify", "shards") as progress:
             verdict = find_faults(storage, decode, processes, progress)
         typer.echo(f"{storage.url}: repaired")
@@ -115,6 +117,7 @@ def preview(
     count: Annotated[int, typer.Option(min=1, max=200, help="How many samples, spread over the dataset.")] = 12,
     recipe: Recipe = None,
     data: Data = None,
+    follow_links: Links = False,
 ) -> None:
     """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
     from synth.audit.preview import check_name, write_preview
@@ -127,7 +130,7 @@ def preview(
         raise UserError("--data goes with --recipe: the pairs of a dataset are those it was made from")
     check_name(out)
     if recipe is not None:
-        plan = _plan(recipe, data)
+        plan = _plan(recipe, data, follow_links)
         samples, name = from_recipe(plan, count), plan.recipe.name
         about = f"{len(samples)} of the {plan.recipe.samples} samples of the recipe, rendered for this page"
     else:
@@ -143,19 +146,20 @@ def render(
     index: Annotated[int, typer.Option(min=0, help="Of the sample, as its key has it.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")],
     data: Data = None,
+    follow_links: Links = False,
 ) -> None:
     """Make one sample again, every stage of it as a picture: clean, depth, after each effect, inputs, targets."""
     from synth.audit.stages import SHEET, render_files
 
-    files = render_files(_plan(recipe, data), index, out)
+    files = render_files(_plan(recipe, data, follow_links), index, out)
     typer.echo(f"{len(files)} files → {out}; all at a glance: {out / SHEET}")
 
 
-def _plan(recipe: str, data: str | None) -> "Plan":
+def _plan(recipe: str, data: str | None, follow_links: bool) -> "Plan":
     from synth.recipe.file import find_recipe, load_recipe
     from synth.sample.plan import make_plan
 
-    return make_plan(load_recipe(find_recipe(recipe)), data)
+    return make_plan(load_recipe(find_recipe(recipe)), data, follow_links)
 
 
 def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:

@@ -14,13 +14,15 @@ from synth.sample.plan import Plan, make_plan
 from synth.storage import Storage
 
 
-def repair(storage: Storage, verdict: Verdict, recipe: str, data: str | None, workers: int) -> None:
+def repair(
+    storage: Storage, verdict: Verdict, recipe: str, data: str | None, workers: int, follow_links: bool = False
+) -> None:
     """Take away the commit marks of the broken shards and generate what is missing; what is sound stays as it is.
 
     Raises UserError where the recipe and its pairs are not those of the dataset, before anything is touched.
     """
     described = _described(storage)
-    plan = _plan(recipe, data, described)
+    plan = _plan(recipe, data, follow_links, described)
     with storage.claimed():
         _check(plan, storage, described is not None, verdict.broken)
         if described is None:
@@ -40,11 +42,11 @@ def _described(storage: Storage) -> dict[str, Any] | None:
     return described if described is not None and isinstance(described.get("recipe"), dict) else None
 
 
-def _plan(recipe: str, data: str | None, described: dict[str, Any] | None) -> Plan:
+def _plan(recipe: str, data: str | None, follow_links: bool, described: dict[str, Any] | None) -> Plan:
     """The recipe with as many samples as the dataset has."""
     there = {} if described is None else described["recipe"]
     sizes = {key: there[key] for key in ("samples", "samples_per_shard") if isinstance(there.get(key), int)}
-    return make_plan(load_recipe(find_recipe(recipe), sizes), data)
+    return make_plan(load_recipe(find_recipe(recipe), sizes), data, follow_links)
 
 
 def _check(plan: Plan, storage: Storage, described: bool, broken: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from synth.audit.check_shard import Check, ShardReport, check_shard
 from synth.audit.faults import Fault
 from synth.audit.records import Expected
 from synth.dataset.description import DATASET, is_shard, read_dataset
+from synth.dataset.pictures import Shown
 from synth.dataset.shards import read_facts
 from synth.engines.ahead import ahead
 from synth.errors import StoppedError, UserError, with_kind
@@ -76,10 +77,15 @@ def find_faults(
     entries = _entries(described, verdict)
     checks = list(_checks(storage, described, entries, sizes, decode, verdict))
     reports = []
+    shown = Shown()
     for report in _checked(checks, workers):
         for fault in report.faults:
             verdict.add(fault)
         verdict.untold += report.untold
+        for scene, there in shown.add(report.stem, {scene: first[0] for scene, first in report.shown.items()}):
+            _, name, key = report.shown[scene]
+            told = f"scene {name} has other pictures than in {there} (source.sha256): its files changed between runs"
+            verdict.add(Fault(report.stem, key, told))
         verdict.shards, verdict.bytes = verdict.shards + 1, verdict.bytes + report.bytes
         verdict.samples, verdict.failed = verdict.samples + report.samples, verdict.failed + report.failed
         verdict.decoded += report.decoded

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
+from synth.dataset import pictures
 from synth.dataset.shards import SidecarFacts, read_facts, rows_in
 from synth.degradations import effects
 from synth.errors import UserError
@@ -161,7 +162,7 @@ def seal(plan: Plan, storage: Storage, made: Collection[str]) -> Summary:
 
     made: stems of the shards that were written in this run. Of the others on a local disk the bytes are checked
     against the hash that was written with them; in object storage only their sizes (`synth verify` reads them).
-    Raises UserError where a shard is missing or changed.
+    Raises UserError where a shard is missing or changed, or a scene has other pictures in one than in another.
     """
     standing = survey(storage, plan.shards)
     missing = [shard.number for shard in plan.shards if not standing.holds(shard)]
@@ -171,10 +172,10 @@ def seal(plan: Plan, storage: Storage, made: Collection[str]) -> Summary:
             "(as --shard-range takes them)"
         )
 
-    def entry(shard: Shard) -> tuple[dict[str, Any], Counter[str]]:
+    def entry(shard: Shard) -> tuple[dict[str, Any], Counter[str], dict[int, tuple[int, str]]]:
         tar, side = f"{shard.stem}.tar", f"{shard.stem}.parquet"
         sidecar = storage.read(side, 0, standing.sizes[side])
-        rows = rows_in(io.BytesIO(sidecar), storage.shown(side), ["status", "reason"])
+        rows = rows_in(io.BytesIO(sidecar), storage.shown(side), ["reason", *pictures.COLUMNS])
         sha256 = standing.facts[shard.stem].metadata["tar_sha256"]
         if storage.local and shard.stem not in made and hashed(storage, tar)[1] != sha256:
             raise UserError(
@@ -189,12 +190,15 @@ def seal(plan: Plan, storage: Storage, made: Collection[str]) -> Summary:
             "parquet_bytes": standing.sizes[side],
             "parquet_sha256": hashlib.sha256(sidecar).hexdigest(),
         }
-        return described, Counter(row["reason"] for row in rows if row["status"] == "failed")
+        reasons = Counter(row["reason"] for row in rows if row["status"] == "failed")
+        return described, reasons, pictures.shown_in(rows)
 
-    entries, reasons = [], Counter[str]()
-    for described, why in at_once(storage, entry, plan.shards):
+    entries, reasons, shown = [], Counter[str](), pictures.Shown()
+    for shard, (described, why, found) in zip(plan.shards, at_once(storage, entry, plan.shards), strict=True):
         entries.append(described)
         reasons += why
+        other = shown.add(shard.stem, {scene: of for scene, (of, _) in found.items()})
+        pictures.refuse(shard.stem, other, found)
     write_dataset(plan, storage, entries, complete=True)
     total = sum(item["tar_bytes"] + item["parquet_bytes"] for item in entries)
     return Summary(sum(item["samples"] for item in entries), len(entries), len(made), total, reasons)

@@ -19,6 +19,7 @@ from synth.dataset.description import (
     survey,
     write_dataset,
 )
+from synth.dataset.pictures import Known, known_in
 from synth.dataset.shards import Hashed, ShardWriter, read_rows, sidecar
 from synth.errors import StoppedError, UnreadableError, UserError
 from synth.sample.draft import draft
@@ -108,7 +109,8 @@ def generate(
     if missing:
         failed = _failed_pairs(plan, storage, standing)
         with _swept(storage, alone=part is None):
-            run.do(partial(write_shard, plan, storage), missing, count_pairs(plan), failed)
+            known = _known(plan, storage, standing, part is not None)
+            run.do(partial(write_shard, plan, storage, known=known), missing, count_pairs(plan), failed)
     return None if part is not None else _sealed(plan, storage, missing)
 
 
@@ -126,7 +128,8 @@ def retry(plan: Plan, storage: Storage, run: Run) -> Summary:
     if broken:
         write_dataset(plan, storage, [], complete=False)
         with _swept(storage, alone=True):
-            run.do(partial(mend_shard, plan, storage), broken, count_pairs(plan), set())
+            known = _known(plan, storage, standing, part=False)
+            run.do(partial(mend_shard, plan, storage, known=known), broken, count_pairs(plan), set())
     return _sealed(plan, storage, broken)
 
 
@@ -148,19 +151,25 @@ def count_pairs(plan: Plan) -> int:
     return sum(len(pool.pairs) for pool in plan.pools)
 
 
-def write_shard(plan: Plan, storage: Storage, shard: Shard, report: Report) -> None:
-    """Render the samples of a shard and commit it: the tar, then the sidecar, which is the mark that it is there."""
+def write_shard(plan: Plan, storage: Storage, shard: Shard, report: Report, known: Known | None = None) -> None:
+    """Render the samples of a shard and commit it: the tar, then the sidecar, which is the mark that it is there.
+
+    known: the pictures of the scenes in finished shards. Raises UserError where a scene would have others.
+    """
 
     def fill(writer: ShardWriter) -> None:
         for done, index in enumerate(range(shard.start, shard.stop), 1):
-            _render_into(writer, plan, index, report)
+            _render_into(writer, plan, index, report, known)
             report.done(done)
 
     _commit(plan, storage, shard, fill)
 
 
-def mend_shard(plan: Plan, storage: Storage, shard: Shard, report: Report) -> None:
-    """Render the failed samples of a shard again and write it anew, the others copied as they stand."""
+def mend_shard(plan: Plan, storage: Storage, shard: Shard, report: Report, known: Known | None = None) -> None:
+    """Render the failed samples of a shard again and write it anew, the others copied as they stand.
+
+    known: as `write_shard` has it.
+    """
     rows = read_rows(storage, f"{shard.stem}.parquet")
 
     def fill(writer: ShardWriter) -> None:
@@ -168,14 +177,14 @@ def mend_shard(plan: Plan, storage: Storage, shard: Shard, report: Report) -> No
             if row["status"] == "ok":
                 writer.copy(row, old)
             else:
-                _render_into(writer, plan, row["index"], report)
+                _render_into(writer, plan, row["index"], report, known)
             report.done(done)
 
     with storage.open(f"{shard.stem}.tar", ahead=True) as old:
         _commit(plan, storage, shard, fill)
 
 
-def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report) -> None:
+def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report, known: Known | None) -> None:
     drawn = draft(plan, index)
     try:
         sample: Sample = render_draft(plan, drawn)
@@ -186,6 +195,8 @@ def _render_into(writer: ShardWriter, plan: Plan, index: int, report: Report) ->
         error.add_note(f"while sample {index} of {plan.recipe.name} was made ({drawn.task}, {drawn.pair.scene})")
         raise
     else:
+        if known is not None:
+            known.check(drawn.task, sample.record["source"])
         writer.add(drawn, sample)
 
 
@@ -237,6 +248,12 @@ def _swept(storage: Storage, alone: bool) -> Iterator[None]:
     finally:
         if alone:
             storage.sweep()
+
+
+def _known(plan: Plan, storage: Storage, standing: Standing, part: bool) -> Known | None:
+    """The pictures of the scenes in shards that stand; None where none does."""
+    stems = [shard.stem for shard in plan.shards if standing.holds(shard)]
+    return known_in(storage, stems, part) if stems else None
 
 
 def _failed_pairs(plan: Plan, storage: Storage, standing: Standing) -> set[int]:

@@ -127,10 +127,12 @@ class BuiltinSource(Source):
         made = BUILTINS[self.builtin].task
         if made != task:
             raise ValueError(f"builtin {self.builtin} makes {made} pairs, not {task}")
+        if self.split == "val":
+            raise ValueError("split: val of built-in photographs, which are train and test alone")
 
     def pairs(self, task: str) -> Iterator[BuiltinPair]:
         """By the names of their photographs."""
-        for name in sorted({"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[self.split]):
+        for name in sorted({"train": TRAIN, "val": (), "test": TEST, "all": TRAIN + TEST}[self.split]):
             scene = f"{self.builtin}-{name}"
             yield BuiltinPair(task, self.builtin, scene, LICENCE, self.builtin, name, indoor=False)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from synth.errors import UserError
 from synth.images import codecs
@@ -18,9 +18,13 @@ from synth.pairs.source import FileSource, LeftOut
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
-OUTSIDE = "a link in it leads out of the source's folder"
+OUTSIDE = "a link in it leads out of the source's folder; `follow_links: true` (--follow-links) allows that"
 SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
-NO_PAIRS = "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg)"
+NO_IMAGE = "no image"
+NO_PAIRS = (
+    "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg); "
+    "of other layouts `synth manifest` makes a table"
+)
 
 
 def _place(value: Any) -> Path | str:
@@ -36,11 +40,14 @@ class FolderSource(FileSource):
     """A folder with a folder for each pair, on this machine or behind a URL."""
 
     kind = "folder"
+    later = FileSource.later | {"dataset"}
 
     folder: Annotated[Path | str, BeforeValidator(_place)]
     """`<dataset>-<scene>/{a,b[,gt][,depth]}.*` below it, one folder a pair; pairs of one scene end in `-p0`, `-p1`, ….
     `pair.yaml` in it may say `indoor: true`: weather does not fall on that pair.
-    Relative to the working directory; a link that leads out of it is not followed."""
+    Relative to the working directory; a link that leads out of it is not followed unless `follow_links` says so."""
+    dataset: str = Field(default="folder", pattern=r"^[^-/]+$")
+    """What pairs are called, in records and weights, whose folders have no hyphen in their names."""
 
     def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
         """By the names of their folders."""
@@ -48,7 +55,7 @@ class FolderSource(FileSource):
 
     def _all(self, task: str) -> Iterator[FilePair | LeftOut]:
         root = self.folder
-        for folder, files in _folders_at(root) if isinstance(root, str) else _folders_in(root):
+        for folder, files in _folders_at(root) if isinstance(root, str) else _folders_in(root, self.follow_links):
             if any(ord(letter) in SURROGATES for letter in folder):
                 yield LeftOut(repr(folder), "its name is no text in UTF-8")
                 continue
@@ -56,20 +63,24 @@ class FolderSource(FileSource):
                 yield LeftOut(folder, OUTSIDE)
                 continue
             roles: dict[str, File] = {}
-            for name in sorted(files):
-                path = PurePosixPath(name)
-                if path.suffix.lower() in codecs.SUFFIXES:
-                    roles.setdefault(path.stem, files[name])
+            images_in = [name for name in sorted(files) if PurePosixPath(name).suffix.lower() in codecs.SUFFIXES]
+            for role in (lambda stem: stem, str.lower):  # a.png before A.png
+                for name in images_in:
+                    roles.setdefault(role(PurePosixPath(name).stem), files[name])
+            dangling = next((file for file in roles.values() if isinstance(file, Path) and not file.exists()), None)
+            if dangling is not None:
+                yield LeftOut(folder, f"{dangling.name} is a link to a file that is not there")
+                continue
             names = TASKS[task].capture.modalities
             missing = [name for name in names if name not in roles]
             if missing:
-                yield LeftOut(folder, f"no image {' and no image '.join(missing)}")
+                yield LeftOut(folder, f"{NO_IMAGE} {' and no image '.join(missing)}")
                 continue
             images = tuple(roles[name] for name in names)
             gt, depth = (roles.get(role) for role in ROLES)
             beside = files.get(facts.NAME)
             used = [file for file in (*images, gt, depth, beside) if isinstance(file, Path)]
-            if isinstance(root, Path) and any(leads_out(file, root) for file in used):
+            if isinstance(root, Path) and not self.follow_links and any(leads_out(file, root) for file in used):
                 yield LeftOut(folder, OUTSIDE)
                 continue
             try:
@@ -77,22 +88,23 @@ class FolderSource(FileSource):
             except ValueError as error:
                 yield LeftOut(folder, str(error))
                 continue
-            dataset, settings = folder.split("-", 1)[0], (self.depth_kind, self.align)
+            dataset = folder.split("-", 1)[0] if "-" in folder else self.dataset
+            settings = self.depth_kind, self.align
             yield FilePair(task, dataset, folder, self.licence, images, gt, depth, *settings, indoor=indoor)
 
 
-def _folders_in(root: Path) -> Iterator[tuple[str, Mapping[str, File] | None]]:
-    """The folders in a folder with their files, by name; None for one that leads out of it."""
+def _folders_in(root: Path, follow_links: bool) -> Iterator[tuple[str, Mapping[str, File] | None]]:
+    """The folders in a folder with their files, by name; None for one that leads out of it and must not."""
     if not root.is_dir():
         raise UserError(f"{root}: no such folder of pairs")
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     if not folders:
         raise UserError(f"{root}: {NO_PAIRS}")
     for folder in folders:
-        if leads_out(folder, root):
+        if not follow_links and leads_out(folder, root):
             yield folder.name, None
         else:
-            yield folder.name, {path.name: path for path in folder.iterdir() if path.is_file()}
+            yield folder.name, {path.name: path for path in folder.iterdir() if path.is_file() or not path.exists()}
 
 
 def _folders_at(url: str) -> Iterator[tuple[str, Mapping[str, File]]]:
@@ -112,5 +124,8 @@ def _folders_at(url: str) -> Iterator[tuple[str, Mapping[str, File]]]:
 
 
 def leads_out(path: Path, root: Path) -> bool:
-    """Whether a path is a link out of a source's folder."""
-    return path.is_symlink() and not path.resolve().is_relative_to(root.resolve())
+    """Whether a path is a link out of a source's folder, or one of a circle, which leads nowhere."""
+    try:
+        return path.is_symlink() and not path.resolve().is_relative_to(root.resolve())
+    except RuntimeError:  # of pathlib: links in a circle
+        return True

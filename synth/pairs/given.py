@@ -5,29 +5,51 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import UserError
-from synth.pairs.folder import FolderSource
+from synth.pairs.folder import NO_IMAGE, FolderSource
+from synth.pairs.layout import LayoutSource
 from synth.pairs.manifest import ManifestSource
 from synth.pairs.photos import PhotoSource, maker_for
-from synth.pairs.source import FileSource, Source
+from synth.pairs.source import FileSource, LeftOut, Source
+from synth.pairs.tables import is_table
 from synth.storage import local_path
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
+SPLITTING = ("split", "held_out", "held_out_val")
 PHOTOS = "photos"  # the folder of photographs beside those of the tasks
 
 
 def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSource:
     """The source of a task at a place: a manifest, or a folder or URL with `<task>/<stem>/` or `<stem>/`.
 
-    It keeps the weights of all sources that it replaces, and the settings of the first of them that is of files. Raises
-    UserError where there is no such folder.
+    A folder that has neither, and is laid out as a public data set is, is taken as that. The source keeps the weights
+    of all that it replaces, and the settings of the first of them that is of files. Raises UserError where there is no
+    such folder.
     """
     first = next((source for source in replaced if isinstance(source, FileSource)), None)
     settings = {} if first is None else first.model_dump(include=set(FileSource.model_fields))
     settings["weights"] = {name: weight for source in replaced for name, weight in source.weights.items()}
-    if str(root).endswith((".parquet", ".csv")):
+    if is_table(str(root)):
         return ManifestSource(manifest=str(root), **settings)
-    return FolderSource(folder=_folder_of(task, str(root)), **settings)
+    folder = _folder_of(task, str(root))
+    if isinstance(folder, Path) and not _holds_pairs(folder, task, settings.get("follow_links", False)):
+        laid_out = LayoutSource(layout=folder, **settings)
+        try:
+            laid_out.listing(task)
+        except UserError:
+            pass  # it is no data set either: what a folder of pairs is, is told
+        else:
+            return laid_out
+    return FolderSource(folder=folder, **settings)
+
+
+def _holds_pairs(folder: Path, task: str, follow_links: bool) -> bool:
+    """Whether there is a pair, or what would be one but for a reason that its source tells."""
+    try:
+        found = FolderSource(folder=folder, follow_links=follow_links).pairs(task)
+        return any(not (isinstance(item, LeftOut) and item.reason.startswith(NO_IMAGE)) for item in found)
+    except UserError:
+        return False
 
 
 def photographs_at(root: Path | str, task: str, beside: float, replaced: Sequence[Source]) -> PhotoSource | None:
@@ -43,7 +65,7 @@ def photographs_at(root: Path | str, task: str, beside: float, replaced: Sequenc
     if given is not None:
         return given.model_copy(update={"photos": path / PHOTOS})
     first = next((source for source in replaced if isinstance(source, FileSource)), None)
-    settings: dict[str, Any] = {} if first is None else {"split": first.split, "held_out": first.held_out}
+    settings: dict[str, Any] = {} if first is None else first.model_dump(include={*SPLITTING, "follow_links"})
     return PhotoSource(photos=path / PHOTOS, beside=beside, **settings)
 
 

@@ -127,7 +127,7 @@ class PhotoSource(FileSource):
 
     photos: Path
     """NAME.jpg (or .png …) in it, and NAME.depth.png where a depth map stands beside it. Folders in it are not looked
-    into, a link that leads out of it is not followed."""
+    into, a link that leads out of it is not followed unless `follow_links` says so."""
     make: Make | None = None
     """`bracketed` or `refocused`; where it is not said, what the pairs of the task are."""
     variants: int = Field(default=4, ge=1, le=MOST_VARIANTS)
@@ -146,6 +146,7 @@ class PhotoSource(FileSource):
             raise ValueError(f"photos: no pair of {task} can be made of one photograph")
         if self.make is not None and not MAKERS[self.make].suits(capture):
             raise ValueError(f"photos: make {self.make} is not for {task}")
+        super().check(task)
 
     def beside_others(self) -> dict[str, float]:
         return {self.dataset: self.beside}
@@ -168,7 +169,7 @@ class PhotoSource(FileSource):
             name, depth = f"{self.dataset}-{path.stem}", depths.get(path.stem)
             if not self.takes(name):
                 continue
-            if any(leads_out(file, root) for file in (path, depth) if file is not None):
+            if not self.follow_links and any(leads_out(file, root) for file in (path, depth) if file is not None):
                 yield LeftOut(name, OUTSIDE)
             elif looks is not None and (reason := _glanced(path, looks)) is not None:
                 yield LeftOut(name, reason)

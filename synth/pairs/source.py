@@ -28,6 +28,13 @@ class LeftOut:
     reason: str
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What a user should know of how a source was read, in one line."""
+
+    text: str
+
+
 class Source(BaseModel, ABC):
     """Where clean pairs come from, as an entry of `sources` in a recipe. Unknown keys are refused.
 
@@ -39,9 +46,13 @@ class Source(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     kind: ClassVar[str]
     placeholder: ClassVar[str | None] = "pairs"
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not told at their default, so that recipes from before them keep their hash."""
+    untold: ClassVar[frozenset[str]] = frozenset()
+    """Fields that no output tells: they say how a place may be read, not what of it is drawn."""
 
     split: Split = "all"
-    """Which scenes: those of train or of test, which share none, or all."""
+    """Which scenes: those of train, of val or of test, which share none, or all."""
     weights: dict[str, float] = Field(default_factory=dict)
     """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
 
@@ -70,8 +81,9 @@ class Source(BaseModel, ABC):
         return {}
 
     @abstractmethod
-    def pairs(self, task: str) -> Iterator[PairRef | LeftOut]:
+    def pairs(self, task: str) -> Iterator[PairRef | LeftOut | Remark]:
         """The pairs of a task in the split, in an order that is always the same, and what is none, with its reason.
+        What is to be said of the source may stand among them.
 
         Raises UserError where the source is missing or none.
         """
@@ -79,18 +91,33 @@ class Source(BaseModel, ABC):
     def resolved(self) -> dict[str, Any]:
         """All settings as plain data for JSON, with the kind, and without the place of a source that has one."""
         place = set() if self.placeholder is None else {self.kind}
-        return {**self.model_dump(mode="json", exclude=place), "kind": self.kind}
+        told = self.model_dump(mode="json", exclude=place | self.untold)
+        fields = type(self).model_fields
+        usual = {key for key in self.later if getattr(self, key) == fields[key].get_default(call_default_factory=True)}
+        return {**{key: value for key, value in told.items() if key not in usual}, "kind": self.kind}
 
 
 REGISTRY: dict[str, type[Source]] = {}
 
 
 class FileSource(Source):
-    """What sources of files have in common."""
+    """What sources of files have in common.
+
+    own_splits: whether it may say itself which scenes are for val.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"held_out_val"})
+    untold: ClassVar[frozenset[str]] = frozenset({"follow_links"})
+    own_splits: ClassVar[bool] = False
 
     held_out: float = Field(default=0.1, gt=0, lt=1)
     """The share of scenes that are for test, where the source has no splits of its own. A scene's side follows from its
     name alone."""
+    held_out_val: float = Field(default=0.0, ge=0, lt=1)
+    """The share that is for val, likewise; it is taken from train."""
+    follow_links: bool = False
+    """Whether links, and paths of a table, may lead out of the source's folder. Only for what you have put there
+    yourself: a stranger's links would read any file of yours into the shards."""
     depth_kind: Literal["distance", "inverse"] = "distance"
     """What the values of a `depth` image beside a pair stand for; depth networks give the inverse."""
     align: bool = False
@@ -98,14 +125,25 @@ class FileSource(Source):
     licence: str = "unknown"
     """Of the pictures, for the record."""
 
+    @model_validator(mode="after")
+    def _shares_in_range(self) -> "FileSource":
+        if self.held_out + self.held_out_val >= 1:
+            raise ValueError(
+                f"held_out {self.held_out:g} and held_out_val {self.held_out_val:g} leave nothing for train; "
+                "together they must be below 1"
+            )
+        return self
+
     def check(self, task: str) -> None:
+        if self.split == "val" and self.held_out_val == 0 and not self.own_splits:
+            raise ValueError("split: val of a source without splits of its own; held_out_val says its share, as 0.1")
         if self.align and not TASKS[task].capture.bracketed:
             brackets = listed(name for name, known in TASKS.items() if known.capture.bracketed)
             raise ValueError(f"align is for the two shots of a bracket ({brackets}), not for {task}")
 
     def takes(self, scene: str) -> bool:
         """Whether a scene stands in the split, by the hash of its name."""
-        return self.split in ("all", side_of(scene, self.held_out))
+        return self.split in ("all", side_of(scene, self.held_out, self.held_out_val))
 
 
 def sources() -> dict[str, type[Source]]:

@@ -19,8 +19,9 @@ from synth.images.headers import Header
 from synth.instructions.intent import Chances, fit_chances
 from synth.pairs.base import PairRef
 from synth.pairs.files import as_columns
+from synth.pairs.folder import NO_IMAGE
 from synth.pairs.given import photographs_at, source_at
-from synth.pairs.source import LeftOut, Source
+from synth.pairs.source import FileSource, LeftOut, Remark, Source
 from synth.recipe.schema import Recipe, TaskRecipe
 from synth.targets.target import kind_for
 from synth.tasks import TASKS
@@ -65,6 +66,7 @@ class Plan:
     pools: tuple[Pool, ...]
     left_out: tuple[LeftOut, ...]
     profiles: int = 0  # pairs with a colour profile other than sRGB, which is ignored
+    remarks: tuple[str, ...] = ()  # what sources say of how they were read
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
@@ -90,6 +92,16 @@ class Plan:
             for task, part in self.recipe.tasks.items()
         }
 
+    @cached_property
+    def _draws(self) -> "dict[tuple[str, bool], _Draw]":
+        """By task, and whether from outside alone, what a pair is drawn by: made once, so that a draw costs the
+        logarithm of the number of datasets."""
+        return {
+            (task, outdoor): _Draw.of(self.pools, task, outdoor)
+            for task in self.recipe.tasks
+            for outdoor in (False, True)
+        }
+
     def draw_task(self, rng: Generator) -> str:
         """A task by the recipe's weights."""
         tasks = sorted(self.recipe.tasks)
@@ -100,11 +112,38 @@ class Plan:
 
         outdoor: none that is flagged as a room, the others as likely, one against another, as without this.
         """
-        pools = {n: pool.among(outdoor) for n, pool in enumerate(self.pools) if pool.task == task}
-        weights = [self.pools[n].weight * (len(places) / len(self.pools[n].pairs)) for n, places in pools.items()]
-        chosen, places = list(pools.items())[_choose(weights, rng)]
+        draw = self._draws[task, outdoor]
+        chosen = draw.pools[draw.choose(rng)]
+        places = self.pools[chosen].among(outdoor)
         place = int(places[int(rng.integers(len(places)))])
-        return sum(len(pool.pairs) for pool in self.pools[:chosen]) + place, self.pools[chosen].pairs[place]
+        return int(self._firsts[chosen]) + place, self.pools[chosen].pairs[place]
+
+    @cached_property
+    def _firsts(self) -> NDArray[np.int64]:
+        """Of each pool, how many pairs stand in those before it."""
+        return np.cumsum([0, *(len(pool.pairs) for pool in self.pools)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """The pools of one task by number, and the share of all draws that goes to each and those before it."""
+
+    pools: tuple[int, ...]
+    upto: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pools: Sequence[Pool], task: str, outdoor: bool) -> "_Draw":
+        """outdoor: of each pool the pairs alone that are not flagged as rooms."""
+        numbers = tuple(n for n, pool in enumerate(pools) if pool.task == task)
+        shares = (len(pools[n].among(outdoor)) / len(pools[n].pairs) for n in numbers)
+        weights = [pools[n].weight * share for n, share in zip(numbers, shares, strict=True)]
+        total = math.fsum(weights) or 1.0  # where no pair is from outside, which no draw asks for
+        upto = np.cumsum([weight / total for weight in weights])
+        return cls(numbers, upto / upto[-1] if upto[-1] else upto)
+
+    def choose(self, rng: Generator) -> int:
+        """Just as `rng.choice` with the probabilities of all, which sums them up anew each time."""
+        return int(self.upto.searchsorted(rng.random(), side="right"))
 
 
 def _flag(pair: PairRef) -> str:
@@ -116,28 +155,37 @@ def _choose(weights: list[float], rng: Generator) -> int:
     return int(rng.choice(len(weights), p=probabilities))
 
 
-def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
+def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool = False) -> Plan:
     """List the pairs of a recipe and sort out those that cannot be used.
 
-    data: a folder or a URL whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources, or a manifest. A pair
+    data: a folder or a URL whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources, or a manifest.
+    follow_links: of all sources of files, whatever the recipe says. A pair
     whose two sizes differ, or whose short side is under the crop by more than 1.15, is left out; one that cannot be
     read stays, and its samples say so. Raises UserError where a source is missing or empty, or where no pair of a task
     is left.
     """
     if data is not None:
-        recipe = _with_data(recipe, data)
+        recipe = _with_data(recipe, data, follow_links)
+    elif follow_links:
+        recipe = _with_sources(recipe, {task: _following(part.sources) for task, part in recipe.tasks.items()})
     pools: list[Pool] = []
     left_out: list[LeftOut] = []
     profiles = 0
+    remarks: list[str] = []
     for task, part in sorted(recipe.tasks.items()):
-        found, out, coloured = _usable(task, part, recipe.crop.size)
+        found, out, coloured, said = _usable(task, part, recipe.crop.size)
         left_out += out
         profiles += coloured
+        remarks += said
         if not found:
             reasons = Counter(item.reason for item in out).most_common(1)
             splits = sorted({source.split for source in part.sources} - {"all"})
             none = f"; none stands in the split {splits[0]}" if splits else ""
+            if splits == ["val"]:
+                none += " (held_out_val of a source gives it a share of the scenes)"
             why = f"; of {len(out)} left out, the first: {out[0].scene}: {reasons[0][0]}" if out else none
+            if out and all(item.reason.startswith(NO_IMAGE) for item in out):
+                why += "; `synth manifest` makes a table of folders that are laid out otherwise"
             raise UserError(f"{recipe.name}: no usable pair for {task}{why}")
         weights = {name: weight for source in part.sources for name, weight in source.weights.items()}
         unknown = sorted(set(weights) - {pair.dataset for pair in found})
@@ -151,7 +199,7 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
             some_indoor = outdoor.size < len(pairs)
             pools.append(Pool(task, dataset, weights[dataset], as_columns(pairs), outdoor if some_indoor else None))
         _check_outdoor(recipe.name, task, part, found)
-    return Plan(recipe, tuple(pools), tuple(left_out), profiles)
+    return Plan(recipe, tuple(pools), tuple(left_out), profiles, tuple(dict.fromkeys(remarks)))
 
 
 def _check_outdoor(name: str, task: str, part: TaskRecipe, pairs: Sequence[PairRef]) -> None:
@@ -180,28 +228,49 @@ def _weights(sizes: Mapping[str, int], given: Mapping[str, float], sources: Sequ
     return weights | {name: times * others for name, times in beside.items() if name in sizes}
 
 
-def _with_data(recipe: Recipe, root: Path | str) -> Recipe:
+def _with_data(recipe: Recipe, root: Path | str, follow_links: bool) -> Recipe:
     """The recipe with one source for each task, which keeps the settings of those that it replaces, and another of the
     photographs where the recipe asks for pairs made of them."""
-    tasks = {
-        task: part.model_copy(update={"sources": _sources_at(root, task, part)}) for task, part in recipe.tasks.items()
-    }
+    return _with_sources(
+        recipe, {task: _sources_at(root, task, part, follow_links) for task, part in recipe.tasks.items()}
+    )
+
+
+def _with_sources(recipe: Recipe, sources: Mapping[str, tuple[Source, ...]]) -> Recipe:
+    """The recipe with other sources for each task."""
+    tasks = {task: part.model_copy(update={"sources": sources[task]}) for task, part in recipe.tasks.items()}
     return recipe.model_copy(update={"tasks": tasks})
 
 
-def _sources_at(root: Path | str, task: str, part: TaskRecipe) -> tuple[Source, ...]:
-    made = photographs_at(root, task, part.photos, part.sources) if part.photos else None
-    return (source_at(root, task, part.sources), *(() if made is None else (made,)))
+def _sources_at(root: Path | str, task: str, part: TaskRecipe, follow_links: bool) -> tuple[Source, ...]:
+    replaced = _following(part.sources) if follow_links else part.sources
+    found = [
+        source_at(root, task, replaced),
+        photographs_at(root, task, part.photos, replaced) if part.photos else None,
+    ]
+    sources = [source for source in found if source is not None]
+    return _following(sources) if follow_links else tuple(sources)
 
 
-def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
-    """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
+def _following(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """Sources whose links may lead out of their folders."""
+    return tuple(
+        source.model_copy(update={"follow_links": True}) if isinstance(source, FileSource) else source
+        for source in sources
+    )
+
+
+def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int, list[str]]:
+    """The pairs, what is left out, how many pairs have a colour profile that is ignored, and what sources remark."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
-    profiles = 0
+    profiles, remarks = 0, list[str]()
     for item in chain.from_iterable(source.pairs(task) for source in part.sources):
         if isinstance(item, LeftOut):
             left_out.append(item)
+            continue
+        if isinstance(item, Remark):
+            remarks.append(item.text)
             continue
         headers = item.headers()
         if (reason := _why_not(item, headers, part, crop)) is not None:
@@ -211,7 +280,7 @@ def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list
         else:
             found[item.scene] = item
             profiles += any(header is not None and header.profile for header in headers)
-    return [found[scene] for scene in sorted(found)], left_out, profiles
+    return [found[scene] for scene in sorted(found)], left_out, profiles, remarks
 
 
 def _why_not(pair: PairRef, headers: Sequence[Header | None], part: TaskRecipe, crop: int) -> str | None:

@@ -17,9 +17,10 @@ import pytest
 
 from synth.errors import StoppedError, UserError
 from synth.pairs.files import FilePair
-from synth.pairs.manifest import ManifestSource, write_manifest
+from synth.pairs.manifest import ManifestSource
 from synth.pairs.remote import DiskCache, Remote
 from synth.pairs.source import LeftOut
+from synth.pairs.writing import write_manifest
 from synth.recipe.schema import Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
@@ -99,8 +100,8 @@ def test_a_manifest_says_task_dataset_scene_licence_and_split(tmp_path):
     test, _ = listed(path, split="test")
     assert "s2" in [p.scene for p in test]
     assert not {p.scene for p in train} & {p.scene for p in test}
-    assert [p.scene for p in listed(path)[0]] == ["s1", "s1-p1", "s2", "manifest-000000004"]
-    assert [p.scene for p in listed(path, task="vif")[0]] == ["s3", "manifest-000000004"]
+    assert [p.scene for p in listed(path)[0]] == ["s1", "s1-p1", "s2", "manifest-a-06ccda01"]
+    assert [p.scene for p in listed(path, task="vif")[0]] == ["s3", "manifest-a-06ccda01"]
 
 
 def test_a_scene_in_two_splits_is_refused(tmp_path):
@@ -142,11 +143,11 @@ def test_a_row_that_leads_elsewhere_or_is_no_pair_is_left_out_with_its_reason(tm
     ("name", "data", "message"),
     [
         ("t.csv", None, "no such manifest"),
-        ("t.txt", b"a,b\n", r"a manifest is a .parquet or a .csv file"),
+        ("t.txt", b"a,b\n", r"a manifest is a .parquet, .csv, .tsv or .jsonl file"),
         ("t.csv", b"\xff\xfe\x00", "not a CSV file in UTF-8"),
         ("t.csv", b"a,bb\n1,2\n", "no column 'b'; did you mean 'bb'"),
         ("t.parquet", b"PAR1 or not", "not a parquet file that can be read"),
-        ("t.csv", b"a,b,split\n1,2,dev\n", "row 0: split 'dev'; it is train or test"),
+        ("t.csv", b"a,b,split\n1,2,holdout\n", "row 0: split 'holdout'; it is train, val, test"),
         ("t.csv", b"a,b,task\n1,2,MEF\n", "row 0: task 'MEF'; it is one of mef, mff, vif"),
     ],
 )
@@ -177,7 +178,7 @@ def test_cells_of_numbers_are_read_as_tables_write_them(tmp_path):
         assert [(pair.scene, pair.size) for pair in found] == [
             ("0.0", (512, 640)),
             ("0.0-p1", None),
-            ("manifest-000000002", None),
+            ("manifest-a-06ccda01", None),
         ], "two pairs of scene 0 are of one scene"
         assert wrong == {"4.0": "no image b"}
     pq.write_table(pa.Table.from_pylist([{**image, "scene": 0}, {**image, "scene": 0}]), tmp_path / "t.parquet")
@@ -236,7 +237,7 @@ def test_a_manifest_is_written_beside_or_above_its_images_alone(tmp_path):
         write_manifest(tmp_path, tmp_path / "t.csv")
     with pytest.raises(UserError, match="nowhere: no such folder of pairs"):
         write_manifest(tmp_path / "nowhere", tmp_path / "t.csv")
-    with pytest.raises(UserError, match=r"a .parquet or a .csv file"):
+    with pytest.raises(UserError, match=r"a .parquet, .csv or .jsonl file"):
         write_manifest(pairs, tmp_path / "t.json")
     assert write_manifest(pairs, tmp_path / "t.csv") == 3
 

@@ -56,7 +56,7 @@ def test_a_mistake_in_one_of_several_tasks_is_located_without_the_kind(tmp_path)
     )
     with pytest.raises(UserError) as caught:
         load_recipe(path)
-    known = "align, depth_kind, held_out, licence, manifest, split, weights"
+    known = "align, depth_kind, follow_links, held_out, held_out_val, licence, manifest, split, weights"
     assert str(caught.value) == f"{path}: tasks.mef.sources[1].betta: unknown key; known: {known}"
 
 
