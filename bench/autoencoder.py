@@ -79,9 +79,9 @@ def there_and_back(model: str, side: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
-def worst_block_db(model: str, side: int) -> tuple[float, float]:
+def worst_block_db(model: str, height: int, width: int) -> tuple[float, float]:
     """PSNR of the tiled round trip against the untiled one: in the worst block, and over all."""
-    x = to_tensor([mosaic(side, side)], torch.device("cpu"))
+    x = to_tensor([mosaic(height, width)], torch.device("cpu"))
     tiled, whole = load_autoencoder(model), load_autoencoder(model, tile=None)
     error = (tiled.decode(tiled.encode(x)).clamp(-1, 1) - whole.decode(whole.encode(x)).clamp(-1, 1)) ** 2
     blocks = torch.nn.functional.avg_pool2d(error.mean(1, keepdim=True), BLOCK)
@@ -107,7 +107,7 @@ def main() -> None:
         print(f"{size}, {torch.cuda.get_device_name()}   encode {encode:.4f} s, decode {decode:.4f} s")
     torch.set_num_threads(torch.get_num_interop_threads())
     print(f"{LARGE}x{LARGE} in tiles        peak {peak_mib(model, LARGE):.0f} MiB of the whole process")
-    worst, mean = worst_block_db(model, WHOLE)
+    worst, mean = worst_block_db(model, WHOLE, WHOLE)
     print(f"{WHOLE}x{WHOLE}, tiles or not   worst block of {BLOCK}x{BLOCK} {worst:.1f} dB, over all {mean:.1f} dB")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from bench.command import parsed, parser
 from bench.document import place, put, table
 from bench.gallery import stacked, text
-from synth.audit.reader import faults_of
+from synth.audit.sentences import faults_of
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.instructions.grammar import KINDS, Instruction, Kind, compose

@@ -16,6 +16,7 @@ from PIL import Image
 
 from bench.gpu.words import sentences
 from synth.pairs.split import side_of
+from trainer.autoencoder.pack import by_share
 from trainer.frozen.cut_text import cut_text_encoder
 
 LIMIT = 62 * 2**20
@@ -102,11 +103,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     of_task = {task: sum(root for group, root in roots.items() if group[0] == task) for task, _ in waiting}
     shares = {group: root / of_task[group[0]] for group, root in roots.items()}
     orders = {group: [waiting[group][i] for i in rng.permutation(len(waiting[group]))] for group in waiting}
-    taken = dict.fromkeys(orders, 0)
-    while any(orders.values()):
-        group = min((g for g in orders if orders[g]), key=lambda g: (taken[g] + 1) / shares[g])
-        taken[group] += 1
-        scene = orders[group].pop()
+    for group, scene in by_share(orders, shares):
         yield Path(group[0]) / scene.name, sorted(file for file in scene.iterdir() if file.stem in ("a", "b", "gt"))
 
 
