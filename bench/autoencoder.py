@@ -15,12 +15,16 @@ import time
 import numpy as np
 import torch
 
+from bench.command import parsed, parser
 from trainer.data.images import Image, to_images, to_tensor
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.loading import load_autoencoder
 
 BLOCK = 64
 REPEAT = 7
+SIZE, WHOLE, LARGE = (480, 640), 2048, 4096
+"""Of what is timed; sides of what is compared with its tiles, and of what memory is measured for."""
+QUICK = {"REPEAT": 1, "SIZE": (48, 64), "WHOLE": 64, "LARGE": 128}
 
 
 def mosaic(height: int, width: int) -> Image:
@@ -75,9 +79,9 @@ def there_and_back(model: str, side: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
-def worst_block_db(model: str, side: int) -> tuple[float, float]:
+def worst_block_db(model: str, height: int, width: int) -> tuple[float, float]:
     """PSNR of the tiled round trip against the untiled one: in the worst block, and over all."""
-    x = to_tensor([mosaic(side, side)], torch.device("cpu"))
+    x = to_tensor([mosaic(height, width)], torch.device("cpu"))
     tiled, whole = load_autoencoder(model), load_autoencoder(model, tile=None)
     error = (tiled.decode(tiled.encode(x)).clamp(-1, 1) - whole.decode(whole.encode(x)).clamp(-1, 1)) ** 2
     blocks = torch.nn.functional.avg_pool2d(error.mean(1, keepdim=True), BLOCK)
@@ -90,18 +94,22 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def main(model: str) -> None:
+def main() -> None:
+    wanted = parser(__doc__)
+    wanted.add_argument("model", metavar="MODEL", nargs="?", default="mmaif")
+    model = parsed(wanted, globals(), QUICK).model
+    size = f"{SIZE[1]}x{SIZE[0]}"
     torch.set_num_threads(1)
-    encode, decode = seconds(load_autoencoder(model), 480, 640)
-    print(f"640x480, one CPU thread   encode {encode:.3f} s, decode {decode:.3f} s, together {encode + decode:.3f} s")
+    encode, decode = seconds(load_autoencoder(model), *SIZE)
+    print(f"{size}, one CPU thread   encode {encode:.3f} s, decode {decode:.3f} s, together {encode + decode:.3f} s")
     if torch.cuda.is_available():
-        encode, decode = seconds(load_autoencoder(model, "cuda"), 480, 640)
-        print(f"640x480, {torch.cuda.get_device_name()}   encode {encode:.4f} s, decode {decode:.4f} s")
+        encode, decode = seconds(load_autoencoder(model, "cuda"), *SIZE)
+        print(f"{size}, {torch.cuda.get_device_name()}   encode {encode:.4f} s, decode {decode:.4f} s")
     torch.set_num_threads(torch.get_num_interop_threads())
-    print(f"4096x4096 in tiles        peak {peak_mib(model, 4096):.0f} MiB of the whole process")
-    worst, mean = worst_block_db(model, 2048)
-    print(f"2048x2048, tiles or not   worst block of {BLOCK}x{BLOCK} {worst:.1f} dB, over all {mean:.1f} dB")
+    print(f"{LARGE}x{LARGE} in tiles        peak {peak_mib(model, LARGE):.0f} MiB of the whole process")
+    worst, mean = worst_block_db(model, WHOLE, WHOLE)
+    print(f"{WHOLE}x{WHOLE}, tiles or not   worst block of {BLOCK}x{BLOCK} {worst:.1f} dB, over all {mean:.1f} dB")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:] or ["mmaif"])
+    main()

@@ -2,12 +2,11 @@
 
 `deal` puts crops of real weather (ROOT/real) and of ours (on ROOT/photos/test and ROOT/pairs/test, outdoors) into
 out/blind/EFFECT/, in sheets of twelve at their own size, numbered, and the answers into out/blind/key.json. Whoever
-judges writes out/blind/EFFECT.txt: a line `NUMBER real` or `NUMBER synthetic` for each crop. `score --judge NAME` says
-how often they are wrong: 50% is chance, 0% a give-away. Both kinds are crops of files that JPEG has been through once,
-at the size they are stored in.
+judges writes out/blind/EFFECT.NAME.txt: a line `NUMBER real` or `NUMBER synthetic` for each crop. `score --judge NAME`
+says how often they are wrong (NAME is 1 where it is not given): 50% is chance, 0% a give-away. Both kinds are crops of
+files that JPEG has been through once, at the size they are stored in.
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
+from bench.command import parsed, parser
 from bench.gallery import text
 from synth.degradations.engine import EffectSpec
 from synth.images import codecs
@@ -34,6 +34,7 @@ CROP, A_SHEET, ACROSS = 230, 12, 4
 QUALITY = 90
 SEVERITY = (0.2, 0.9)
 MIDDLE = 110  # mean luma of a frame that is exposed as photographs are
+QUICK = {"count": 2}
 
 
 def crops(image: Bytes, rng: Generator, count: int) -> Iterator[Bytes]:
@@ -134,17 +135,17 @@ def score(judge: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("deal", "score"))
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--count", type=int, default=60, help="crops of an effect")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--judge", default="1")
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("what", choices=("deal", "score"))
+    wanted.add_argument("--data", type=Path)
+    wanted.add_argument("--count", type=int, default=60, help="crops of an effect")
+    wanted.add_argument("--seed", type=int, default=1)
+    wanted.add_argument("--judge", default="1")
+    given = parsed(wanted, globals(), QUICK)
     cv2.setNumThreads(1)
     if given.what == "deal":
         if given.data is None:
-            parser.error("deal needs --data")
+            wanted.error("deal needs --data")
         deal(given.data, given.count, given.seed)
     else:
         score(given.judge)

@@ -5,20 +5,21 @@ pixels with a channel of 254 or more where a source has none above 235; shown is
 2% of the pixels are. Qabf and MEF-SSIM beside them. Pairs are shrunk to 640 pixels. Writes docs/targets.md.
 """
 
-import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from bench.document import put, table
-from bench.targets import fusions, pairs
+from bench.command import parsed
+from bench.document import table
+from bench.targets import by_roots, fusions, pairs, pairs_parser
 from synth.images.pixels import Bytes, in_colour, luma
 from synth.pairs.base import CleanPair
 from trainer.evaluation import metrics
 
 LONGEST = 640
 SHOWN = ("gradient", "exposure", "Laplacian pyramid", "average")
+QUICK = {"LONGEST": 64}
 
 
 def measures(a: Bytes, b: Bytes, fused: Bytes) -> dict[str, float]:
@@ -50,25 +51,23 @@ def row(name: str, found: list[dict[str, float]]) -> list[str]:
     return [name, *ends, f"{values['Qabf'].mean():.3f}", f"{values['MEF-SSIM'].mean():.3f}"]
 
 
+def told(root: Path) -> str:
+    """The table of a folder."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for _, pair in pairs(root, "mef"):
+        small = shrunk(pair)
+        a, b = small.pictures["a"], small.pictures["b"]
+        for name, fuse in fusions("mef").items():
+            if name in SHOWN:
+                found.setdefault(name, []).append(measures(a, b, fuse(small)))
+    count = len(next(iter(found.values())))
+    head = [f"{root.name}, {count} brackets", "crushed, mean", "worst", "pairs clipped", "Qabf", "MEF-SSIM"]
+    return table(head, [row(name, values) for name, values in found.items()])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, action="append", required=True)
-    given = parser.parse_args()
-    cv2.setNumThreads(1)
-    parts = []
-    for root in given.pairs:
-        found: dict[str, list[dict[str, float]]] = {}
-        for _, pair in pairs(root, "mef"):
-            small = shrunk(pair)
-            a, b = small.pictures["a"], small.pictures["b"]
-            for name, fuse in fusions("mef").items():
-                if name in SHOWN:
-                    found.setdefault(name, []).append(measures(a, b, fuse(small)))
-        count = len(next(iter(found.values())))
-        head = [f"{root.name}, {count} brackets", "crushed, mean", "worst", "pairs clipped", "Qabf", "MEF-SSIM"]
-        parts.append(table(head, [row(name, values) for name, values in found.items()]))
-        print(parts[-1], flush=True)
-    put("targets.md", "brackets", "make bench-brackets", "\n\n".join(parts))
+    roots = parsed(pairs_parser(__doc__), globals(), QUICK).pairs
+    by_roots("targets.md", "brackets", "make bench-brackets", roots, told)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ of the brighter shot as foretold from the darker one, in scenes of train that th
 by the curve of synth/images/curves.py.
 """
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.images import codecs
 from synth.images.curves import EXPONENTS, SRGB, curve
@@ -35,6 +35,7 @@ PRIOR = 0.03
 POWERS = np.arange(0.68, 1.35, 0.005)  # stops found for each whole one: under a factor of 2, where halves would fit
 FOLDS = 5
 TAKEN = ("hdrps", "empa_hdr", "ntu_kim", "ntu_ssar")  # of one camera each, whose stops tell the power
+QUICK = {"FOLDS": 2, "TAKEN": TAKEN[:1]}
 
 Match = np.ndarray  # (N, 3): level of the darker shot, of the brighter, weight
 
@@ -120,9 +121,9 @@ def gathered(pairs: Path) -> dict[str, dict[str, list[list[Match]]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    root = parser.parse_args().data / "pairs"
+    wanted = parser(__doc__)
+    wanted.add_argument("--data", type=Path, required=True)
+    root = parsed(wanted, globals(), QUICK).data / "pairs"
     scenes, tested = (gathered(root / side / "mef") for side in ("train", "test"))
     rows = []
     for dataset in TAKEN:

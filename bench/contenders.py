@@ -26,7 +26,6 @@ from synth.sample.inputs import make_inputs
 from synth.sample.plan import Plan, make_plan
 from synth.sample.render import assemble, render_draft
 
-WARM = 400  # samples
 NO_TARGET = np.zeros((1, 1), np.uint8)
 
 
@@ -52,9 +51,9 @@ def whole(writer: ShardWriter, plan: Plan, item: Mapping[str, Any]) -> None:
     writer.add(drawn, render_draft(plan, drawn))
 
 
-def warm_up(plan: Plan) -> bool:
+def warm_up(plan: Plan, samples: int) -> bool:
     """What a process has after its first samples: the tiles of rain and snow, a cache of pairs and of their looks."""
-    for index in range(10**6, 10**6 + WARM):
+    for index in range(10**6, 10**6 + samples):
         make_inputs(plan, draft(plan, index))
     return True
 
@@ -76,7 +75,7 @@ def main() -> None:
         job = json.loads(Path(line.strip()).read_text())
         plan = plan_for(job["data"], job["size"], job["encoding"])
         if not warm:
-            warm = warm_up(plan)
+            warm = warm_up(plan, job["warm"])
         with tempfile.TemporaryFile() as file:
             start = time.perf_counter()
             with ShardWriter(Hashed(file)) as writer:

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from bench.document import DOCS
+from bench.command import parsed, parser
+from bench.document import place
 from synth.images.codecs import read
 from synth.images.pixels import Bytes, in_colour
 from trainer import Fuser
@@ -39,6 +40,7 @@ def scores(fuser: Fuser) -> list[float]:
 
 def main() -> None:
     """Print both means and draw the first sample."""
+    parsed(parser(__doc__), globals(), {})
     fuser = Fuser.from_pretrained(WEIGHTS)
     trained = scores(fuser)
     start = scores(untrained(Fuser.from_pretrained(WEIGHTS)))
@@ -52,7 +54,7 @@ def main() -> None:
         in_colour(read(Path("out/demo/fused.png")).image),
         in_colour(read(first.with_suffix(".target.png")).image),
     ]
-    Image.fromarray(np.hstack(shown)).save(DOCS / "demo.png", optimize=True)
+    Image.fromarray(np.hstack(shown)).save(place("demo.png"), optimize=True)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,26 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
+QUICK = Path("out/quick")
+"""Where documents and their pictures go in a rehearsal."""
+_folder = DOCS
+
+
+def rehearse() -> None:
+    """From now on docs/ stays as it is."""
+    global _folder
+    _folder = QUICK
+    QUICK.mkdir(parents=True, exist_ok=True)
+
+
+def place(name: str) -> Path:
+    """Where a document or a picture of one is written."""
+    return _folder / name
 
 
 def put(document: str, section: str, command: str, text: str) -> None:
     """Replace a section of docs/DOCUMENT, or append it: `<!-- section: command -->` … `<!-- end section -->`."""
-    path = DOCS / document
+    path = place(document)
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     body = f"<!-- {section}: {command} -->\n{text.strip()}\n<!-- end {section} -->"
     pattern = re.compile(rf"<!-- {section}: .*?<!-- end {section} -->", re.DOTALL)

@@ -5,7 +5,6 @@ One thread, bytes in and bytes out, the conversions to and from linear light inc
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import cv2
 from skimage import data
 
+from bench import timing
+from bench.command import parsed, parser
 from bench.document import put, table
 from bench.timing import rate
 from synth.degradations import effects
@@ -29,6 +30,8 @@ PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
 VIF = TASKS["vif"].capture
 SIZES = [(256, 256), (512, 512), (1920, 1080)]
 SEVERITY = 0.5
+TURNS = 2
+QUICK = {"SIZES": [(48, 40)], "TURNS": 1}
 GOALS = {"haze": 10.0, "rain": 5.0, "snow": 4.0, "motion": 8.0, "defocus": 3.0, "noise": 3.0, "jpeg": 2.0}
 
 
@@ -68,11 +71,14 @@ def imgaug_effects() -> dict[str, Any]:
 
 def main() -> None:
     """Measure twice in turn with the peers, keep the better of the two, print the tables and document them."""
+    given = parsed(parser(__doc__), globals(), QUICK)
+    if given.quick:
+        timing.SECONDS = 0.0
     cv2.setNumThreads(1)
     keep_memory()
     photograph = data.astronaut()
     found: dict[str, dict[str, dict[str, float]]] = {"ours": {}, "imgaug": {}}
-    for _ in range(2):
+    for _ in range(TURNS):
         for width, height in SIZES:
             image = cv2.resize(photograph, (width, height), interpolation=cv2.INTER_AREA)
             key, pixels = f"{width}x{height}", width * height
@@ -80,6 +86,8 @@ def main() -> None:
                 _keep(found["ours"], name, key, rate(ours(name, image), pixels))
             for name, augmenter in imgaug_effects().items():
                 _keep(found["imgaug"], name, key, rate(lambda a=augmenter, x=image: a(image=x), pixels))
+        if given.quick and not PEERS.exists():
+            continue
         command = [str(PEERS), str(Path(__file__).with_name("peers.py")), "time"]
         done = subprocess.run([*command, *(f"{w}x{h}" for w, h in SIZES)], check=True, capture_output=True, text=True)
         for library, by_name in json.loads(done.stdout).items():
@@ -102,7 +110,7 @@ def _table(found: dict[str, dict[str, dict[str, float]]], key: str) -> str:
         mine = found["ours"][name][key]
         row = [name, f"{mine:.0f}"]
         for library in ("imgaug", "albumentations", "imagecorruptions"):
-            other = found[library].get(name, {}).get(key)
+            other = found.get(library, {}).get(name, {}).get(key)
             row.append("–" if other is None else f"{other:.0f} ({mine / other:.1f}×)")
         row.append(f"{GOALS[name]:.0f}×" if name in GOALS else "")
         rows.append(row)
@@ -111,4 +119,4 @@ def _table(found: dict[str, dict[str, dict[str, float]]], key: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -25,7 +25,8 @@ import yaml
 from torch import Tensor
 
 from bench.ablation.kept import capped, inputs_of, sets
-from bench.ablation.runs import Form, Trial, seconds
+from bench.ablation.runs import Form, Trial, rehearse, seconds
+from bench.command import parsed, parser
 from trainer.data.images import to_tensor
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.inference.folder import Weights, load_weights
@@ -48,6 +49,7 @@ STEPS = (1, 2, 4)
 LUMA = (0.299, 0.587, 0.114)
 FAINT = 1e-8
 """Added to a gradient's mean and to a power before they are divided: a flat target has neither."""
+QUICK = {"minutes": 0, "limit": 1}
 
 Sampler = Callable[[Inputs, int], Tensor]
 """Inputs of a sample and its number → normalised latent."""
@@ -136,15 +138,17 @@ def _cell(found: list[dict[str, float]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="of a regression, beside the kept sets")
-    parser.add_argument("--flow", action="append", default=[], help="KEY=VALUE of the flow's config")
-    parser.add_argument("--on", action="append", default=[], help="KEY=VALUE of the config of the regression going on")
-    parser.add_argument("--minutes", type=float, default=12.0, help="of CPU time each, one thread")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, help="at most so many samples of a set are measured")
-    parser.add_argument("--kept", type=Path, help="folder of the kept sets; default: that of the weights")
-    options = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("weights", type=Path, help="of a regression, beside the kept sets")
+    wanted.add_argument("--flow", action="append", default=[], help="KEY=VALUE of the flow's config")
+    wanted.add_argument("--on", action="append", default=[], help="KEY=VALUE of the config of the regression going on")
+    wanted.add_argument("--minutes", type=float, default=12.0, help="of CPU time each, one thread")
+    wanted.add_argument("--seed", type=int, default=0)
+    wanted.add_argument("--limit", type=int, help="at most so many samples of a set are measured")
+    wanted.add_argument("--kept", type=Path, help="folder of the kept sets; default: that of the weights")
+    options = parsed(wanted, globals(), QUICK)
+    if options.quick:
+        rehearse()
     torch.set_num_threads(1)
     compare(options, options.weights.parent, options.kept or options.weights.parent)
 
@@ -159,7 +163,7 @@ def compare(options: argparse.Namespace, out: Path, kept: Path) -> None:
     weights, taken = load_weights(options.weights, torch.device("cpu")), seconds(list(forms.values()), kept)
     trials = {}
     for kind, form in forms.items():
-        samples = form.config().training.batch_size * max(1, round(60 * options.minutes / taken[form.name]))
+        samples = form.samples(options.minutes, taken[form.name])
         trials[kind] = trained(form, weights, samples, kept)
         trials[kind].save(out / form.name)
         print(f"{form.name}: {samples} samples, {taken[form.name]:.3f} CPU seconds a step", flush=True)

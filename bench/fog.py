@@ -10,13 +10,13 @@ At severity .5, on every so many pairs. Writes docs/effects.md.
   under the curve).
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth import degrade
 from synth.images.pixels import Bytes, in_colour, luma, to_bytes
@@ -31,6 +31,7 @@ from synth.tasks import TASKS
 SEVERITY = 0.5
 CHROMA, TURNED, DARKER, OVER = 6.0, 10.0, 0.97, 200.0
 SURE = 0.9  # lean of a focus that counts
+QUICK = {"most": 1}
 
 
 def pairs(root: Path, task: str, most: int) -> Iterator[CleanPair]:
@@ -101,10 +102,10 @@ def nearer(depth: np.ndarray, lean: np.ndarray) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, action="append", required=True)
-    parser.add_argument("--most", type=int, default=60, help="pairs of a task")
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, action="append", required=True)
+    wanted.add_argument("--most", type=int, default=60, help="pairs of a task")
+    given = parsed(wanted, globals(), QUICK)
     cv2.setNumThreads(1)
     rows = []
     for root in given.pairs:
@@ -117,6 +118,7 @@ def main() -> None:
             a, b = pair.pictures["a"], pair.pictures["b"]
             lean = focus(unit_luma(a), unit_luma(b))
             known.append(nearer(Backdrop(TASKS["mff"].capture, pair.pictures).whole(), lean))
+        angles, left = angles or [0.0], left or [1.0]
         rows.append(
             [
                 root.name,

@@ -1,10 +1,10 @@
 """A test set whose damage comes from other code than ours: how a model does on strangers' pictures. `make foreign`.
 
-`python -m bench.foreign make` writes out/foreign/HALF/NNN/ with a.png, b.png, clean_a.png, clean_b.png, target.png and
-sample.json, 60 pairs of 320 px for each of two halves (bench/foreign_plan.py says which): `choices`, to decide by, and
-`table`, to be read once. `python -m bench.foreign score --weights DIR` prints how weights do on choices, beside the
-average of both inputs and the closed-form start. imgaug and albumentations make choices: what trains on damage by
-imgaug is not judged by its pairs.
+`python -m bench.foreign make --pairs ROOT` writes out/foreign/HALF/NNN/ with a.png, b.png, clean_a.png, clean_b.png,
+target.png and sample.json, 60 pairs of 320 px for each of two halves (bench/foreign_plan.py says which): `choices`, to
+decide by, and `table`, to be read once. `python -m bench.foreign score --weights DIR` prints how weights do on choices,
+beside the average of both inputs and the closed-form start. imgaug and albumentations make choices: what trains on
+damage by imgaug is not judged by its pairs.
 
 The truth is the pair's own where it has one, else our target of the clean pair. Other code: nothing of
 synth.degradations is used but the shim that lets imgaug start.
@@ -13,7 +13,6 @@ synth.degradations is used but the shim that lets imgaug start.
     rows = score(lambda a, b, prompt, task: fuser(a, b, prompt), "choices")
 """
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ import cv2
 import numpy as np
 
 from bench import foreign_damage
+from bench.command import parsed, parser
 from bench.document import table
 from bench.foreign_effects import KINDS
 from bench.foreign_plan import CODES, PAIRS, SEED, SIZE, Half, Sample, candidates, counts, plan, scene_of
@@ -47,6 +47,7 @@ SCALE = (0.5, 1.0)  # of a window: pixels of the set for one of the picture
 HIGHEST = 60.0  # dB, what an equal picture counts, so that means stay finite
 RESAMPLED = 2000  # times, for an interval
 COLUMNS = ("PSNR", "SSIM", "Qabf", "VIF")
+QUICK = {"PAIRS": 1, "SIZE": 64, "RESAMPLED": 20}
 
 Row: TypeAlias = dict[str, Any]
 Fuse: TypeAlias = Callable[[Bytes, Bytes, str, str], Bytes]
@@ -237,8 +238,8 @@ def fuser_at(weights: Path) -> Fuse:
 
 def main() -> None:
     """Make the set, or print what is reached on it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    commands = parser.add_subparsers(dest="command", required=True)
+    wanted = parser(__doc__)
+    commands = wanted.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="write the set anew")
     making.add_argument("--half", choices=get_args(Half), help="one of them alone")
     making.add_argument("--pairs", type=Path, required=True, help="research pairs, a folder with train/ and test/")
@@ -247,13 +248,15 @@ def main() -> None:
     scoring.add_argument("--half", choices=get_args(Half), default="choices")
     scoring.add_argument("--weights", type=Path, action="append", default=[], help="a weights folder; may come again")
     scoring.add_argument("--out", type=Path, default=OUT, help="where the set is")
-    arguments = parser.parse_args()
+    arguments = parsed(wanted, globals(), QUICK)
+    if arguments.quick and not PEERS.exists():
+        CODES.update({half: tuple(c for c in codes if c not in IN_PEERS) * 2 for half, codes in CODES.items()})
     if arguments.command == "score":
         fusions = {"average": average, "base": base} | {str(path): fuser_at(path) for path in arguments.weights}
         print(report({name: score(fuse, arguments.half, arguments.out) for name, fuse in fusions.items()}))
         return
     for half in [arguments.half] if arguments.half else get_args(Half):
-        samples = make(half, candidates(half, arguments.pairs), arguments.out)
+        samples = make(half, candidates(half, arguments.pairs), arguments.out, PAIRS)
         scenes = len({(sample.task, scene_of(sample.scene)) for sample in samples})
         head = [half, *TASKS, *CODES[half], "one image"]
         print(f"{len(samples)} pairs of {scenes} scenes\n\n{table(head, counts(samples))}\n", flush=True)

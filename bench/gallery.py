@@ -1,6 +1,7 @@
-"""Pictures of the effects: `make gallery` writes docs/gallery.jpg, `--pairs ROOT` sheets of real pairs into out/."""
+"""Pictures of the effects: `make gallery` writes docs/gallery.jpg, `python -m bench.gallery --pairs DIR` sheets of real
+pairs into out/.
+"""
 
-import argparse
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
+from bench import document
+from bench.command import parsed, parser
 from bench.effects import PEERS
 from synth.degradations import effects
 from synth.degradations.base import Stage
@@ -25,7 +28,6 @@ from synth.scene.backdrop import Backdrop
 from synth.streams import Streams
 from synth.tasks import TASKS
 
-DOCS = Path(__file__).parents[1] / "docs"
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
 CELL = 200  # pixels
 LABEL = 96
@@ -34,6 +36,7 @@ QUALITY = 88  # of the JPEG: noise makes a PNG three times as large
 IMGAUG = {"haze": "Fog", "rain": "Rain", "snow": "Snowflakes"}
 REAL_PAIRS: dict[str, int] = {"vif": 10, "mef": 6, "mff": 4}
 REAL_HEIGHT = 300
+QUICK = {"SEVERITIES": (0.6,), "CELL": 48, "REAL_PAIRS": {"vif": 1, "mef": 1, "mff": 1}, "REAL_HEIGHT": 48}
 
 
 def text(words: str, width: int, height: int) -> Bytes:
@@ -125,12 +128,13 @@ def _pair_strip(task: str, pair: CleanPair, effect: str, seed: int) -> Bytes:
 
 def main() -> None:
     """Write the gallery, or with `--pairs` a sheet of real pairs for each effect."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=Path, help="a folder with vif/, mef/ and mff/")
-    parser.add_argument("--only", nargs="*", help="these effects alone, with --pairs")
-    arguments = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, help="a folder with vif/, mef/ and mff/")
+    wanted.add_argument("--only", nargs="*", help="these effects alone, with --pairs")
+    arguments = parsed(wanted, globals(), QUICK)
     if arguments.pairs is None:
-        (DOCS / "gallery.jpg").write_bytes(codecs.encode_jpeg(stacked([effect_rows(), weather_rows()]), QUALITY))
+        parts = [effect_rows()] if arguments.quick and not PEERS.exists() else [effect_rows(), weather_rows()]
+        document.place("gallery.jpg").write_bytes(codecs.encode_jpeg(stacked(parts), QUALITY))
         return
     folder = Path("out/gallery")
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,16 +8,17 @@ has it is given a higher one than an image that has not; half is chance); recall
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import torch
 
+from bench.command import parsed, parser
 from bench.document import table
 from trainer.data.labels import labels_of
 from trainer.data.shards import open_shards
 from trainer.errors import UserError
 from trainer.inference.fuser import Fuser
+
+QUICK: dict[str, object] = {}
 
 
 def area(scores: np.ndarray, there: np.ndarray) -> float:
@@ -42,10 +43,10 @@ def rows(names: tuple[str, ...], scores: np.ndarray, there: np.ndarray) -> list[
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--shards", required=True)
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--weights", required=True)
+    wanted.add_argument("--shards", required=True)
+    given = parsed(wanted, globals(), QUICK)
     fuser, shards = Fuser.from_pretrained(given.weights, "cpu"), open_shards([given.shards], 0)
     names = fuser.model.network.effects
     if not names:

@@ -1,11 +1,11 @@
 """What the instructions of a recipe come out as: `python -m bench.instructions`.
 
 Puts tables of quotas, of different sentences and of what the reader of `synth verify` finds into docs/instructions.md
-(drafts alone, no picture is read). `--picture` draws docs/instructions.png: one built-in pair, one set of effects, some
-instructions and their targets. `--pairs ROOT` draws forty groups of real pairs into out/instructions/, four a sheet.
+(drafts alone, no picture is read). `python -m bench.instructions --picture` draws docs/instructions.png: one built-in
+pair, one set of effects, some instructions and their targets. `python -m bench.instructions --pairs DIR` draws forty
+groups of real pairs into out/instructions/, four a sheet.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import cast
 
 import numpy as np
 
-from bench.document import DOCS, put, table
+from bench.command import parsed, parser
+from bench.document import place, put, table
 from bench.gallery import stacked, text
-from synth.audit.reader import faults_of
+from synth.audit.sentences import faults_of
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.instructions.grammar import KINDS, Instruction, Kind, compose
@@ -40,6 +41,8 @@ FIRST = 1_000
 SHOWN_SENTENCES = 30
 SPLITS: tuple[Split, ...] = ("train", "test")
 SHOWN_FROM = 24  # the first sample of the group that is shown
+SHEETS, GROUPS = 10, 4  # of real pairs, and of groups on each
+QUICK = {"SAMPLES": 400, "READ": 60, "FIRST": 20, "SHOWN_SENTENCES": 3, "SHEETS": 1, "GROUPS": 1}
 SHOWN = {
     "name": "shown",
     "task": "mef",
@@ -195,21 +198,21 @@ def _cell(image: Bytes, words: str) -> Bytes:
 
 def main() -> None:
     """Tables; a picture, or groups of real pairs, instead."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--picture", action="store_true", help="draw docs/instructions.png")
-    parser.add_argument("--pairs", type=Path, help="a folder with vif/, mef/ and mff/")
-    asked = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--picture", action="store_true", help="draw docs/instructions.png")
+    wanted.add_argument("--pairs", type=Path, help="a folder with vif/, mef/ and mff/")
+    asked = parsed(wanted, globals(), QUICK)
     if asked.pairs is not None:
         recipe = load_recipe(find_recipe("test"), {"samples": 408, "crop": {"size": 160}})
         plan, each = make_plan(recipe, asked.pairs), recipe.instructions.per_pair
         folder = Path("out/instructions")
         folder.mkdir(parents=True, exist_ok=True)
-        for sheet in range(10):
-            groups = [group_sheet(plan, each * (4 * sheet + k), each) for k in range(4)]
+        for sheet in range(SHEETS):
+            groups = [group_sheet(plan, each * (GROUPS * sheet + k), each) for k in range(GROUPS)]
             (folder / f"{sheet}.png").write_bytes(codecs.encode_png(stacked(groups)))
     elif asked.picture:
         shown = make_plan(Recipe.model_validate(SHOWN))
-        (DOCS / "instructions.png").write_bytes(codecs.encode_png(group_sheet(shown, SHOWN_FROM, 12, 3)[:, :-6]))
+        place("instructions.png").write_bytes(codecs.encode_png(group_sheet(shown, SHOWN_FROM, 12, 3)[:, :-6]))
     else:
         plan = make_plan(load_recipe(find_recipe("all_in_one")))
         some = "\n".join(f"- {said.text}" for _, said, _ in composed(plan, "train", SHOWN_SENTENCES))

@@ -6,7 +6,6 @@ and the averaged weights; what is left of a step is the loop's own (log, guard, 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 import trainer.training.loop as loop
+from bench.command import parsed, parser
 from bench.document import put, table
 from bench.reader import build
 from trainer.config import load_config
@@ -25,6 +25,9 @@ from trainer.training.run import Run
 
 STEPS, FIRST = 120, 20
 """Steps, and those at the beginning that are not counted."""
+SIZE, SAMPLES = 128, 256
+"""Of the built-in photographs."""
+QUICK = {"STEPS": 3, "FIRST": 1, "SIZE": 64, "SAMPLES": 4}
 
 
 class Clock:
@@ -65,9 +68,9 @@ class Clock:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shards", help="of latents; default: made of built-in photographs, 128 px")
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--shards", help="of latents; default: made of built-in photographs, 128 px")
+    given = parsed(wanted, globals(), QUICK)
     torch.set_num_threads(1)
     clock = Clock()
     loop.add_gradients = clock.around("network", loop.add_gradients)
@@ -75,7 +78,7 @@ def main() -> None:
     EMA.update = clock.around("averages", EMA.update)  # type: ignore[method-assign]
     Run.each = clock.each(Run.each)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        shards = given.shards or str(build(Path(folder), 128, 256)["latents"])
+        shards = given.shards or str(build(Path(folder), SIZE, SAMPLES)["latents"])
         size = load_config("release-cpu").training.batch_size
         changes = {"training.samples": STEPS * size, "run.log_every": 400, "run.checkpoint_every": 10**9}
         loop.train(load_config("release-cpu", changes), [shards], Path(folder) / "run", device="cpu")

@@ -10,7 +10,6 @@ neither image has within a stop of what the truth has, of pairs that have one. M
 the pairs. `ms` is the median processor time to load one.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from bench.realism import cell
 from synth.images.pixels import Bytes, Floats, luma
@@ -35,6 +35,7 @@ from synth.tasks import TASKS
 PAIRS = 60  # of each kind, spread over all
 PLACE = 4.0  # pixels over which detail is counted
 DETAIL = 4.0  # grey levels: of fine detail in the sharper image, from which a place counts
+QUICK = {"PAIRS": 1}
 
 
 def bracket(pair: CleanPair) -> dict[str, float]:
@@ -120,9 +121,9 @@ def usable(items: Iterable[PairRef | LeftOut]) -> list[PairRef]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    data = parser.parse_args().data
+    wanted = parser(__doc__)
+    wanted.add_argument("--data", type=Path, required=True)
+    data = parsed(wanted, globals(), QUICK).data
     cv2.setNumThreads(1)
     parts = []
     for side, (task, look) in product(("train", "test"), (("mef", bracket), ("mff", focus))):

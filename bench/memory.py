@@ -5,13 +5,13 @@
 writes a table of docs/dataset.md: resident megabytes after every so many samples.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.dataset.generate import count_pairs, write_shard
 from synth.engines.local import LocalEngine
@@ -22,6 +22,7 @@ from synth.storage import Folder
 COMMAND = "make bench-memory"
 SAMPLES, TOLD = 20_000, 2_000
 SIZE = 512
+QUICK = {"samples": 10, "SIZE": 64}
 
 
 class Nowhere(Folder):
@@ -41,10 +42,10 @@ def resident_mb() -> float:
 
 def main() -> None:
     """Render and watch."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pairs", type=Path, required=True, help="real pairs, <task>/<stem>/")
-    parser.add_argument("--samples", type=int, default=SAMPLES)
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, required=True, help="real pairs, <task>/<stem>/")
+    wanted.add_argument("--samples", type=int, default=SAMPLES)
+    given = parsed(wanted, globals(), QUICK)
     settings = {"samples": given.samples, "crop": {"size": SIZE}}
     plan = make_plan(load_recipe(find_recipe("all_in_one"), settings), given.pairs)
     rows: list[list[str]] = []

@@ -11,7 +11,6 @@ ratios within rounds.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
@@ -20,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.command import parsed, parser
 from trainer.config import load_config
 from trainer.frozen.text import Prompts
 from trainer.model.config import NetworkConfig
@@ -30,6 +30,7 @@ from trainer.model.inputs import Inputs
 GIVEN = Given(channels=32, factor=8, text_dim=384, grid=(16, 16), words=40)
 MLP_RATIO = 4
 """About which the plain blocks have: their number is rounded, and their MLPs' width makes up for it."""
+QUICK = {"config": "tiny", "batch": 1, "rounds": 1}
 
 
 class PlainBlock(nn.Module):
@@ -121,12 +122,12 @@ def profile(contender: Contender, rows: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="s")
-    parser.add_argument("--batch", type=int, default=4, help="samples (4)")
-    parser.add_argument("--rounds", type=int, default=9, help="in which each has a forward and a step (9)")
-    parser.add_argument("--profile", action="store_true")
-    options = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--config", default="s")
+    wanted.add_argument("--batch", type=int, default=4, help="samples (4)")
+    wanted.add_argument("--rounds", type=int, default=9, help="in which each has a forward and a step (9)")
+    wanted.add_argument("--profile", action="store_true")
+    options = parsed(wanted, globals(), QUICK)
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = load_config(options.config).model

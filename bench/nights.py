@@ -6,7 +6,6 @@ prints the weights of synth/scene/night.py, fitted on the first DIR, and what ei
 of them. scikit-learn fits them (it comes with sentence-transformers).
 """
 
-import argparse
 import fnmatch
 import re
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 import yaml
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.images.pixels import luma, shrink, to_linear
 from synth.pairs.source import LeftOut, parse_source
@@ -31,7 +31,9 @@ CHOSEN = {
     "single": ("upper 75", "spread", "rank 97", "upper 50", "lamps", "rank 90", "upper 25"),
     "bracket": ("upper 75", "upper 25", "lamps"),
 }
+FOLDS = 8  # of cross-validation
 MANY = 0.4  # weight of a pair of msrs by night, of which there are more than of all other nights
+QUICK = {"FOLDS": 2}
 
 
 class Seen(NamedTuple):
@@ -85,7 +87,7 @@ def fit(pairs: list[Seen]) -> None:
         weights = np.array([MANY if p.label and p.scene.startswith("msrs-") else 1.0 for p in chosen])
         day = np.array([p.day for p in chosen])
         scenes = [re.sub(r"(-p\d+|_v?\d{4})$", "", p.scene) for p in chosen]
-        middle, spread = values[~day].mean(axis=0), values[~day].std(axis=0)
+        middle, spread = values[~day].mean(axis=0), np.maximum(values[~day].std(axis=0), 1e-9)
         scaled = (values - middle) / spread
 
         def fitted(rows: np.ndarray, x=scaled, y=answers, w=weights, by_sky=day) -> LogisticRegression:
@@ -93,7 +95,7 @@ def fit(pairs: list[Seen]) -> None:
             return LogisticRegression(max_iter=10_000).fit(x[rows], y[rows], sample_weight=w[rows])
 
         odds = np.zeros(len(chosen))
-        for known, held in GroupKFold(8).split(scaled, groups=scenes):
+        for known, held in GroupKFold(FOLDS).split(scaled, groups=scenes):
             odds[held] = fitted(known).decision_function(scaled[held])
         odds[day] = -99
         threshold = float(np.quantile(odds[~answers], 0.982))
@@ -116,10 +118,10 @@ def errors(pairs: list[Seen]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, action="append", required=True)
-    parser.add_argument("--fit", action="store_true")
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, action="append", required=True)
+    wanted.add_argument("--fit", action="store_true")
+    given = parsed(wanted, globals(), QUICK)
     cv2.setNumThreads(1)
     seen = [pair for root in given.pairs for pair in look_at(root)]
     if given.fit:

@@ -6,7 +6,6 @@ another column (older code on the same path is measured by the same file), `--in
 and `--beside` reads such files as further columns.
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.degradations import effects
 from synth.degradations.engine import EffectSpec
@@ -63,6 +63,7 @@ CARD = (384, 384)
 FIELDS = 24  # that are averaged over it
 NEAR_M, FAR_M = 2.5, 30.0  # of a wall and of what is behind it, before the two shots of a multi-focus pair
 BANDS = 32  # of equal ratio of distance
+QUICK = {"FIELDS": 1, "pictures": 1, "PLAIN": {name: dict([*places.items()][:1]) for name, places in PLAIN.items()}}
 
 
 def runs(over: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,15 +207,15 @@ def column(singles: list[Measured]) -> dict[str, str]:
 
 def main() -> None:
     """Measure, print and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with real/ and pairs/{train,test}")
-    parser.add_argument("--pictures", type=int, default=16, help="of each task")
-    parser.add_argument("--title", default="now", help="of the columns of this code")
-    parser.add_argument("--splits", nargs="*", default=["train", "test"])
-    parser.add_argument("--effects", nargs="*", default=list(EFFECTS))
-    parser.add_argument("--into", type=Path, help="a JSON file for the columns, in place of docs/effects.md")
-    parser.add_argument("--beside", type=Path, nargs="*", default=[], help="such files, for further columns")
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--data", type=Path, required=True, help="a folder with real/ and pairs/{train,test}")
+    wanted.add_argument("--pictures", type=int, default=16, help="of each task")
+    wanted.add_argument("--title", default="now", help="of the columns of this code")
+    wanted.add_argument("--splits", nargs="*", default=["train", "test"])
+    wanted.add_argument("--effects", nargs="*", default=list(EFFECTS))
+    wanted.add_argument("--into", type=Path, help="a JSON file for the columns, in place of docs/effects.md")
+    wanted.add_argument("--beside", type=Path, nargs="*", default=[], help="such files, for further columns")
+    given = parsed(wanted, globals(), QUICK)
     cv2.setNumThreads(1)
     columns: dict[str, dict[str, dict[str, str]]] = {effect: {} for effect in given.effects}
     for effect in given.effects:

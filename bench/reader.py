@@ -10,7 +10,6 @@ docs/training.md.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ import torch
 import webdataset
 import yaml
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from trainer.config import load_config
 from trainer.data.images import decode_member
@@ -34,6 +34,7 @@ from trainer.encoding.visits import Visits
 
 ROUNDS = 9
 RECIPE = Path(__file__).parents[1] / "recipes" / "all_in_one.yaml"
+QUICK = {"size": 64, "samples": 4, "ROUNDS": 1}
 
 
 def build(folder: Path, size: int, samples: int) -> dict[str, Path]:
@@ -116,10 +117,10 @@ def opened(folder: Path) -> IndexedShards[Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--samples", type=int, default=512)
-    given = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--size", type=int, default=256)
+    wanted.add_argument("--samples", type=int, default=512)
+    given = parsed(wanted, globals(), QUICK)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         made = build(Path(folder), given.size, given.samples)

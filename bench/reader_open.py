@@ -8,7 +8,6 @@ one, and is not what is measured.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import resource
@@ -20,11 +19,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.command import parsed, parser
 from trainer.data.order import number_at
 from trainer.data.samples import Samples
 
 SAMPLES, PER_SHARD = 10_000_000, 1024
 RECORD_BYTES = 1500
+QUICK = {"samples": 128, "PER_SHARD": 32}
 MEMBERS = {"a": "png", "b": "jpg", "clean_a": "png", "clean_b": "png", "json": "json", "target": "png"}
 
 
@@ -52,9 +53,9 @@ def resident_gb() -> float:
 
 def main() -> None:
     """Open, look once, and tell."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--samples", type=int, default=SAMPLES)
-    shards = parser.parse_args().samples // PER_SHARD
+    wanted = parser(__doc__)
+    wanted.add_argument("--samples", type=int, default=SAMPLES)
+    shards = parsed(wanted, globals(), QUICK).samples // PER_SHARD
     with tempfile.TemporaryDirectory() as folder:
         first = Path(folder) / "000000.parquet"
         write_sidecar(first)

@@ -6,13 +6,13 @@ docs/effects.md: the median over the pictures, and in brackets the 10th and 90th
 the picture itself.
 """
 
-import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from bench.gallery import damaged
 from synth.images import codecs
@@ -23,6 +23,7 @@ STRONG = 24.0  # grey levels a pixel: a strong gradient
 STREAK = 14.0  # grey levels over the median around it: a streak or a flake
 PICTURES = 24  # of ours
 SEVERITIES = (0.3, 0.5, 0.7, 0.9)
+QUICK = {"PICTURES": 2, "LONG_SIDE": 240}
 Measured = dict[str, float]
 
 
@@ -162,9 +163,9 @@ def cell(values: np.ndarray | None) -> str:
 
 def main() -> None:
     """Measure, print and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with real/ and photos/train")
-    data = parser.parse_args().data
+    wanted = parser(__doc__)
+    wanted.add_argument("--data", type=Path, required=True, help="a folder with real/ and photos/train")
+    data = parsed(wanted, globals(), QUICK).data
     photographs = read_all(data / "photos" / "train")
     clean = [photographs[int(i)] for i in np.linspace(0, len(photographs) - 1, PICTURES)]
     parts = []

@@ -6,7 +6,6 @@ writes the tables of docs/scale.md. Measured here: time and bytes of a sample, o
 of a resume and of a finish. Given: how long an object store takes to answer (LATENCY_S, PAGE_S, BANDWIDTH).
 """
 
-import argparse
 import json
 import pickle
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.dataset.description import AT_ONCE, DATASET, survey
 from synth.dataset.generate import FailureLimit, Run, close, generate
@@ -31,13 +31,16 @@ from synth.storage.bucket import Bucket
 COMMAND = "make bench-scale"
 SAMPLES = 100_000_000
 CORES = 1000
-MEASURED = 512  # samples rendered for each row, in shards of 128
+MEASURED, WARM = 512, 32  # samples rendered for each row, in shards of 128, and before them
+COUNTED = 64  # samples in shards of two, whose requests are counted
+SIZES = (256, 512)
 PAIRS = 200_000  # rows of the manifest that is planned
 LATENCY_S = 0.03  # of a request to an object store in the same region
 PAGE_S = 0.2  # of a page of its listing, 1,000 names
 BANDWIDTH = 1e9  # bytes a second, of the machine that finishes
 PER_SHARD = (256, 1024, 4096)
 HERE = Run(LocalEngine(1), lambda *_: None, FailureLimit())
+QUICK = {"MEASURED": 2, "WARM": 1, "COUNTED": 4, "SIZES": (64, 80), "PAIRS": 100}
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def sample_cost(pairs: Path, size: int, encoding: str) -> Cost:
     plan = make_plan(load_recipe(find_recipe("all_in_one"), settings), pairs)
     with tempfile.TemporaryDirectory() as folder:
         storage = Folder(Path(folder))
-        warm_up = make_plan(load_recipe(find_recipe("all_in_one"), settings | {"seed": 2, "samples": 32}), pairs)
+        warm_up = make_plan(load_recipe(find_recipe("all_in_one"), settings | {"seed": 2, "samples": WARM}), pairs)
         generate(warm_up, Folder(Path(folder)), HERE)
         begun = time.process_time()
         generate(plan, storage, HERE, overwrite=True)
@@ -88,7 +91,7 @@ class ShardCost:
 
 def shard_cost(pairs: Path) -> ShardCost:
     """Counted on 32 shards in memory; the listing is left out."""
-    plan = make_plan(load_recipe(find_recipe("all_in_one"), {"samples": 64, "samples_per_shard": 2}), pairs)
+    plan = make_plan(load_recipe(find_recipe("all_in_one"), {"samples": COUNTED, "samples_per_shard": 2}), pairs)
     storage = Counting("memory://bench-scale")
     storage.asked = Counter()
     generate(plan, storage, HERE)
@@ -148,11 +151,11 @@ def shard_rows(cost: Cost, shard: ShardCost) -> list[list[str]]:
 
 def main() -> None:
     """Measure, compute, and write the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pairs", type=Path, required=True, help="real pairs, <task>/<stem>/")
-    pairs = parser.parse_args().pairs
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, required=True, help="real pairs, <task>/<stem>/")
+    pairs = parsed(wanted, globals(), QUICK).pairs
     costs, rows = {}, []
-    for size in (256, 512):
+    for size in SIZES:
         for encoding in ("png", "jpeg95"):
             cost = costs[size, encoding] = sample_cost(pairs, size, encoding)
             hours = cost.seconds * SAMPLES / 3600
@@ -177,7 +180,7 @@ def main() -> None:
     ]
     put("scale.md", "samples", COMMAND, table(head, rows))
     head = ["samples a shard", "shards", "a tar", "listing", "resume", "finish reads", "finish", "dataset.json"]
-    put("scale.md", "shards", COMMAND, table(head, shard_rows(costs[256, "jpeg95"], shard)))
+    put("scale.md", "shards", COMMAND, table(head, shard_rows(costs[SIZES[0], "jpeg95"], shard)))
     facts = [
         f"requests a shard besides the listing: {shard.resume:.2f} to resume, {shard.finish:.2f} to finish",
         f"a million pairs in a manifest: {planned:.0f} s to plan, {megabytes:.0f} MB in every worker, {unpacked:.1f} s "

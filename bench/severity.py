@@ -3,13 +3,13 @@
 `python -m bench.severity --photos DIR` puts the tables into docs/effects.md; the numbers there are of the Kodak set.
 """
 
-import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from bench.gallery import damaged
 from synth.degradations import effects
@@ -22,6 +22,7 @@ RIM = 4  # pixels
 SIZES = (128, 256, 512)
 SEVERITIES = tuple(round(0.1 * step, 1) for step in range(1, 11))
 PICTURES = 12
+QUICK = {"SIZES": (16, 24, 32), "SEVERITIES": (0.4, 0.8), "PICTURES": 1}
 
 
 def pictures(folder: Path) -> list[Bytes]:
@@ -54,16 +55,16 @@ def scores(photographs: list[Bytes], effect: str, size: int, severity: float) ->
 
 def main() -> None:
     """Measure, print and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="a folder of photographs of 512 px or more")
-    photographs = pictures(parser.parse_args().photos)
+    wanted = parser(__doc__)
+    wanted.add_argument("--photos", type=Path, required=True, help="a folder of photographs of 512 px or more")
+    photographs = pictures(parsed(wanted, globals(), QUICK).photos)
     cv2.setNumThreads(1)
     keep_memory()
     psnr_rows, ssim_rows, remarks = [], [], []
     for name, effect in effects().items():
         found = np.array([[scores(photographs, name, size, s) for s in SEVERITIES] for size in SIZES])
-        psnr_rows.append([name, *(" / ".join(f"{found[k, s, 0]:.1f}" for k in range(3)) for s in range(10))])
-        ssim_rows.append([name, *(f"{found[1, s, 1]:.2f}" for s in range(10))])
+        psnr_rows.append([name, *(" / ".join(f"{value:.1f}" for value in of) for of in found[:, :, 0].T)])
+        ssim_rows.append([name, *(f"{value:.2f}" for value in found[1, :, 1])])
         falls = bool((np.diff(found, axis=1) < 0).all())
         spread = float(np.ptp(found[:, :, 0], axis=0).max())
         bound = "" if effect.stage > Stage.OPTICS else (", within 1 dB" if spread <= 1 else ", **over 1 dB**")
@@ -73,9 +74,9 @@ def main() -> None:
     head = ["severity", *(f"{s:g}" for s in SEVERITIES)]
     text = "\n\n".join(
         [
-            f"PSNR in dB at 128 / 256 / 512 px, mean of {len(photographs)} pictures:",
+            f"PSNR in dB at {' / '.join(map(str, SIZES))} px, mean of {len(photographs)} pictures:",
             table(head, psnr_rows),
-            "SSIM at 256 px:",
+            f"SSIM at {SIZES[1]} px:",
             table(head, ssim_rows),
             "\n".join(remarks),
         ]

@@ -5,7 +5,10 @@ import subprocess
 import sys
 import time
 
+from bench.command import parsed, parser
+
 RUNS = 9
+QUICK = {"RUNS": 1}
 
 
 def seconds(module: str) -> list[float]:
@@ -20,6 +23,7 @@ def seconds(module: str) -> list[float]:
 
 def main() -> None:
     """Print the median and the range for both programs."""
+    parsed(parser(__doc__), globals(), QUICK)
     for module in ("synth", "trainer"):
         times = seconds(module)
         print(

@@ -5,8 +5,8 @@ One thread, the all-in-one recipe on real pairs, two inputs and a record a sampl
 of them alike; a ratio is the median over the rounds.
 """
 
-import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.command import parsed, parser
 from bench.contenders import NO_TARGET, plan_for
 from bench.document import put, table
 from synth.dataset.generate import count_pairs, write_shard
@@ -29,6 +30,7 @@ from synth.storage import open_storage
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers/bin/python"
 BATCH = {256: 64, 512: 32}
+ENCODINGS = ("png", "jpeg95")
 COMMANDS = {
     "limit": [sys.executable, "-m", "bench.contenders", "limit"],
     "inputs": [sys.executable, "-m", "bench.contenders", "inputs"],
@@ -45,31 +47,47 @@ WORDS = {
 }
 SCALED = 1600  # samples of a run with one or two workers, of which the middle is timed
 SHARD = 24
+WARM = 400  # samples that a contender of ours makes before the first batch
+TURNS, WORKERS = 3, (1, 2)
+QUICK = {
+    "BATCH": {48: 1},
+    "ENCODINGS": ("png",),
+    "rounds": 1,
+    "WARM": 1,
+    "SCALED": 12,
+    "SHARD": 1,
+    "TURNS": 1,
+    "WORKERS": (1,),
+}
 
 
 def main() -> None:
     """Measure, print and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
-    parser.add_argument("--rounds", type=int, default=9, help="batches of each contender, after two uncounted ones")
-    parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
-    parser.add_argument("--workers", type=int, help="only print samples a second with so many workers")
-    arguments = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
+    wanted.add_argument("--rounds", type=int, default=9, help="batches of each contender, after two uncounted ones")
+    wanted.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
+    wanted.add_argument("--workers", type=int, help="only print samples a second with so many workers")
+    arguments = parsed(wanted, globals(), QUICK)
     if arguments.workers:
         print(rate_of(arguments.pairs, arguments.workers))
         return
+    if arguments.quick and not PEERS.exists():
+        arguments.only = [name for name in COMMANDS if name != "albumentations"]
+    documented = set(COMMANDS) - set(arguments.only) <= ({"albumentations"} if arguments.quick else set())
     rows, targets = [], []
     for size in BATCH:
-        for encoding in ("png", "jpeg95"):
-            seconds = race(arguments.only, str(arguments.pairs), size, encoding, arguments.rounds)
+        for encoding in ENCODINGS:
+            seconds = race(arguments.only, str(arguments.pairs.resolve()), size, encoding, arguments.rounds)
             rows += rows_of(seconds, size, encoding)
             print("\n".join(" ".join(row) for row in rows[-len(seconds) :]), flush=True)
             if encoding == "png" and {"whole", "inputs"} <= set(seconds):
                 spent = statistics.median(w - i for w, i in zip(seconds["whole"], seconds["inputs"], strict=True))
                 targets.append(f"{1000 * spent:.1f} ms at {size} px")
-    notes = f"The target and its PNG take {', '.join(targets)} a sample by themselves.\n\n{workers(arguments.pairs)}"
+    scaling = workers(arguments.pairs, arguments.quick)
+    notes = f"The target and its PNG take {', '.join(targets)} a sample by themselves.\n\n{scaling}"
     print(notes, flush=True)
-    if arguments.only == list(COMMANDS):
+    if documented:
         head = ["px", "inputs as", "", "samples/s", "of the codec limit", "against imgaug", "against albumentations"]
         put("dataset.md", "speed", "make bench-synth", f"{table(head, rows)}\n\n{notes}")
 
@@ -94,7 +112,10 @@ def race(names: list[str], data: str, size: int, encoding: str, rounds: int) -> 
             path.write_text(json.dumps(job(data, size, encoding, number + 2)))
             for name, process in processes.items():
                 print(path, file=process.stdin, flush=True)
-                spent = float(process.stdout.readline())  # type: ignore[union-attr]
+                answer = process.stdout.readline()  # type: ignore[union-attr]
+                if not answer:
+                    raise SystemExit(f"{name}: its process has ended; `{shlex.join(COMMANDS[name])}` says why")
+                spent = float(answer)
                 if number >= 0:
                     seconds[name].append(spent / BATCH[size])
     for process in processes.values():
@@ -122,18 +143,19 @@ def job(data: str, size: int, encoding: str, number: int) -> dict[str, Any]:
                 "text": json.dumps(record),
             }
         )
-    return {"data": data, "size": size, "encoding": encoding, "items": items}
+    return {"data": data, "size": size, "encoding": encoding, "warm": WARM, "items": items}
 
 
-def workers(data: Path) -> str:
+def workers(data: Path, quick: bool) -> str:
     """What two workers make of `synth generate` at 256 px, everything on, against one; in turn, each run anew."""
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(3):
+    rates: dict[int, list[float]] = {count: [] for count in WORKERS}
+    for _ in range(TURNS):
         for count, found in rates.items():
-            command = [sys.executable, "-m", "bench.synth", "--pairs", str(data), "--workers", str(count)]
+            command = [sys.executable, "-m", "bench.synth", "--pairs", str(data.resolve()), "--workers", str(count)]
+            command += ["--quick"] * quick
             found.append(float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout))
-    ratio = statistics.median(two / one for one, two in zip(rates[1], rates[2], strict=True))
-    one, two = (statistics.median(rates[count]) for count in (1, 2))
+    ratio = statistics.median(two / one for one, two in zip(rates[WORKERS[0]], rates[WORKERS[-1]], strict=True))
+    one, two = (statistics.median(rates[count]) for count in (WORKERS[0], WORKERS[-1]))
     return (
         f"`synth generate`, 256 px, PNG, everything on: {one:.0f} samples/s with one worker, {two:.0f} with two: "
         f"{ratio:.2f} times as many."

@@ -15,7 +15,6 @@ the target is steeper than either by a quarter of a level a pixel; `unequal`: th
 brighter and noise of two levels on both.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +22,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.document import put, table
-from bench.targets import fusions, pairs
+from bench.command import parsed
+from bench.document import table
+from bench.targets import by_roots, fusions, pairs, pairs_parser
 from synth.images.borders import content
 from synth.images.pixels import Bytes, Floats, round_to_bytes
 from synth.pairs.base import CleanPair
@@ -118,17 +118,15 @@ def _number(key: str, part: float, whole: float) -> str:
     return f"{value:.2f}%" if key in ("blotches", "unequal") else f"{value:.2f}"
 
 
+def told(root: Path) -> str:
+    """The tables of a folder."""
+    thermals = rows(root, "vif", lambda pair, fuse: thermal(pair, fuse(pair)))
+    return f"{thermals}\n\n{rows(root, 'mff', focused)}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, action="append", required=True)
-    given = parser.parse_args()
-    cv2.setNumThreads(1)
-    parts = []
-    for root in given.pairs:
-        parts.append(rows(root, "vif", lambda pair, fuse: thermal(pair, fuse(pair))))
-        parts.append(rows(root, "mff", focused))
-        print("\n\n".join(parts[-2:]), flush=True)
-    put("targets.md", "faults", "make bench-target-faults", "\n\n".join(parts))
+    roots = parsed(pairs_parser(__doc__), globals(), {}).pairs
+    by_roots("targets.md", "faults", "make bench-target-faults", roots, told)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from bench import fusion_references
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.engines.memory import keep_memory
 from synth.images import codecs
@@ -36,6 +37,7 @@ LABEL_HEIGHT = 18
 EXACT = 99.0  # dB of a target that is the given truth to the byte: a mean over pairs has to stay finite
 COLUMNS = 2
 COMMAND = "make bench-targets"
+QUICK = {"SIZES": [(40, 30), (32, 32)], "REPEATS": 1}
 
 Fusion = Callable[[CleanPair], Bytes]
 
@@ -59,6 +61,23 @@ def pairs(root: Path, task: str) -> Iterator[tuple[str, CleanPair]]:
     for item in FolderSource(folder=root / task).pairs(task):
         if not isinstance(item, LeftOut):
             yield item.scene, item.load()
+
+
+def pairs_parser(doc: str | None) -> argparse.ArgumentParser:
+    """Options of a bench that measures one folder of pairs after another."""
+    wanted = parser(doc)
+    wanted.add_argument("--pairs", type=Path, action="append", required=True, help="a folder of pairs; may come again")
+    return wanted
+
+
+def by_roots(document: str, section: str, made_by: str, roots: list[Path], told: Callable[[Path], str]) -> None:
+    """Print what is told of each folder, on one thread, and document it all."""
+    cv2.setNumThreads(1)
+    parts = []
+    for root in roots:
+        parts.append(told(root))
+        print(parts[-1], flush=True)
+    put(document, section, made_by, "\n\n".join(parts))
 
 
 def measure(root: Path, task: str, out: Path) -> tuple[int, int, dict[str, dict[str, list[float]]]]:
@@ -135,10 +154,10 @@ def _number(key: str, value: float) -> str:
 
 def main() -> None:
     """Measure, print, document, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
-    parser.add_argument("--out", type=Path, default=Path("out/targets"), help="where the sheets go")
-    arguments = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
+    wanted.add_argument("--out", type=Path, default=Path("out/targets"), help="where the sheets go")
+    arguments = parsed(wanted, globals(), QUICK)
     cv2.setNumThreads(1)
     keep_memory()
     arguments.out.mkdir(parents=True, exist_ok=True)

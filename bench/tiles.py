@@ -9,7 +9,6 @@ picture of 4,096 px is fused in a process of its own. The second prints how near
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import resource
 import time
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth import degrade
 from trainer.data.images import Image, read_image, to_tensor
@@ -40,6 +40,7 @@ LEAST = 850
 """Pixels along the long side of a pair that is large enough."""
 PAIRS = 4
 SIZES = ((480, 640), (1080, 1920), (2160, 3840), (4096, 4096))
+QUICK = {"SIDES": {24: 1}, "TRUE_SIDES": (24,), "LEAST": 160, "PAIRS": 1, "SIZES": ((48, 64),)}
 
 
 def fused(fuser: Fuser, a: Image, b: Image, side: int) -> Tensor:
@@ -120,12 +121,12 @@ def cost(weights: str, size: tuple[int, int]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    what = parser.add_mutually_exclusive_group(required=True)
+    wanted = parser(__doc__)
+    what = wanted.add_mutually_exclusive_group(required=True)
     what.add_argument("--pairs", type=Path, help="pairs of one task, some of them large")
     what.add_argument("--shards", help="samples with their targets")
-    parser.add_argument("--weights", default="release")
-    given = parser.parse_args()
+    wanted.add_argument("--weights", default="release")
+    given = parsed(wanted, globals(), QUICK)
     fuser = Fuser.from_pretrained(given.weights, "cpu")
     if given.shards:
         print(to_truth(fuser, given.shards))

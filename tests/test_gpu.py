@@ -234,7 +234,8 @@ def test_the_speed_of_steps_is_told_line_by_line_with_a_profile(
 ) -> None:
     monkeypatch.setattr(speed_of, "ON_A_CPU", (speed_of.Trial("tiny", 64, 2), speed_of.Trial("tiny", 32, 1)))
     monkeypatch.setattr(fuse_time, "SIZES", ((40, 56),))
-    assert speed_of.speed(Namespace(seconds=60, each=0.05)) == 0
+    monkeypatch.setattr(speed_of, "PROFILED", 2)
+    assert speed_of.speed(Namespace(seconds=600, each=0.05)) == 0
     told = capsys.readouterr().out
     lines = re.findall(
         r"^tiny (\d+) px, batch (\d): ([\d.]+) samples/s, tflop_per_s ([\d.]+) memory", told, re.MULTILINE

@@ -1,7 +1,7 @@
 """What each ingredient of the network is worth, at equal CPU time.
 
     python -m bench.ablation encode --train SHARDS --val SHARDS --val SHARDS --foreign out/foreign
-    python -m bench.ablation run NAME --set model.naf=false --set objective.counts=square --minutes 12
+    python -m bench.ablation run NAME --set objective.kind=regression --set objective.counts=square --minutes 12
     python -m bench.ablation factorial --minutes 12
     python -m bench.ablation trials bench/ablation/trials.yaml
     python -m bench.ablation effects
@@ -32,15 +32,17 @@ import torch
 import yaml
 
 from bench import document
-from bench.ablation import factorial, kept, results
+from bench.ablation import factorial, kept, results, runs
 from bench.ablation.kept import sets
 from bench.ablation.measure import measure, what_of
 from bench.ablation.runs import Form, run, seconds, trials
+from bench.command import parsed, parser
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.inference.folder import load_weights
 
 GROUPS = ("all", "clean", "keep", "haze", "exposure")
+QUICK = {"minutes": 0.0, "seeds": "0"}
 
 
 def table(out: Path) -> str:
@@ -83,8 +85,8 @@ def _cells(found: dict[str, Any], group: str, count: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
+    wanted = parser(__doc__)
+    commands = wanted.add_subparsers(dest="command", required=True)
     first = commands.add_parser("encode")
     first.add_argument("--train", help="shards")
     first.add_argument("--val", action="append", default=[], help="shards in a folder; may come again")
@@ -111,7 +113,11 @@ def main() -> None:
         command.add_argument("--file", type=Path, default=Path("docs/ablation.parquet"))
     for command in (first, second, third, fourth, fifth, sixth, *others):
         command.add_argument("--out", type=Path, default=Path("out/ablation"))
-    options = parser.parse_args()
+    options = parsed(wanted, globals(), QUICK)
+    if options.quick:
+        runs.rehearse()
+        if options.command == "factorial":
+            options.part = f"0/{factorial.RUNS}"
     options.out.mkdir(parents=True, exist_ok=True)
     match options.command:
         case "encode":
@@ -121,7 +127,7 @@ def main() -> None:
             values = {key: yaml.safe_load(value) for key, value in changes.items()}
             form = Form(options.name, values, options.config, options.seed)
             step = seconds([form], options.out)[form.name]
-            run(form, form.config().training.batch_size * round(60 * options.minutes / step), options.out)
+            run(form, form.samples(options.minutes, step), options.out)
         case "factorial":
             factorial.go(options.out, options.minutes, _part(options.part))
         case "trials":

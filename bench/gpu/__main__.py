@@ -1,17 +1,19 @@
-"""`python -m bench.gpu pack` here; `autoencoder`, `train` and `speed` on the machine with the GPU."""
+"""`python -m bench.gpu pack --data ROOT` here; `autoencoder`, `train` and `speed` on the machine with the GPU."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from bench.command import parsed, parser
+
 PACK = Path(".gpu")
+QUICK = {"seconds": 60.0, "each": 0.05, "pairs_mib": 1.0, "photos_mib": 0.1}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    wanted = parser(__doc__)
+    commands = wanted.add_subparsers(dest="command", required=True)
     pack = commands.add_parser("pack", help="write what has to travel into .gpu/")
     pack.add_argument("--data", type=Path, required=True, help="with pairs/train and photos/train")
     pack.add_argument("--pairs-mib", type=float, default=19.5)
@@ -31,15 +33,17 @@ def main() -> None:
     quick = commands.add_parser("speed")
     quick.add_argument("--seconds", type=float, default=120.0, help="after which nothing new begins")
     quick.add_argument("--each", type=float, default=8.0, help="seconds of steps that are timed of each trial")
-    given = parser.parse_args()
+    given = parsed(wanted, globals(), QUICK)
     if given.command == "speed":
-        from bench.gpu.speed import speed
+        from bench.gpu import speed
 
-        sys.exit(speed(given))
+        if given.quick:
+            speed.rehearse()
+        sys.exit(speed.speed(given))
     if given.command == "pack":
         from bench.gpu.pack import pack as write
 
-        sys.exit(write(PACK, given.data, given.pairs_mib, given.photos_mib))
+        sys.exit(write(PACK, given.data, given.pairs_mib, given.photos_mib, given.quick))
     from bench.gpu import work
 
     sys.exit(getattr(work, given.command)(PACK, given))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import numpy as np
 import torch
 
+from bench.command import parsed, parser
 from trainer.inference.fuser import Fuser
 
 SIZES = ((480, 640), (2160, 3840))
 TIMES = 5
+QUICK = {"SIZES": ((40, 56),), "TIMES": 1}
 
 
 def fuse_times(fuser: Fuser, large: bool = True) -> None:
@@ -28,5 +29,11 @@ def fuse_times(fuser: Fuser, large: bool = True) -> None:
         print(f"fuse {width}x{height}: {taken:.3f} s, peak {peak:.2f} GiB", flush=True)
 
 
+def main() -> None:
+    wanted = parser(__doc__)
+    wanted.add_argument("weights", metavar="WEIGHTS")
+    fuse_times(Fuser.from_pretrained(parsed(wanted, globals(), QUICK).weights))
+
+
 if __name__ == "__main__":
-    fuse_times(Fuser.from_pretrained(sys.argv[1]))
+    main()

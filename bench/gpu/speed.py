@@ -56,6 +56,12 @@ ON_A_CPU = (Trial("release-cpu", 128, 2), Trial("ti", 128, 2))
 """To rehearse."""
 
 
+def rehearse() -> None:
+    """From now on one small trial."""
+    global ON_A_GPU, ON_A_CPU
+    ON_A_GPU = ON_A_CPU = (Trial("tiny", 32, 1),)
+
+
 def speed(given: argparse.Namespace) -> int:
     """Prints a line a trial, a profile of the first, and fusions; nothing new begins after `given.seconds`."""
     device, begun = choose_device(None), time.monotonic()

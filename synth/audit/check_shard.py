@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image as PillowImage
 
 from synth.audit.faults import Fault
-from synth.audit.reader import faults_of
 from synth.audit.records import Expected, Groups, record_faults, row_faults
+from synth.audit.sentences import faults_of
 from synth.audit.tars import Member, TarWalk
 from synth.dataset.description import hashed
 from synth.dataset.pictures import files_key, scene_key

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,9 @@ LONGEST, SHORTEST = 480, 320
 """Pixels of a packed picture's sides at most; the larger ones are reduced to the shorter, then cut to the longer."""
 QUALITY = 92
 """Of the JPEGs, with full colour."""
+
+
+Group, Item = TypeVar("Group", bound=Hashable), TypeVar("Item")
 
 
 def pack(pictures: Pictures, out: Path, limit_mib: float) -> tuple[int, int]:
@@ -50,12 +54,20 @@ def _in_order(pictures: Pictures) -> Iterator[tuple[str, int, np.ndarray]]:
         group: list(np.random.Generator(np.random.Philox(i)).permutation(len(pictures.groups[group])))
         for i, group in enumerate(sorted(shares))
     }
+    for group, number in by_share(orders, shares):
+        yield group, int(number), pictures.groups[group][number]
+
+
+def by_share(orders: Mapping[Group, list[Item]], shares: Mapping[Group, float]) -> Iterator[tuple[Group, Item]]:
+    """(group, item): each time the last item of the group that is the furthest behind its share, until none is left.
+
+    orders: is emptied. shares: above zero, of the same groups; where two are alike, the first of them comes first.
+    """
     taken = dict.fromkeys(shares, 0)
     while any(orders.values()):
         group = min((g for g in shares if orders[g]), key=lambda g: (taken[g] + 1) / shares[g])
         taken[group] += 1
-        number = int(orders[group].pop())
-        yield group, number, pictures.groups[group][number]
+        yield group, orders[group].pop()
 
 
 def _encode(image: np.ndarray) -> bytes:

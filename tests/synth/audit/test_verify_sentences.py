@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from synth.audit.reader import faults_of
+from synth.audit.sentences import faults_of
 from synth.instructions.grammar import compose
 from synth.sample.inputs import asked_of
 from synth.sample.plan import make_plan
