@@ -65,6 +65,7 @@ class Plan:
     pools: tuple[Pool, ...]
     left_out: tuple[LeftOut, ...]
     profiles: int = 0  # pairs with a colour profile other than sRGB, which is ignored
+    deep: int = 0  # pairs whose images that are not infrared have more than 8 bits
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
@@ -128,11 +129,12 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
         recipe = _with_data(recipe, data)
     pools: list[Pool] = []
     left_out: list[LeftOut] = []
-    profiles = 0
+    profiles = deep = 0
     for task, part in sorted(recipe.tasks.items()):
-        found, out, coloured = _usable(task, part, recipe.crop.size)
+        found, out, coloured, deeper = _usable(task, part, recipe.crop.size)
         left_out += out
         profiles += coloured
+        deep += deeper
         if not found:
             reasons = Counter(item.reason for item in out).most_common(1)
             splits = sorted({source.split for source in part.sources} - {"all"})
@@ -151,7 +153,7 @@ def make_plan(recipe: Recipe, data: Path | str | None = None) -> Plan:
             some_indoor = outdoor.size < len(pairs)
             pools.append(Pool(task, dataset, weights[dataset], as_columns(pairs), outdoor if some_indoor else None))
         _check_outdoor(recipe.name, task, part, found)
-    return Plan(recipe, tuple(pools), tuple(left_out), profiles)
+    return Plan(recipe, tuple(pools), tuple(left_out), profiles, deep)
 
 
 def _check_outdoor(name: str, task: str, part: TaskRecipe, pairs: Sequence[PairRef]) -> None:
@@ -194,11 +196,13 @@ def _sources_at(root: Path | str, task: str, part: TaskRecipe) -> tuple[Source, 
     return (source_at(root, task, part.sources), *(() if made is None else (made,)))
 
 
-def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int]:
-    """The pairs, what is left out, and how many pairs have a colour profile that is ignored."""
+def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int, int]:
+    """The pairs, what is left out, how many pairs have a colour profile that is ignored, and how many more bits."""
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
-    profiles = 0
+    profiles = deep = 0
+    capture = TASKS[task].capture
+    light = [not capture.is_infrared(name) for name in capture.modalities]
     for item in chain.from_iterable(source.pairs(task) for source in part.sources):
         if isinstance(item, LeftOut):
             left_out.append(item)
@@ -211,7 +215,9 @@ def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list
         else:
             found[item.scene] = item
             profiles += any(header is not None and header.profile for header in headers)
-    return [found[scene] for scene in sorted(found)], left_out, profiles
+            seen = [header for header, is_light in zip(headers, light, strict=False) if is_light and header is not None]
+            deep += any(header.bits > 8 for header in seen)
+    return [found[scene] for scene in sorted(found)], left_out, profiles, deep
 
 
 def _why_not(pair: PairRef, headers: Sequence[Header | None], part: TaskRecipe, crop: int) -> str | None:
