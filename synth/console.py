@@ -108,6 +108,11 @@ def say_plan(plan: "Plan", listed: int) -> None:
             )
     if plan.profiles:
         typer.echo(f"  warning: {plan.profiles} pairs have a colour profile that is not sRGB; it is ignored")
+    if plan.deep:
+        typer.echo(
+            f"  note: {plan.deep} pairs have more than 8 bits: divided by what the brighter image of each needs of 10, "
+            "12, 14 or 16 (shards/FILES.md); source.notes in each record says by what"
+        )
 
 
 def say_summary(summary: "Summary", storage: "Storage") -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.headers import Header, read_header
-from synth.images.pixels import Bytes, Floats, channels
+from synth.images.pixels import Bytes, Floats, channels, luma, shrink
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pairs.bracketing import bracket, clipped_share, draw_bracket
 from synth.pairs.folder import OUTSIDE, leads_out
@@ -28,6 +28,7 @@ from synth.tasks import TASKS
 Make = Literal["bracketed", "refocused"]
 MOST_CLIPPED = 0.08  # of the pixels: more would be flat grey in the dark frame
 MOST_VARIANTS = 1000
+GLANCED = ("PNG", "JPEG", "WEBP", "BMP")  # that OpenCV reads at a quarter of their size
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,12 @@ class PhotoSource(FileSource):
 
 def _glanced(path: Path, looks: Callable[[Bytes], str | None]) -> str | None:
     """What a look at a photograph says; nothing of one that cannot be read, since loading it tells why."""
+    try:
+        header = read_header(path)
+        if header.bits > 8 or header.format not in GLANCED:
+            return looks(luma(shrink(codecs.read(path).image, max(header.size) // 4 or 1)))
+    except UnreadableError:
+        return None
     logged = codecs.log_level(0)
     try:
         small = cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_4)

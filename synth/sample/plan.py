@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -67,6 +68,7 @@ class Plan:
     left_out: tuple[LeftOut, ...]
     profiles: int = 0  # pairs with a colour profile other than sRGB, which is ignored
     remarks: tuple[str, ...] = ()  # what sources say of how they were read
+    deep: int = 0  # pairs whose images that are not infrared have more than 8 bits
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
@@ -170,13 +172,15 @@ def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool
         recipe = _with_sources(recipe, {task: _following(part.sources) for task, part in recipe.tasks.items()})
     pools: list[Pool] = []
     left_out: list[LeftOut] = []
-    profiles = 0
+    profiles = deep = 0
     remarks: list[str] = []
     for task, part in sorted(recipe.tasks.items()):
-        found, out, coloured, said = _usable(task, part, recipe.crop.size)
-        left_out += out
-        profiles += coloured
-        remarks += said
+        usable = _usable(task, part, recipe.crop.size)
+        found = usable.pairs
+        left_out += (out := usable.left_out)
+        profiles += usable.profiles
+        deep += usable.deep
+        remarks += usable.remarks
         if not found:
             reasons = Counter(item.reason for item in out).most_common(1)
             splits = sorted({source.split for source in part.sources} - {"all"})
@@ -199,7 +203,7 @@ def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool
             some_indoor = outdoor.size < len(pairs)
             pools.append(Pool(task, dataset, weights[dataset], as_columns(pairs), outdoor if some_indoor else None))
         _check_outdoor(recipe.name, task, part, found)
-    return Plan(recipe, tuple(pools), tuple(left_out), profiles, tuple(dict.fromkeys(remarks)))
+    return Plan(recipe, tuple(pools), tuple(left_out), profiles, tuple(dict.fromkeys(remarks)), deep)
 
 
 def _check_outdoor(name: str, task: str, part: TaskRecipe, pairs: Sequence[PairRef]) -> None:
@@ -260,11 +264,24 @@ def _following(sources: Sequence[Source]) -> tuple[Source, ...]:
     )
 
 
-def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list[LeftOut], int, list[str]]:
-    """The pairs, what is left out, how many pairs have a colour profile that is ignored, and what sources remark."""
+class _Usable(NamedTuple):
+    """The pairs of a task and what is left out; how many pairs have a colour profile that is ignored, how many more
+    than 8 bits in an image that is no infrared; and what sources remark.
+    """
+
+    pairs: list[PairRef]
+    left_out: list[LeftOut]
+    profiles: int
+    deep: int
+    remarks: list[str]
+
+
+def _usable(task: str, part: TaskRecipe, crop: int) -> _Usable:
     found: dict[str, PairRef] = {}
     left_out: list[LeftOut] = []
-    profiles, remarks = 0, list[str]()
+    profiles, deep, remarks = 0, 0, list[str]()
+    capture = TASKS[task].capture
+    light = [not capture.is_infrared(name) for name in capture.modalities]
     for item in chain.from_iterable(source.pairs(task) for source in part.sources):
         if isinstance(item, LeftOut):
             left_out.append(item)
@@ -280,7 +297,9 @@ def _usable(task: str, part: TaskRecipe, crop: int) -> tuple[list[PairRef], list
         else:
             found[item.scene] = item
             profiles += any(header is not None and header.profile for header in headers)
-    return [found[scene] for scene in sorted(found)], left_out, profiles, remarks
+            seen = [header for header, is_light in zip(headers, light, strict=False) if is_light and header is not None]
+            deep += any(header.bits > 8 for header in seen)
+    return _Usable([found[scene] for scene in sorted(found)], left_out, profiles, deep, remarks)
 
 
 def _why_not(pair: PairRef, headers: Sequence[Header | None], part: TaskRecipe, crop: int) -> str | None:

@@ -164,7 +164,7 @@ def _tags(page: Any, order: str, pages: bool) -> Tiff:
 def _missing(text: Any) -> float | None:
     """The value that stands for none, as GDAL writes it."""
     try:
-        return float(str(text).strip("\0 "))
+        return float((text.decode("latin-1") if isinstance(text, bytes) else str(text)).strip("\0 "))
     except ValueError:
         return None
 
