@@ -5,7 +5,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from synth.degradations.engine import SEEN, EffectSpec, damage_with, draw
+from synth.degradations.engine import ANY, SEEN, Applied, EffectSpec, damage_with, draw
 from synth.images.pixels import Bytes
 from synth.scene.capture import IMAGES
 from synth.scene.scene import Scene, View
@@ -20,6 +20,15 @@ def is_neutral(spec: EffectSpec) -> bool:
     """Whether an effect leaves a picture as it is at both ends of its range: nothing of it would ever be seen."""
     ends = [spec] if spec.variant is not None else [_at(spec, end) for end in (-1, 0)]  # the stronger first, of most
     return not any(_is_seen(end, seed) for end in ends for seed in range(SEEDS))
+
+
+def is_without_strength(applied: Applied) -> bool:
+    """Whether an effect, as it was drawn, leaves any picture as it is: at severity 0, or moving no byte of this one."""
+    if applied.severity is not None:
+        return applied.severity == 0
+    picture, scene = _trial()
+    view = View(scene, applied.image, "visible", SIZE, True, picture)
+    return not damage_with(picture, [applied], view, None, ANY)[1]
 
 
 def _at(spec: EffectSpec, end: int) -> EffectSpec:

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import yaml
 
-from synth.degradations.engine import ANY, EffectSpec, in_order
+from synth.degradations.engine import EffectSpec, in_order
 from synth.degradations.settings import parse_effect
+from synth.degradations.trial import is_without_strength
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import Bytes, Floats
@@ -61,9 +62,9 @@ def degrade(  # noqa: PLR0913
     shares no memory with them. effects: by name, a severity in [0, 1] or the settings of a recipe,
     `{"haze": 0.6, "noise": {"sigma": 25, "images": "a"}}`, or a list, as in a recipe, `["haze", {"noise": 0.3}]`;
     numbers may be NumPy's, ranges tuples or arrays. depth: (H, W) in any unit, `distance` or `inverse`; without it a
-    proxy stands in. The same arguments give the same bytes. The record holds what fell: an effect that would change no
-    byte of an image is not there. Raises ValueError. (Seven arguments, as it is the one call of people who want nothing
-    else.)
+    proxy stands in. The same arguments give the same bytes. The record holds what fell: an effect without strength
+    (severity 0, exposure by 0 stops), which leaves any picture as it is, is not there. Raises ValueError. (Seven
+    arguments, as it is the one call of people who want nothing else.)
     """
     a, b = _picture("a", a), _picture("b", b)
     if a.shape[:2] != b.shape[:2]:
@@ -78,14 +79,14 @@ def degrade(  # noqa: PLR0913
     specs = in_order(_specs(effects))
     share = None if depth is None else distance_share(depth, depth_kind)
     shot = Shot.of_whole(Backdrop(capture, {"a": a, "b": b}, share, depth_kind), Streams(seed, 0))
-    images, fell = shot.damage_with(shot.draw(specs), ANY)
+    applied = [item for item in shot.draw(specs) if not is_without_strength(item)]
     record = {
         "task": task,
-        "degradations": [x.to_record() for x in fell],
+        "degradations": [x.to_record() for x in applied],
         "scene": scene_record(shot.scene),
         "seed": seed,
     }
-    return Degraded({name: _own(damaged.image) for name, damaged in images.items()}, record)
+    return Degraded({name: _own(damaged.image) for name, damaged in shot.damage(applied).items()}, record)
 
 
 def _picture(name: ImageName, image: Any) -> Bytes:
