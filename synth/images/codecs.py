@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from synth.errors import UnreadableError
 from synth.images.headers import BROKEN, FORMATS, MOST_BYTES, MOST_PIXELS, File, Header, read_header
-from synth.images.pixels import Bytes, Floats
+from synth.images.pixels import Bytes
 from synth.images.png import encode_png as encode_png
 
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -194,10 +194,10 @@ def read(path: File, infrared: bool = False) -> Picture:
         raise UnreadableError(f"{path.name}: {error}") from None
 
 
-def read_depth(path: File) -> tuple[Floats, str]:
-    """A depth map as float32 (H, W) in its own units, at full precision, and the sha256 of its bytes.
+def read_depth(path: File) -> tuple[Any, str]:
+    """A depth map as its file has it, (H, W) or (H, W, 3), of any type, and the sha256 of its bytes.
 
-    Raises UnreadableError, which names no folder.
+    `synth.pairs.roles.depth_values` makes one value a pixel of it. Raises UnreadableError, which names no folder.
     """
     try:
         data = _bytes_of(path)
@@ -206,5 +206,4 @@ def read_depth(path: File) -> tuple[Floats, str]:
         raise UnreadableError(f"{path.name}: {error.strerror}") from None
     except UnreadableError as error:
         raise UnreadableError(f"{path.name}: {error}") from None
-    values = image if image.ndim == 2 else image[:, :, 0]
-    return values.astype(np.float32), hashlib.sha256(data).hexdigest()
+    return image, hashlib.sha256(data).hexdigest()
