@@ -19,11 +19,14 @@ SAMPLES, SAMPLED_OVER = 2048, 192  # pixels that are asked, and of a grid of how
 CLOSE, ON = 7.0, 24.0  # levels of RGB from a map: of a picture in it at the median, and of most of its pixels
 MOST_OFF = 0.12  # of the even pixels may be farther from it
 OFF = 40.0  # levels of RGB from its map where a pixel shows something else, such as text
+MOST_UNDONE = 0.18  # of all pixels may do so: edges do, where JPEG keeps colours at half the resolution
 CYCLE = 1.5  # levels by which a map that ends where it begins must lie closer than another
 FEWEST = 16  # coloured pixels that tell anything
 SPAN = 24  # steps of 256 that a picture takes of its map at least: less is a hue that a photograph may have
-ONE_COLOUR = 5.0  # levels that colours of one brightness vary by where they are one colour
-STRONG, GLANCED = 64, 256  # levels between channels of a strong colour, and of how many pixels a glance asks
+TINTED = 0.2  # of the pixels have a colour in a tinted picture
+ONE_COLOUR = 4.0  # levels that colours of one brightness vary by where they are one colour
+STRONG, MOST_STRONG = 64, 0.4  # levels between channels of a strong colour, which most false ones are
+GLANCED, GLANCED_STEP = 256, 4  # pixels of which a first look asks the maps, and each which one for strong colours
 
 # Maps that OpenCV lacks, as INDEX:RRGGBB with straight lines between: iron and rainbow are those of thermal cameras
 # (as of the Lepton, within 7 levels), the others those of matplotlib whose brightness does not tell the value.
@@ -115,7 +118,7 @@ def look(image: Bytes) -> Look:
         return Look(share)
     best, least = None, np.inf
     for name in maps():
-        distance, index = _tree(name).query(coloured)
+        distance, _ = _tree(name).query(coloured)
         close = float(distance.mean()) + CYCLE * (name in CYCLES)
         if np.median(distance) > CLOSE or (distance > ON).mean() > MOST_OFF or close >= least:
             continue
@@ -123,27 +126,32 @@ def look(image: Bytes) -> Look:
         low, high = np.percentile(index, (2, 98))
         if (distance > ON).mean() <= MOST_OFF and high - low >= SPAN:
             best, least = name, close
-    return Look(share, best, _variation(coloured) <= ONE_COLOUR)
+    return Look(share, best, share >= TINTED and _variation(coloured) <= ONE_COLOUR)
 
 
 def may_be_painted(image: Bytes) -> bool:
     """Whether a first look at some of its pixels leaves it open that a picture, (H, W, 3), is in false colours."""
+    if float((spread(image[::GLANCED_STEP, ::GLANCED_STEP]) > STRONG).mean()) < MOST_STRONG:
+        return False
     even = _even(image, GLANCED)
     strong = even[_spreads(even) > STRONG]
-    if len(strong) < len(even) / 2:
+    if len(strong) < FEWEST:
         return False
     distance, _ = _tree(None).query(strong)
-    return bool((distance > ON).mean() <= 2 * MOST_OFF)
+    return float((distance > ON).mean()) <= 2 * MOST_OFF
 
 
-def undo(image: Bytes, name: str) -> tuple[Bytes, NDArray[np.bool_]]:
-    """The value of each pixel of a picture in a known map, (H, W), 0 to 255, and where it lies off the map."""
+def undo(image: Bytes, name: str) -> tuple[Bytes, NDArray[np.bool_]] | None:
+    """The value of each pixel of a picture in a known map, (H, W), 0 to 255, and where it lies off the map; None where
+    too much of it does.
+    """
     red, green, blue = (channel.astype(np.uint32) for channel in cv2.split(image))
     packed, where = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
     colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1).astype(np.float32)
     distance, index = _tree(name).query(colours)
     where = where.reshape(image.shape[:2])
-    return index.astype(np.uint8)[where], (distance > OFF)[where]
+    off = (distance > OFF)[where]
+    return None if off.mean() > MOST_UNDONE else (index.astype(np.uint8)[where], off)
 
 
 def _spreads(pixels: Floats) -> Floats:
@@ -161,10 +169,11 @@ def _even(image: Bytes, most: int) -> Floats:
 
 
 def _variation(pixels: Floats) -> float:
-    """By how many levels of RGB pixels, (N, 3), of about one brightness differ: the deviation over all of them."""
-    levels = np.rint(luma(pixels[None])[0] / 8).astype(int)
+    """By how many levels of RGB the colours of pixels, (N, 3), of about one brightness differ: the deviation."""
+    brightness = luma(pixels[None])[0]
+    levels = np.rint(brightness / 8).astype(int)
     count = np.maximum(np.bincount(levels), 1)
     squares = 0.0
-    for values in pixels.T.astype(np.float64):
+    for values in (pixels - brightness[:, None]).T.astype(np.float64):
         squares += float(np.square(values - (np.bincount(levels, values) / count)[levels]).mean())
     return squares**0.5

@@ -77,8 +77,8 @@ def _one_channel(picture: Bytes, beside_grey: bool) -> tuple[Bytes, str]:
         raise UnreadableError(
             f"infrared in false colours (map {seen.map}), {ENDS}: hot and cold cannot be told apart; give the grey file"
         )
-    if seen.map is not None:
-        values, off = undo(picture, seen.map)
+    if seen.map is not None and (undone := undo(picture, seen.map)) is not None:
+        values, off = undone
         told = f"infrared in false colours (map {seen.map}), which were undone"
         if off.any():
             values = cv2.inpaint(values, off.astype(np.uint8), FILLED_FROM, cv2.INPAINT_TELEA)
@@ -128,14 +128,15 @@ def depth_values(values: Any, kind: DepthKind, name: str) -> tuple[Floats, str |
     seen = look(image)
     if seen.coloured <= SPECKS:
         return luma(values.astype(np.float32)), None
-    if seen.map is None or seen.cyclic:
-        what = "colours of no known map" if seen.map is None else f"false colours (map {seen.map}), {ENDS}"
+    undone = None if seen.map is None or seen.cyclic else undo(image, seen.map)
+    if seen.map is None or undone is None:
+        what = f"false colours (map {seen.map}), {ENDS}" if seen.cyclic else "colours of no known map"
         raise UnreadableError(
             f"{name}: a depth map in {what}; give the values themselves: one channel, of 16 bits or floats at best"
         )
-    index, off = undo(image, seen.map)
+    index, off = undone
     if kind == "inverse" and seen.map in RED_IS_NEAR:
         index = 255 - index
-    undone = np.where(off, np.float32(0), index.astype(np.float32) + 1)  # 0 says that nothing was measured
+    distances = np.where(off, np.float32(0), index.astype(np.float32) + 1)  # 0 says that nothing was measured
     told = f"{name}: depth in false colours (map {seen.map}), which were undone"
-    return undone, f"{told}; none at {_percent(off.mean())} of it, of other colours" if off.any() else told
+    return distances, f"{told}; none at {_percent(off.mean())} of it, of other colours" if off.any() else told
