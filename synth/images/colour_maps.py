@@ -4,6 +4,7 @@ A map is a curve through RGB, and a picture in false colours lies on it. JPEG, s
 the curve, and hardly ever those of even areas: by these a map is told. Thresholds are of bench/roles.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from synth.images.borders import Mask
 from synth.images.pixels import Bytes, Floats, luma
 
 COLOURED = 24  # levels between the channels of a pixel from which it has a colour: JPEG tints greys by less
@@ -20,6 +22,9 @@ CLOSE, ON = 7.0, 24.0  # levels of RGB from a map: of a picture in it at the med
 MOST_OFF = 0.12  # of the even pixels may be farther from it
 OFF = 40.0  # levels of RGB from its map where a pixel shows something else, such as text
 MOST_UNDONE = 0.18  # of all pixels may do so: edges do, where JPEG keeps colours at half the resolution
+BLACK, WHITE = 12, 243  # levels of what may be padding, text or a gap
+BLANK = 9  # pixels across: smaller ones are filled from around
+FILLED_FROM = 3.0  # pixels around
 CYCLE = 1.5  # levels by which a map that ends where it begins must lie closer than another
 FEWEST = 16  # coloured pixels that tell anything
 SPAN = 24  # steps of 256 that a picture takes of its map at least: less is a hue that a photograph may have
@@ -63,7 +68,11 @@ CYCLES = ("hsv", "gist_rainbow", "twilight", "twilight_shifted")
 """Maps whose two ends are as good as one colour: what is hottest and what is coldest cannot be told apart."""
 
 
-@dataclass(frozen=True, eq=False)
+EXCHANGED = ", red and blue exchanged"
+"""The end of the name of a map that was saved with its channels in the wrong order."""
+
+
+@dataclass(frozen=True)
 class Look:
     """What is told of a picture's colours. coloured: the share of its pixels that have one. map: the known map that it
     is painted with, if any. one_colour: pixels of one brightness have one colour, so that brightness tells the value.
@@ -76,7 +85,18 @@ class Look:
     @property
     def cyclic(self) -> bool:
         """Whether the map cannot be undone."""
-        return self.map in CYCLES
+        return self.map is not None and self.map.removesuffix(EXCHANGED) in CYCLES
+
+
+@dataclass(frozen=True, eq=False)
+class Undone:
+    """The values that were painted. values: (H, W), 0 to 255. other: where another colour is seen, of a mark or of an
+    edge that JPEG mixed, and the values are filled from around. blank: where nothing is, but black or white.
+    """
+
+    values: Bytes
+    other: Mask
+    blank: Mask
 
 
 @cache
@@ -94,6 +114,7 @@ def maps() -> dict[str, NDArray[np.float32]]:
         known[name] = np.stack(
             [np.interp(np.arange(256), places, [colour[channel] for _, colour in stops]) for channel in range(3)], 1
         )
+    known |= {name + EXCHANGED: colours[:, ::-1] for name, colours in known.items()}
     return {name: np.ascontiguousarray(colours, np.float32) for name, colours in known.items()}
 
 
@@ -116,17 +137,26 @@ def look(image: Bytes) -> Look:
     coloured = even[_spreads(even) > COLOURED]
     if len(coloured) < FEWEST:
         return Look(share)
+    names = list(maps())
+    usual = names[: len(names) // 2]
+    found = _nearest(usual, coloured, even) or _nearest(names[len(usual) :], coloured, even)
+    return Look(share, found, share >= TINTED and _variation(coloured) <= ONE_COLOUR)
+
+
+def _nearest(names: Sequence[str], coloured: Floats, even: Floats) -> str | None:
+    """Of some maps the one that pixels lie on, if they do."""
+    shown = even[~_blank(even)]
     best, least = None, np.inf
-    for name in maps():
+    for name in names:
         distance, _ = _tree(name).query(coloured)
-        close = float(distance.mean()) + CYCLE * (name in CYCLES)
+        close = float(distance.mean()) + CYCLE * (name.removesuffix(EXCHANGED) in CYCLES)
         if np.median(distance) > CLOSE or (distance > ON).mean() > MOST_OFF or close >= least:
             continue
-        distance, index = _tree(name).query(even)
+        distance, index = _tree(name).query(shown)
         low, high = np.percentile(index, (2, 98))
         if (distance > ON).mean() <= MOST_OFF and high - low >= SPAN:
             best, least = name, close
-    return Look(share, best, share >= TINTED and _variation(coloured) <= ONE_COLOUR)
+    return best
 
 
 def may_be_painted(image: Bytes) -> bool:
@@ -141,17 +171,28 @@ def may_be_painted(image: Bytes) -> bool:
     return float((distance > ON).mean()) <= 2 * MOST_OFF
 
 
-def undo(image: Bytes, name: str) -> tuple[Bytes, NDArray[np.bool_]] | None:
-    """The value of each pixel of a picture in a known map, (H, W), 0 to 255, and where it lies off the map; None where
-    too much of it does.
-    """
+def undo(image: Bytes, name: str) -> Undone | None:
+    """The values behind a picture, (H, W, 3), in a known map; None where too much of it shows something else."""
     red, green, blue = (channel.astype(np.uint32) for channel in cv2.split(image))
-    packed, where = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    packed, inverse = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    where = inverse.reshape(image.shape[:2])
     colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1).astype(np.float32)
     distance, index = _tree(name).query(colours)
-    where = where.reshape(image.shape[:2])
-    off = (distance > OFF)[where]
-    return None if off.mean() > MOST_UNDONE else (index.astype(np.uint8)[where], off)
+    off, blank = (distance > OFF)[where], (_blank(colours) & (distance > ON))[where]
+    blank = cv2.morphologyEx(blank.astype(np.uint8), cv2.MORPH_OPEN, np.ones((BLANK, BLANK), np.uint8)) > 0
+    other = off & ~blank
+    if blank.all() or other.sum() > MOST_UNDONE * (~blank).sum():
+        return None
+    values = index.astype(np.uint8)[where]
+    values[blank] = luma(image)[blank]
+    if other.any():
+        values = cv2.inpaint(values, other.astype(np.uint8), FILLED_FROM, cv2.INPAINT_TELEA)
+    return Undone(values, other, blank)
+
+
+def _blank(pixels: Floats) -> Mask:
+    """Which of some pixels, (N, 3), are black or white."""
+    return (pixels.max(axis=1) <= BLACK) | (pixels.min(axis=1) >= WHITE)
 
 
 def _spreads(pixels: Floats) -> Floats:

@@ -29,11 +29,19 @@ def _steps(values: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.concatenate([np.diff(values, axis=1).ravel(), np.diff(values, axis=0).ravel()])
 
 
+def _bends(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The change of these steps: none on a plane, however steep."""
+    return np.concatenate([np.diff(values, 2, axis=1).ravel(), np.diff(values, 2, axis=0).ravel()])
+
+
 def _carries(high: NDArray[np.int32], low: NDArray[np.int32]) -> bool:
-    up, inside = _steps(high), _steps(low)
-    there = np.abs(up) == 1
-    small = np.abs(256 * up[there] + inside[there]) < SMALL
-    return small.size >= FEWEST and float(small.mean()) >= CARRIED
+    for changes in (_steps, _bends):
+        up, inside = changes(high), changes(low)
+        there = np.abs(up) == 1
+        small = np.abs(256 * up[there] + inside[there]) < SMALL
+        if small.size >= FEWEST and float(small.mean()) >= CARRIED:
+            return True
+    return False
 
 
 def _wild(high: NDArray[np.int32], low: NDArray[np.int32]) -> bool:

@@ -8,20 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from synth.errors import UnreadableError
 from synth.images import depth_code
-from synth.images.colour_maps import COLOURED, look, may_be_painted, spread, undo
+from synth.images.colour_maps import COLOURED, Undone, look, may_be_painted, spread, undo
 from synth.images.pixels import Bytes, Floats, luma
 from synth.scene.capture import Capture, ImageName
 from synth.scene.scene import DepthKind
 
 SPECKS = 0.001  # of the pixels may have a colour in a grey picture
 MARKS = 0.1  # and in one with coloured text, bars and marks on it
-FILLED_FROM = 3.0  # pixels around what lies off a map
-IDLE = 4  # levels within which a channel says nothing, between its first and last percentile
+IDLE, SAYS = 12, 40  # levels between its first and last percentile with which a channel says nothing, or something
 CHANNELS = ("red", "green", "blue")
 RED_IS_NEAR = ("Spectral", "RdYlBu", "RdYlGn", "RdBu")
 """Maps from red to blue, which depth networks paint near to far with, whether distances or their inverse."""
@@ -77,20 +75,16 @@ def _one_channel(picture: Bytes, beside_grey: bool) -> tuple[Bytes, str]:
         raise UnreadableError(
             f"infrared in false colours (map {seen.map}), {ENDS}: hot and cold cannot be told apart; give the grey file"
         )
-    if seen.map is not None and (undone := undo(picture, seen.map)) is not None:
-        values, off = undone
-        told = f"infrared in false colours (map {seen.map}), which were undone"
-        if off.any():
-            values = cv2.inpaint(values, off.astype(np.uint8), FILLED_FROM, cv2.INPAINT_TELEA)
-            told += f"; {_percent(off.mean())} of it, of other colours, filled from around"
-        return values, told
     if (channel := _only_channel(picture)) is not None:
         return np.ascontiguousarray(picture[:, :, channel]), f"infrared in its {CHANNELS[channel]} channel alone"
+    if seen.map is not None and (undone := undo(picture, seen.map)) is not None:
+        return undone.values, f"infrared in false colours (map {seen.map}), which were undone{_filled(undone)}"
     share, taken = _percent(seen.coloured), "its brightness was taken"
     if seen.one_colour:
         told = f"tinted infrared: {taken}"
     elif beside_grey:
-        told = f"infrared with colours ({share} of it) beside a grey image: are they exchanged? {taken}"
+        marks = "coloured marks, or are they exchanged" if seen.coloured <= MARKS else "are they exchanged"
+        told = f"infrared with colours ({share} of it) beside a grey image: {marks}? {taken}"
     elif seen.coloured <= MARKS:
         told = f"infrared with coloured marks ({share} of it): {taken}"
     else:
@@ -100,9 +94,15 @@ def _one_channel(picture: Bytes, beside_grey: bool) -> tuple[Bytes, str]:
 
 def _only_channel(picture: Bytes) -> int | None:
     """The channel that alone says anything."""
-    low, high = np.percentile(picture.reshape(-1, 3), (1, 99), axis=0)
-    says = np.flatnonzero(high - low > IDLE)
-    return int(says[0]) if says.size == 1 else None
+    spans = np.ptp(np.percentile(picture.reshape(-1, 3), (1, 99), axis=0), axis=0)
+    *idle, says = np.argsort(spans)
+    return int(says) if spans[idle].max() <= IDLE and spans[says] >= SAYS else None
+
+
+def _filled(undone: Undone) -> str:
+    return (
+        f"; {_percent(undone.other.mean())} of it, of other colours, filled from around" if undone.other.any() else ""
+    )
 
 
 def _percent(share: Any) -> str:
@@ -134,9 +134,10 @@ def depth_values(values: Any, kind: DepthKind, name: str) -> tuple[Floats, str |
         raise UnreadableError(
             f"{name}: a depth map in {what}; give the values themselves: one channel, of 16 bits or floats at best"
         )
-    index, off = undone
-    if kind == "inverse" and seen.map in RED_IS_NEAR:
-        index = 255 - index
-    distances = np.where(off, np.float32(0), index.astype(np.float32) + 1)  # 0 says that nothing was measured
-    told = f"{name}: depth in false colours (map {seen.map}), which were undone"
-    return distances, f"{told}; none at {_percent(off.mean())} of it, of other colours" if off.any() else told
+    index = 255 - undone.values if kind == "inverse" and seen.map in RED_IS_NEAR else undone.values
+    distances = np.where(undone.blank, np.float32(0), index.astype(np.float32) + 1)  # 0 says that none was measured
+    told = f"{name}: depth in false colours (map {seen.map}), which were undone{_filled(undone)}"
+    return (
+        distances,
+        f"{told}; none at the {_percent(undone.blank.mean())} that is blank" if undone.blank.any() else told,
+    )
