@@ -114,7 +114,11 @@ def maps() -> dict[str, NDArray[np.float32]]:
         known[name] = np.stack(
             [np.interp(np.arange(256), places, [colour[channel] for _, colour in stops]) for channel in range(3)], 1
         )
-    known |= {name + EXCHANGED: colours[:, ::-1] for name, colours in known.items()}
+    known |= {
+        name + EXCHANGED: colours[:, ::-1]
+        for name, colours in known.items()
+        if np.median(np.ptp(colours.astype(np.float32), axis=1)) > STRONG  # pale ones would be those of photographs
+    }
     return {name: np.ascontiguousarray(colours, np.float32) for name, colours in known.items()}
 
 
@@ -137,9 +141,8 @@ def look(image: Bytes) -> Look:
     coloured = even[_spreads(even) > COLOURED]
     if len(coloured) < FEWEST:
         return Look(share)
-    names = list(maps())
-    usual = names[: len(names) // 2]
-    found = _nearest(usual, coloured, even) or _nearest(names[len(usual) :], coloured, even)
+    usual, exchanged = ([name for name in maps() if name.endswith(EXCHANGED) == wrong] for wrong in (False, True))
+    found = _nearest(usual, coloured, even) or _nearest(exchanged, coloured, even)
     return Look(share, found, share >= TINTED and _variation(coloured) <= ONE_COLOUR)
 
 

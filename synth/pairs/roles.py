@@ -19,7 +19,7 @@ from synth.scene.scene import DepthKind
 
 SPECKS = 0.001  # of the pixels may have a colour in a grey picture
 MARKS = 0.1  # and in one with coloured text, bars and marks on it
-IDLE, SAYS = 12, 40  # levels between its first and last percentile with which a channel says nothing, or something
+IDLE, SAYS = 12, 40  # levels that nearly all of an idle channel is below, and that nearly all of another spans
 CHANNELS = ("red", "green", "blue")
 RED_IS_NEAR = ("Spectral", "RdYlBu", "RdYlGn", "RdBu")
 """Maps from red to blue, which depth networks paint near to far with, whether distances or their inverse."""
@@ -93,10 +93,10 @@ def _one_channel(picture: Bytes, beside_grey: bool) -> tuple[Bytes, str]:
 
 
 def _only_channel(picture: Bytes) -> int | None:
-    """The channel that alone says anything."""
-    spans = np.ptp(np.percentile(picture.reshape(-1, 3), (1, 99), axis=0), axis=0)
-    *idle, says = np.argsort(spans)
-    return int(says) if spans[idle].max() <= IDLE and spans[says] >= SAYS else None
+    """The channel that alone says anything, the others being black."""
+    low, high = np.percentile(picture.reshape(-1, 3), (1, 99), axis=0)
+    says = int(np.argmax(high - low))
+    return says if np.delete(high, says).max() <= IDLE and high[says] - low[says] >= SAYS else None
 
 
 def _filled(undone: Undone) -> str:
