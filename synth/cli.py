@@ -202,7 +202,9 @@ def degrade(
 
     kind: DepthKind = "inverse" if inverse_depth else "distance"
     given = None if depth is None else (depth, kind)
-    degrade_files({"a": a, "b": b}, effect, out, task=DEFAULT if task is None else task, seed=seed, depth=given)
+    asked = DEFAULT if task is None else task
+    for note in degrade_files({"a": a, "b": b}, effect, out, task=asked, seed=seed, depth=given):
+        typer.echo(f"note: {note}")
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 

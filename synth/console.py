@@ -86,6 +86,7 @@ def _outlook(plan: "Plan", storage: "Storage") -> str:
 
 def say_plan(plan: "Plan", listed: int) -> None:
     """Samples, shards, the datasets, and what is left out: so many of it one by one."""
+    from synth.sample.doubts import doubts_of
     from synth.sample.draft import all_look_like_rooms
 
     recipe = plan.recipe
@@ -106,6 +107,9 @@ def say_plan(plan: "Plan", listed: int) -> None:
                 f"  warning: {task}: its pairs look like rooms, where no weather should fall; flag those from outside "
                 "(indoor: false, in pair.yaml or a column of a manifest), or set degradations.indoor"
             )
+    for doubt in doubts_of(plan):
+        pairs = f"{doubt.pairs} of {doubt.looked_at} pairs that were looked at"
+        typer.echo(f"  warning: {doubt.task}  {doubt.dataset}: {doubt.said} ({pairs})")
     if plan.profiles:
         typer.echo(f"  warning: {plan.profiles} pairs have a colour profile that is not sRGB; it is ignored")
     if plan.deep:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import simplejpeg
@@ -14,7 +14,7 @@ from synth.images.decoding import log_level as log_level
 from synth.images.headers import MOST_BYTES, File
 from synth.images.kinds import SUFFIXES as SUFFIXES
 from synth.images.levels import Values, bits_together, to_levels
-from synth.images.pixels import Bytes, Floats
+from synth.images.pixels import Bytes
 from synth.images.png import encode_png as encode_png
 
 SUBSAMPLING = ("420", "422", "444")
@@ -109,14 +109,13 @@ def read_together(files: Mapping[Name, File], infrared: Collection[Name] = ()) -
     return pictures
 
 
-def read_depth(path: File) -> tuple[Floats, str]:
-    """A depth map as float32 (H, W) in its own units, at full precision, and the sha256 of its bytes.
+def read_depth(path: File) -> tuple[Any, str]:
+    """A depth map as its file has it, (H, W) or (H, W, 3), of any type, and the sha256 of its bytes.
 
-    Raises UnreadableError, which names no folder.
+    `synth.pairs.roles.depth_values` makes one value a pixel of it. Raises UnreadableError, which names no folder.
     """
     found, sha256 = _values_of(path)
-    values = found.array if found.array.ndim == 2 else found.array[:, :, 0]
-    return values.astype(np.float32), sha256
+    return found.array, sha256
 
 
 def _values_of(path: File) -> tuple[Values, str]:

@@ -24,6 +24,7 @@ class CleanPair:
     an image that is grey in three equal channels, and every infrared one, is held as grey. shift: pixels to the right
     and down by which b was moved onto a, where the source asks for that. notes: what was done to the files or ignored
     of them. stretch: by image, the values of a 16-bit infrared file that became black and white.
+    doubts: those of the notes that a user should hear before work: a file may not be what it is said to be.
     """
 
     pictures: Mapping[ImageName, Bytes]
@@ -36,6 +37,7 @@ class CleanPair:
     shift: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     stretch: Mapping[ImageName, tuple[float, float]] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from synth.images.pixels import Floats, channels
 from synth.pairs.align import align
 from synth.pairs.base import CleanPair, PairRef, without_idle_channels
 from synth.pairs.remote import Remote
+from synth.pairs.roles import as_roles, depth_values
 from synth.scene.depth import distance_share
 from synth.scene.scene import DepthKind
 from synth.tasks import TASKS
@@ -56,8 +57,11 @@ class FilePair(PairRef):
         pictures += [] if self.gt is None or gt is None else [(self.gt.name, gt)]
         files, hashes = [name for name, _ in pictures], [picture.sha256 for _, picture in pictures]
         depth: Floats | None = None
+        doubts: list[str] = []
         if self.depth is not None:
-            values, hash_depth = codecs.read_depth(self.depth)
+            stored, hash_depth = codecs.read_depth(self.depth)
+            values, doubt = depth_values(stored, self.depth_kind, self.depth.name)
+            doubts += [] if doubt is None else [doubt]
             try:
                 depth = distance_share(values, self.depth_kind)
             except ValueError as error:
@@ -72,18 +76,20 @@ class FilePair(PairRef):
                 raise UnreadableError(
                     f"{name} is {_shown(other)}, {named[first].name} is {_shown(images[first])}; a pair has one size"
                 )
-        shift = None
+        roles = as_roles(images, {name: file.name for name, file in named.items()}, capture)
+        shown, doubts, shift = dict(roles.pictures), [*roles.doubts, *doubts], None
         if self.align:
-            images["b"], shift = align(images["a"], images["b"])
+            shown["b"], shift = align(shown["a"], shown["b"])
         return CleanPair(
-            without_idle_channels(images, capture),
+            without_idle_channels(shown, capture),
             *(gt.image if gt else None, depth, self.depth_kind),
             source_channels={name: channels(image) for name, image in images.items()},
             files=tuple(files),
             sha256=tuple(hashes),
             shift=shift,
-            notes=tuple(f"{name}: {note}" for name, picture in pictures for note in picture.notes),
+            notes=(*(f"{name}: {note}" for name, picture in pictures for note in picture.notes), *doubts),
             stretch={name: picture.stretch for name, picture in read.items() if picture.stretch},
+            doubts=tuple(doubts),
         )
 
 

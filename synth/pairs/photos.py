@@ -18,6 +18,7 @@ from synth.pairs.bracketing import bracket, clipped_share, draw_bracket
 from synth.pairs.folder import OUTSIDE, leads_out
 from synth.pairs.layers import layers_of
 from synth.pairs.refocusing import draw_refocus, refocus
+from synth.pairs.roles import depth_values
 from synth.pairs.source import MOST, FileSource, LeftOut
 from synth.scene.capture import Capture
 from synth.scene.depth import distance_share
@@ -98,8 +99,11 @@ class PhotoPair(PairRef):
         picture = codecs.read(self.photograph)
         image, maker = picture.image, MAKERS[self.make]
         files, hashes, depth = [self.photograph.name], [picture.sha256], None
+        doubts: tuple[str, ...] = ()
         if self.depth is not None:
-            values, of_depth = codecs.read_depth(self.depth)
+            stored, of_depth = codecs.read_depth(self.depth)
+            values, doubt = depth_values(stored, self.depth_kind, self.depth.name)
+            doubts = () if doubt is None else (doubt,)
             if values.shape != image.shape[:2]:
                 raise UnreadableError(f"{self.depth.name} is not of the size of {self.photograph.name}")
             try:
@@ -116,7 +120,8 @@ class PhotoPair(PairRef):
             source_channels=dict.fromkeys(pictures, channels(image)),
             files=tuple(files),
             sha256=tuple(hashes),
-            notes=(*(f"{self.photograph.name}: {note}" for note in picture.notes), told),
+            notes=(*(f"{self.photograph.name}: {note}" for note in picture.notes), *doubts, told),
+            doubts=doubts,
         )
 
 

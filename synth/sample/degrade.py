@@ -17,6 +17,7 @@ from synth.degradations.trial import is_without_strength
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import Bytes, Floats
+from synth.pairs.roles import as_roles, depth_values
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
@@ -157,11 +158,11 @@ def degrade_files(
     task: str,
     seed: int,
     depth: tuple[Path, DepthKind] | None,
-) -> None:
+) -> tuple[str, ...]:
     """`degrade` from files to files: a.png, b.png and record.json in the folder `out`.
 
-    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. depth: a map, and what its values are. Raises
-    UserError.
+    effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. depth: a map, and what its values are. Returns what
+    a user should hear of the files, which stands in the record as `notes`. Raises UserError.
     """
     try:
         capture = task_named(task).capture
@@ -170,13 +171,18 @@ def degrade_files(
     try:
         pictures = codecs.read_together(files, [name for name in files if capture.is_infrared(name)])
         images = {name: picture.image for name, picture in pictures.items()}
+        roles = as_roles(images, {name: file.name for name, file in files.items()}, capture)
+        doubts, distances = roles.doubts, None
+        if depth is not None:
+            distances, doubt = depth_values(codecs.read_depth(depth[0])[0], depth[1], depth[0].name)
+            doubts += () if doubt is None else (doubt,)
         done = degrade(
-            images["a"],
-            images["b"],
+            roles.pictures["a"],
+            roles.pictures["b"],
             _effect_options(effects),
             task=task,
             seed=seed,
-            depth=None if depth is None else codecs.read_depth(depth[0])[0],
+            depth=distances,
             depth_kind="distance" if depth is None else depth[1],
         )
     except (UnreadableError, ValueError) as error:
@@ -184,7 +190,9 @@ def degrade_files(
     out.mkdir(parents=True, exist_ok=True)
     for name, image in done.images.items():
         (out / f"{name}.png").write_bytes(codecs.encode_png(image))
-    (out / "record.json").write_text(json.dumps(done.record, indent=1) + "\n", encoding="utf-8")
+    record = done.record | ({"notes": list(doubts)} if doubts else {})
+    (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return doubts
 
 
 def _effect_options(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
