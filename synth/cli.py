@@ -39,7 +39,11 @@ DataOption = Annotated[
     typer.Option("--data", help="Other pairs: a folder or URL with <task>/<stem>/ or <stem>/, or a manifest."),
 ]
 LinksOption = Annotated[
-    bool, typer.Option("--follow-links", help="Links of the sources may lead out of their folders.")
+    bool | None,
+    typer.Option(
+        "--follow-links/--no-follow-links",
+        help="Whether links of sources may lead out of their folders; default: as the recipe says, and in --data.",
+    ),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="The number of samples, instead of the recipe's.")]
 PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", help="Instead of the recipe's.")]
@@ -61,7 +65,7 @@ def generate(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
-    follow_links: LinksOption = False,
+    follow_links: LinksOption = None,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
     workers: WorkersOption = None,
@@ -109,7 +113,7 @@ def retry(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
-    follow_links: LinksOption = False,
+    follow_links: LinksOption = None,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
     workers: WorkersOption = None,
@@ -136,7 +140,7 @@ def finish(
     recipe: RecipeOption,
     out: OutOption = None,
     data: DataOption = None,
-    follow_links: LinksOption = False,
+    follow_links: LinksOption = None,
     limit: LimitOption = None,
     samples_per_shard: PerShardOption = None,
 ) -> None:
@@ -169,7 +173,9 @@ def manifest(
     split: Annotated[str | None, typer.Option(help="Of all of them: train, val or test.")] = None,
     dataset: Annotated[str | None, typer.Option(help="What they are called. Default: as the folder is.")] = None,
     licence: Annotated[str | None, typer.Option(help="Of all of them, for the records.")] = None,
-    follow_links: LinksOption = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Links of the folder may lead out of it.")
+    ] = False,
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
     from synth.pairs.writing import Wanted, write_manifest
@@ -239,7 +245,11 @@ audit.register(app)
 
 
 def _dataset(
-    recipe: str, out: str | None, pairs: tuple[str | None, bool], samples: int | None, samples_per_shard: int | None
+    recipe: str,
+    out: str | None,
+    pairs: tuple[str | None, bool | None],
+    samples: int | None,
+    samples_per_shard: int | None,
 ) -> "tuple[Plan, Storage]":
     """What a recipe plans, with a user's numbers in place of its own, and where it stands.
 

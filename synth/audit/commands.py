@@ -22,7 +22,13 @@ WIDTH = 120  # of tables that go to a file
 Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
 Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
 Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's: a folder, a URL or a manifest.")]
-Links = Annotated[bool, typer.Option("--follow-links", help="Links of the sources may lead out of their folders.")]
+Links = Annotated[
+    bool | None,
+    typer.Option(
+        "--follow-links/--no-follow-links",
+        help="Whether links of sources may lead out of their folders; default: as the recipe says, and in --data.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")]
 
 
@@ -45,7 +51,7 @@ def verify(
     ] = False,
     recipe: Recipe = None,
     data: Data = None,
-    follow_links: Links = False,
+    follow_links: Links = None,
 ) -> None:
     """Check a dataset: hashes, counts, keys, headers, rows, records, sentences and pictures. Exit code 1: faults."""
     from synth.audit.again import make_again, plan_of
@@ -117,7 +123,7 @@ def preview(
     count: Annotated[int, typer.Option(min=1, max=200, help="How many samples, spread over the dataset.")] = 12,
     recipe: Recipe = None,
     data: Data = None,
-    follow_links: Links = False,
+    follow_links: Links = None,
 ) -> None:
     """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
     from synth.audit.preview import check_name, write_preview
@@ -146,7 +152,7 @@ def render(
     index: Annotated[int, typer.Option(min=0, help="Of the sample, as its key has it.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")],
     data: Data = None,
-    follow_links: Links = False,
+    follow_links: Links = None,
 ) -> None:
     """Make one sample again, every stage of it as a picture: clean, depth, after each effect, inputs, targets."""
     from synth.audit.stages import SHEET, render_files
@@ -155,7 +161,7 @@ def render(
     typer.echo(f"{len(files)} files → {out}; all at a glance: {out / SHEET}")
 
 
-def _plan(recipe: str, data: str | None, follow_links: bool) -> "Plan":
+def _plan(recipe: str, data: str | None, follow_links: bool | None) -> "Plan":
     from synth.recipe.file import find_recipe, load_recipe
     from synth.sample.plan import make_plan
 

@@ -15,7 +15,7 @@ from synth.storage import Storage
 
 
 def repair(
-    storage: Storage, verdict: Verdict, recipe: str, data: str | None, workers: int, follow_links: bool = False
+    storage: Storage, verdict: Verdict, recipe: str, data: str | None, workers: int, follow_links: bool | None = None
 ) -> None:
     """Take away the commit marks of the broken shards and generate what is missing; what is sound stays as it is.
 
@@ -42,7 +42,7 @@ def _described(storage: Storage) -> dict[str, Any] | None:
     return described if described is not None and isinstance(described.get("recipe"), dict) else None
 
 
-def _plan(recipe: str, data: str | None, follow_links: bool, described: dict[str, Any] | None) -> Plan:
+def _plan(recipe: str, data: str | None, follow_links: bool | None, described: dict[str, Any] | None) -> Plan:
     """The recipe with as many samples as the dataset has."""
     there = {} if described is None else described["recipe"]
     sizes = {key: there[key] for key in ("samples", "samples_per_shard") if isinstance(there.get(key), int)}

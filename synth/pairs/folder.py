@@ -14,7 +14,7 @@ from synth.images import codecs
 from synth.pairs import facts
 from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.remote import Remote
-from synth.pairs.source import FileSource, LeftOut
+from synth.pairs.source import FileSource, LeftOut, Remark
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
@@ -49,12 +49,14 @@ class FolderSource(FileSource):
     dataset: str = Field(default="folder", pattern=r"^[^-/]+$")
     """What pairs are called, in records and weights, whose folders have no hyphen in their names."""
 
-    def pairs(self, task: str) -> Iterator[FilePair | LeftOut]:
+    def pairs(self, task: str) -> Iterator[FilePair | LeftOut | Remark]:
         """By the names of their folders."""
-        return (item for item in self._all(task) if self.takes(item.scene))
+        for item in self._all(task):
+            if isinstance(item, Remark) or self.takes(item.scene):
+                yield item
 
-    def _all(self, task: str) -> Iterator[FilePair | LeftOut]:
-        root = self.folder
+    def _all(self, task: str) -> Iterator[FilePair | LeftOut | Remark]:
+        root, outside = self.folder, 0
         for folder, files in _folders_at(root) if isinstance(root, str) else _folders_in(root, self.follow_links):
             if any(ord(letter) in SURROGATES for letter in folder):
                 yield LeftOut(repr(folder), "its name is no text in UTF-8")
@@ -80,9 +82,11 @@ class FolderSource(FileSource):
             gt, depth = (roles.get(role) for role in ROLES)
             beside = files.get(facts.NAME)
             used = [file for file in (*images, gt, depth, beside) if isinstance(file, Path)]
-            if isinstance(root, Path) and not self.follow_links and any(leads_out(file, root) for file in used):
-                yield LeftOut(folder, OUTSIDE)
-                continue
+            if isinstance(root, Path) and any(leads_out(file, root) for file in (root / folder, *used)):
+                if not self.follow_links:
+                    yield LeftOut(folder, OUTSIDE)
+                    continue
+                outside += 1
             try:
                 indoor = facts.read_facts(beside).get("indoor") if beside is not None else None
             except ValueError as error:
@@ -91,6 +95,8 @@ class FolderSource(FileSource):
             dataset = folder.split("-", 1)[0] if "-" in folder else self.dataset
             settings = self.depth_kind, self.align
             yield FilePair(task, dataset, folder, self.licence, images, gt, depth, *settings, indoor=indoor)
+        if outside:
+            yield Remark(f"{task}: {outside} pairs lie behind links that lead out of their folder, which are followed")
 
 
 def _folders_in(root: Path, follow_links: bool) -> Iterator[tuple[str, Mapping[str, File] | None]]:

@@ -157,19 +157,20 @@ def _choose(weights: list[float], rng: Generator) -> int:
     return int(rng.choice(len(weights), p=probabilities))
 
 
-def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool = False) -> Plan:
+def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool | None = None) -> Plan:
     """List the pairs of a recipe and sort out those that cannot be used.
 
     data: a folder or a URL whose `<task>/<stem>/` or `<stem>/` replace the recipe's sources, or a manifest.
-    follow_links: of all sources of files, whatever the recipe says. A pair
-    whose two sizes differ, or whose short side is under the crop by more than 1.15, is left out; one that cannot be
-    read stays, and its samples say so. Raises UserError where a source is missing or empty, or where no pair of a task
-    is left.
+    follow_links: whether links may lead out of the sources' folders, whatever the recipe says; None: as it says, and
+    those of `data`, which the user named himself, may. A pair whose two sizes differ, or whose short side is under the
+    crop by more than 1.15, is left out; one that cannot be read stays, and its samples say so. Raises UserError where a
+    source is missing or empty, or where no pair of a task is left.
     """
     if data is not None:
-        recipe = _with_data(recipe, data, follow_links)
-    elif follow_links:
-        recipe = _with_sources(recipe, {task: _following(part.sources) for task, part in recipe.tasks.items()})
+        recipe = _with_data(recipe, data, follow_links is not False)
+    elif follow_links is not None:
+        parts = recipe.tasks.items()
+        recipe = _with_sources(recipe, {task: _following(part.sources, follow_links) for task, part in parts})
     pools: list[Pool] = []
     left_out: list[LeftOut] = []
     profiles = deep = 0
@@ -247,19 +248,19 @@ def _with_sources(recipe: Recipe, sources: Mapping[str, tuple[Source, ...]]) -> 
 
 
 def _sources_at(root: Path | str, task: str, part: TaskRecipe, follow_links: bool) -> tuple[Source, ...]:
-    replaced = _following(part.sources) if follow_links else part.sources
+    replaced = _following(part.sources, follow_links)
     found = [
         source_at(root, task, replaced),
         photographs_at(root, task, part.photos, replaced) if part.photos else None,
     ]
     sources = [source for source in found if source is not None]
-    return _following(sources) if follow_links else tuple(sources)
+    return _following(sources, follow_links)
 
 
-def _following(sources: Sequence[Source]) -> tuple[Source, ...]:
-    """Sources whose links may lead out of their folders."""
+def _following(sources: Sequence[Source], follow_links: bool) -> tuple[Source, ...]:
+    """Sources whose links may lead out of their folders, or may not."""
     return tuple(
-        source.model_copy(update={"follow_links": True}) if isinstance(source, FileSource) else source
+        source.model_copy(update={"follow_links": follow_links}) if isinstance(source, FileSource) else source
         for source in sources
     )
 

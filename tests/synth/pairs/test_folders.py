@@ -90,16 +90,19 @@ def test_links_that_lead_out_are_followed_where_the_user_says_so_alone(tmp_path)
     assert [pair.scene for pair in found] == ["x-0"]
     assert set(out) == {"x-1", "x-2"}
     assert all("follow_links: true" in reason and "--follow-links" in reason for reason in out.values())
-    found, out = listed(FolderSource(folder=pairs, follow_links=True))
-    assert ([pair.scene for pair in found], out) == (["x-0", "x-1", "x-2"], {})
+    *found, told = FolderSource(folder=pairs, follow_links=True).pairs("mef")
+    assert [pair.scene for pair in found] == ["x-0", "x-1", "x-2"]
+    assert told.text == "mef: 2 pairs lie behind links that lead out of their folder, which are followed"
     recipe = Recipe.model_validate(DATA)
-    assert len(make_plan(recipe, pairs).left_out) == 2
-    followed = make_plan(recipe, pairs, follow_links=True)
-    assert (followed.left_out, len(followed.pools)) == ((), 1)
+    assert len(make_plan(recipe, pairs, follow_links=False).left_out) == 2
+    followed = make_plan(recipe, pairs)  # whoever names a folder as --data says so
+    assert (followed.left_out, len(followed.pools), followed.remarks) == ((), 1, (told.text,))
+    assert make_plan(recipe, pairs, follow_links=True).fingerprint == followed.fingerprint
     own = Recipe.model_validate({**DATA, "sources": [{"folder": str(pairs), "follow_links": True}]})
     assert make_plan(own).fingerprint == followed.fingerprint
     named = Recipe.model_validate({**DATA, "sources": [{"folder": str(pairs)}]})
     assert make_plan(named, follow_links=True).fingerprint == followed.fingerprint
+    assert len(make_plan(named).left_out) == 2
     assert own.hash() == named.hash(), "how a place may be read decides no pixel of what is read"
     assert source_at(pairs, "mef", own.tasks["mef"].sources).follow_links, "kept by --data"
 
