@@ -75,7 +75,9 @@ def _decoded(data: bytes, header: Header) -> NDArray[Any]:
         return decode_jpeg(data, header.mode == "CMYK")
     if header.format not in BY_OPENCV:
         return _through_pillow(data, header)
-    image = _through_opencv(data)
+    if header.mode == "RGB" and header.bits == 8 and not header.notes:
+        return _through_opencv(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)  # spares a turn of channels
+    image = _through_opencv(data, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2:
         return image
     grey = image.shape[2] < 3 or header.mode in ("L", "LA")
@@ -102,10 +104,10 @@ def log_level(level: int) -> int:
     return logging.setLogLevel(level) if logging else 0
 
 
-def _through_opencv(data: bytes) -> NDArray[Any]:
+def _through_opencv(data: bytes, how: int) -> NDArray[Any]:
     logged = log_level(0)  # else each broken file is two lines
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except (cv2.error, MemoryError):  # a header may ask for any size
         image = None
     finally:

@@ -84,6 +84,7 @@ def written(folder: Path, **files: bytes) -> dict[str, Path]:
         (GREY * 1.0, GREY * 4.0, 10),
         (GREY * 3.0, GREY * 257.0, 16),
         (GREY * 1.0, RGB * 60.0, 14),
+        (GREY // 2, GREY * 1.0, 8),
     ],
 )
 def test_the_images_of_a_pair_are_divided_by_what_the_brighter_needs(dark, bright, bits, tmp_path: Path) -> None:

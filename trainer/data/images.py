@@ -18,7 +18,7 @@ Image = np.ndarray
 """(H, W, 3) uint8, sRGB."""
 Infrared = Literal["auto", "a", "b", "none"]
 """Which picture of a pair is infrared; `auto`: what the files show (shards/FILES.md)."""
-MOST_BYTES = 1 << 30  # of a file
+MOST_BYTES, USUAL_BYTES = 1 << 30, 4 << 20  # of a file
 PEDESTAL, FULL = 0.5, 0.95  # of the brighter percentile, and of the most that its bits hold
 
 
@@ -116,7 +116,9 @@ def _stands_high(values: Values) -> bool:
 def _values_of(path: str | Path) -> Values:
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(USUAL_BYTES)
+            if len(data) == USUAL_BYTES:
+                data += file.read(MOST_BYTES + 1 - USUAL_BYTES)  # Python sets this much memory aside, whatever is there
         if len(data) > MOST_BYTES:
             raise ValueError(f"a file of over {MOST_BYTES >> 30} GB")
         return read_values(data)
