@@ -127,6 +127,9 @@ bench-pairs: $(INSTALLED) ## pairs made of photographs beside real ones, and cam
 bench-synth: $(INSTALLED) peers ## samples a second beside codecs and plain scripts, into docs/dataset.md (DATA=)
 	$(BIN)/python -m bench.synth --pairs $(DATA)/pairs/train
 
+bench-encodings: $(INSTALLED) ## size and time of the encodings of inputs, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.encodings --pairs $(DATA)/pairs/train
+
 bench-memory: $(INSTALLED) ## memory of a worker over 20,000 samples of 512 px, into docs/dataset.md (DATA=)
 	$(BIN)/python -m bench.memory --pairs $(DATA)/pairs/train
 
