@@ -37,6 +37,7 @@ DATA: dict[str, Any] = {
         "mef": {"sources": [{"builtin": "bracketed"}], "degradations": {"always": ["rain", "jpeg"]}},
     },
     "crop": {"size": 48},
+    "encoding": "mixed",
     "instructions": {"kinds": {"full": 0.5, "partial": 0.3, "clean": 0.2}},
 }
 
