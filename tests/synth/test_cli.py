@@ -188,7 +188,7 @@ app(["preview", "shards/t"], standalone_mode=False)
     [
         (("nope",), "No such command 'nope'"),
         (("effects", "nope"), "unexpected extra argument"),
-        (("generate", "--recipe", "mef_haze", "--workers", "0"), "0 is not in the range"),
+        (("generate", "--recipe", "mef_haze", "--workers", "0"), "greater than or equal to 1"),
         (("generate", "--recipe"), "requires an argument"),
         (("verify",), "Missing argument"),
         (("generate", "--nope", "1"), "No such option"),
