@@ -275,7 +275,7 @@ def _part(text: str, shards: int) -> slice:
 def main() -> None:
     """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False, prog_name="synth") or 0)
     except UserError as error:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(2)
@@ -285,4 +285,14 @@ def main() -> None:
     except OSError as error:
         what = str(error) if error.filename is None else f"{error.filename}: {error.strerror}; name another path"
         typer.echo(f"synth: {what}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own: what is wrong with the command line
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        context = getattr(error, "ctx", None)
+        message = " ".join(error.format_message().split()).rstrip(".")
+        typer.echo(f"synth: {message}; `{context.command_path if context else 'synth'} --help` tells more", err=True)
         sys.exit(2)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.synth.helpers import bracket_folder, photograph, write_pair
@@ -180,3 +181,27 @@ app(["preview", "shards/t"], standalone_mode=False)
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "4 samples in 2 shards" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nope",), "No such command 'nope'"),
+        (("effects", "nope"), "unexpected extra argument"),
+        (("generate", "--recipe", "mef_haze", "--workers", "0"), "greater than or equal to 1"),
+        (("generate", "--recipe"), "requires an argument"),
+        (("verify",), "Missing argument"),
+        (("generate", "--nope", "1"), "No such option"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_one_line_and_exit_code_2(words, said, monkeypatch, capsys):
+    from synth.cli import main
+
+    monkeypatch.setattr("sys.argv", ["synth", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert (ended.value.code, told.count("\n")) == (2, 1), told
+    assert told.startswith("synth: ")
+    assert said.lower() in told.lower()
+    assert "--help" in told

@@ -18,7 +18,8 @@ QUALITY = 92
 """Of the JPEGs, with full colour."""
 
 
-Group, Item = TypeVar("Group", bound=Hashable), TypeVar("Item")
+Group = TypeVar("Group", bound=Hashable)
+Item = TypeVar("Item")
 
 
 def pack(pictures: Pictures, out: Path, limit_mib: float) -> tuple[int, int]:
