@@ -192,9 +192,13 @@ def fuse(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse two registered images of one scene, as the prompt says."""
-    from trainer.data.images import check_writable, write_image
+    from trainer.data.false_colours import map_of
+    from trainer.data.images import check_writable, read_image, write_image
 
     check_writable(out)
+    for path in (a, b):
+        if (name := map_of(read_image(path))) is not None:
+            typer.echo(f"{path}: in false colours (map {name}), which are fused as colours; give the grey file")
     from trainer.inference.fuser import Fuser
 
     fuser = Fuser.from_pretrained(weights, device=device)
