@@ -102,6 +102,9 @@ bench-realism: $(INSTALLED) ## ours beside real weather, into docs/effects.md (D
 bench-rooms: $(INSTALLED) ## whether rooms are told from streets, into docs/effects.md (DATA=)
 	$(BIN)/python -m bench.rooms --pairs $(DATA)/pairs
 
+bench-roles: $(INSTALLED) ## infrared and depth in false colours, and photographs taken for them, into docs/dataset.md (DATA=)
+	$(BIN)/python -m bench.roles --pairs $(DATA)/pairs
+
 bench-nights: $(INSTALLED) ## days taken for nights, and nights missed, into docs/effects.md (DATA=)
 	$(BIN)/python -m bench.nights --pairs $(DATA)/pairs/train --pairs $(DATA)/pairs/test
 

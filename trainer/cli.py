@@ -199,6 +199,7 @@ def fuse(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse two registered images of one scene, as the prompt says."""
+    from trainer.data.false_colours import map_of
     from trainer.data.images import Infrared, check_writable, read_pair, write_image
 
     check_writable(out)
@@ -207,6 +208,9 @@ def fuse(
     first, second, told = read_pair(a, b, cast(Infrared, infrared))
     for line in told:
         typer.echo(line)
+    for path, image in ((a, first), (b, second)):
+        if (name := map_of(image)) is not None:
+            typer.echo(f"{path}: in false colours (map {name}), which are fused as colours; give the grey file")
     from trainer.inference.fuser import Fuser
 
     fuser = Fuser.from_pretrained(weights, device=device)
