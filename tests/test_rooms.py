@@ -20,6 +20,7 @@ TRAINER = (
     *(
         "errors",
         "console",
+        "plain_yaml",
         "files",
         "schema",
         "pretrained",

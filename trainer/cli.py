@@ -78,8 +78,8 @@ def train(
             "training.batch_size": batch_size,
             "autoencoder.path": autoencoder,
             "init": init,
-            **settings_of(set_ or []),
         },
+        settings_of(set_ or []),
     )
     if dry_run:
         from trainer.training.dry_run import describe, probe
@@ -136,7 +136,7 @@ def encode(
     from trainer.encoding.run import encode as run
     from trainer.encoding.visits import Visits
 
-    resolved = load_config(config, {"autoencoder.path": autoencoder, **settings_of(set_ or [])})
+    resolved = load_config(config, {"autoencoder.path": autoencoder}, settings_of(set_ or []))
     drawn = Visits(count=visits, window=window, symmetries=symmetries, seed=seed)
     typer.echo(run(resolved, shards, out, drawn, workers=workers, together=together, device=device))
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-import yaml
 from pydantic import Field, model_validator
 
+from trainer import plain_yaml
 from trainer.data.choice import DatasetConfig
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
@@ -53,7 +53,7 @@ class Resumable(Section, ABC):
 
     def to_yaml(self) -> str:
         """The resolved configuration, every field written out."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+        return plain_yaml.dump(self.model_dump())
 
     def differences(self, there: Resumable) -> str:
         """What keeps a run of config `there` from going on with this one, by key; empty where nothing does."""
@@ -295,31 +295,44 @@ class AutoencoderRun(Resumable):
         return Pace(self.samples, self.log_every, checkpoint_minutes=3.0, minutes=self.minutes)
 
 
-def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """A preset's name or the path of a YAML file, with `overrides` ("training.samples": 500; None leaves as it is).
+def load_config(
+    name: str, overrides: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+) -> Config:
+    """A preset's name or the path of a YAML file, with `overrides` ("training.samples": 500; None leaves as it is) and
+    the settings of `settings_of`, whose None is the value null.
 
-    Raises UserError with one line: file, key, value, rule.
+    Raises UserError with one line: file, key, value, rule; also where both have one key.
     """
     path = _find(name)
     values = read_yaml(path)
     values.setdefault("name", path.stem)
-    for key, value in (overrides or {}).items():
-        if value is not None:
-            _set(values, key, value)
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    for key, value in (settings or {}).items():
+        if key in given:
+            raise UserError(f"--set {key}={value}: an option sets the same to {given[key]}; leave one of them")
+        given[key] = value
+    for key, value in given.items():
+        _set(values, key, value)
     return parse(Config, values, str(path))
 
 
 def settings_of(texts: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE as overrides for `load_config`; values are YAML. Raises UserError."""
-    settings = {}
+    settings: dict[str, Any] = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator or not re.fullmatch(r"\w+(\.\w+)*", key):
             raise UserError(f"--set {text}: give KEY=VALUE, such as model.depth=6")
+        if key in settings:
+            raise UserError(f"--set {text}: {key} is set twice; leave one of them")
+        lost = next((before for before in settings if before.startswith(f"{key}.")), None)
+        if lost is not None:
+            raise UserError(f"--set {one_line(text)}: would undo --set {lost}, which stands before it; give it first")
         try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"--set {text}: {one_line(value)} is no value of YAML") from None
+            settings[key] = plain_yaml.load(value)
+        except ValueError as error:
+            reason = one_line(error).removeprefix("line 1: ")
+            raise UserError(f"--set {one_line(text)}: what stands after = is no value of YAML ({reason})") from None
     return settings
 
 
