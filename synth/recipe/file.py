@@ -25,6 +25,7 @@ from synth.recipe.schema import (
     TargetNetwork,
     TaskRecipe,
 )
+from synth.text import text_of
 
 MOST_BYTES = 1 << 16  # of the file
 MOST_VALUES = 20_000  # of the document, its aliases written out
@@ -87,7 +88,7 @@ def _check_size(root: yaml.Node) -> None:
         if id(node) not in counts:
             above.add(id(node))
             pairs = isinstance(node, yaml.MappingNode)
-            if pairs:
+            if isinstance(node, yaml.MappingNode):
                 _check_keys(node)
             children = [child for pair in node.value for child in pair] if pairs else node.value
             counts[id(node)] = 1 + sum(count(child, depth + 1) for child in children)
@@ -104,8 +105,8 @@ def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(data)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     if len(data) > MOST_BYTES:
         raise UserError(f"{path}: over {MOST_BYTES >> 10} KB; a recipe is a page or two")
