@@ -4,12 +4,14 @@ import errno
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trainer.autoencoder.cli import app as autoencoder_app
+from trainer.console import say
 from trainer.errors import UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -195,12 +197,16 @@ def fuse(
     from trainer.data.images import check_writable, write_image
 
     check_writable(out)
-    from trainer.inference.fuser import Fuser
+    from trainer.inference.fuser import Fuser, PromptCut
 
     fuser = Fuser.from_pretrained(weights, device=device)
     if prompt == "auto":
         prompt = fuser.describe(a, b)
         typer.echo(f"auto: {prompt}")
+    unread = fuser.cut(prompt)
+    if unread:
+        say(f"warning: {unread}")
+    warnings.simplefilter("ignore", PromptCut)
     write_image(out, fuser(a, b, prompt))
     typer.echo(f"wrote {out}")
 

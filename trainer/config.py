@@ -15,6 +15,7 @@ from trainer.data.choice import DatasetConfig
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
 from trainer.files import one_line, read_yaml
+from trainer.frozen.text import MAX_TOKENS, PADDED
 from trainer.model.config import NetworkConfig
 from trainer.objectives import STANDARD, AnyObjective
 from trainer.schema import Section, parse
@@ -78,8 +79,13 @@ class AutoencoderConfig(Section):
 class TextConfig(Section):
     encoder: str = "all-MiniLM-L6-v2"
     """all-MiniLM-L6-v2 (comes with the package), or a folder or hub name of a sentence-transformers model."""
-    max_tokens: int = Field(default=40, ge=4, le=512)
-    """Prompts are cut and padded to this many tokens."""
+    max_tokens: int = Field(default=MAX_TOKENS, ge=4, le=512)
+    """Prompts are cut at this many tokens, which is told and counted, or where the encoder ends."""
+
+    @property
+    def words(self) -> int:
+        """Tokens that the network is given of all but the longest prompts."""
+        return min(PADDED, self.max_tokens)
 
 
 class Snapshots(Section):
