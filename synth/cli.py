@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth import console
+from synth import console, usage
 from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
@@ -52,7 +52,7 @@ ShareLimitOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def generate(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -99,7 +99,7 @@ def generate(
         console.say_summary(summary, storage)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def retry(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -125,7 +125,7 @@ def retry(
     console.say_summary(summary, storage)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def finish(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -142,7 +142,7 @@ def finish(
     console.say_summary(summary, storage)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def manifest(
     root: Annotated[Path, typer.Argument(help="A folder with <task>/<stem>/, or one that is called as its task.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet or .csv file, in a folder that holds ROOT.")],
@@ -153,7 +153,7 @@ def manifest(
     typer.echo(f"{write_manifest(root, out)} pairs of {root} → {out}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def degrade(
     a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
@@ -178,7 +178,7 @@ def degrade(
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def effects() -> None:
     """List the effects: stage, images, severity, and the quantities that a recipe may set."""
     from synth.degradations import effects as known
@@ -193,7 +193,7 @@ def effects() -> None:
             typer.echo(f"    {key}: {span} {quantity.unit}{instead}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def tasks() -> None:
     """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
     from synth.tasks import TASKS
@@ -231,7 +231,8 @@ def _part(text: str, shards: int) -> slice:
 def main() -> None:
     """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise."""
     try:
-        app()
+        code = app(standalone_mode=False, prog_name="synth")  # of typer.Exit, and of Ctrl-C
+        sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(2)
@@ -241,4 +242,12 @@ def main() -> None:
     except OSError as error:
         what = str(error) if error.filename is None else f"{error.filename}: {error.strerror}; name another path"
         typer.echo(f"synth: {what}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own: what is wrong with the command line
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+        else:
+            typer.echo(f"synth: {' '.join(usage.told(error, 'synth').split())}", err=True)
         sys.exit(2)

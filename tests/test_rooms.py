@@ -15,6 +15,7 @@ SYNTH = (
     *(
         "errors",
         "text",
+        "usage",
         "streams",
         "storage",
         "images",
@@ -31,6 +32,7 @@ SYNTH = (
 TRAINER = (
     *(
         "errors",
+        "usage",
         "console",
         "plain_yaml",
         "files",

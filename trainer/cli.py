@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from trainer import usage
 from trainer.autoencoder.cli import app as autoencoder_app
 from trainer.console import say
 from trainer.errors import UserError
@@ -23,7 +24,7 @@ def trainer() -> None:
     """Trains the fusion network on shards, and fuses pairs of images with what it learned."""
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def train(
     shards: Annotated[
         list[str] | None,
@@ -105,7 +106,7 @@ def train(
         typer.echo(f"weights: {weights}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def encode(
     shards: Annotated[list[str], typer.Option(help="Shards of pictures, as for `train`. Repeatable.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
@@ -143,7 +144,7 @@ def encode(
     typer.echo(run(resolved, shards, out, drawn, workers=workers, together=together, device=device))
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `trainer train` wrote; several are compared.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .svg, .pdf.")] = Path(
@@ -157,7 +158,7 @@ def plot(
     typer.echo(f"wrote {out}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def average(
     run: Annotated[Path, typer.Argument(help="The folder of a complete run that kept snapshots (training.snapshots).")],
     std: Annotated[float, typer.Option(help="Width of the average, as a share of the run's samples: 0.01 to 0.25.")],
@@ -170,7 +171,7 @@ def average(
     typer.echo(f"weights: {out} (std {std} of {len(found)} snapshots)")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def schema() -> None:
     """Print the JSON schema of a config, by which editors complete and check the YAML file."""
     import json
@@ -180,7 +181,7 @@ def schema() -> None:
     typer.echo(json.dumps(Config.model_json_schema(), indent=1))
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def fuse(
     a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
@@ -211,7 +212,7 @@ def fuse(
     typer.echo(f"wrote {out}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def model(
     config: Annotated[
         str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
@@ -240,7 +241,7 @@ def main() -> None:
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        if app(standalone_mode=False) == 130:  # typer makes this of KeyboardInterrupt
+        if app(standalone_mode=False, prog_name="trainer") == 130:  # typer makes this of KeyboardInterrupt
             raise KeyboardInterrupt
     except UserError as error:
         _stop(str(error), 2)
@@ -255,7 +256,7 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)
-        _stop(f"{error.format_message().rstrip('.')}; see trainer --help, trainer COMMAND --help", 2)
+        _stop(usage.told(error, "trainer"), 2)
 
 
 def _stop(message: str, code: int) -> None:

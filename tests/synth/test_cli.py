@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
+from synth.cli import main
 from tests.synth.helpers import bracket_folder, photograph, write_pair
 
 RECIPE = {
@@ -180,3 +182,27 @@ app(["preview", "shards/t"], standalone_mode=False)
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "4 samples in 2 shards" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("generate --recip x", "No such option: --recip; did you mean --recipe?; see synth generate --help"),
+        ("generate --recipe", "'--recipe' requires an argument"),
+        ("generate --recipe --out x", "--recipe: a value is needed, and --out stands there, an option of its own"),
+        ("generate --recipe mef_haze --limit x", "Invalid value for '--limit'"),
+        ("verify", "Missing argument 'dataset'; see synth verify --help"),
+        ("effects x", "unexpected extra argument"),
+        ("generat", "No such command 'generat'. Did you mean 'generate'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(line, said, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["synth", *line.split()])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.out == ""
+    (found,) = captured.err.splitlines()
+    assert found.startswith("synth: ")
+    assert said in found
