@@ -31,6 +31,7 @@ SYNTH = (
 """The rooms of synth, in order: each may import those before it."""
 TRAINER = (
     *(
+        "addresses",
         "errors",
         "usage",
         "console",

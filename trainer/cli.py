@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from trainer import usage
+from trainer.addresses import shown
 from trainer.autoencoder.cli import app as autoencoder_app
 from trainer.console import say
 from trainer.errors import UserError
@@ -260,5 +261,5 @@ def main() -> None:
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"trainer: {' '.join(message.splitlines())}", file=sys.stderr)
+    print(f"trainer: {shown(' '.join(message.splitlines()))}", file=sys.stderr)
     sys.exit(code)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 from pydantic import Field, model_validator
 
 from trainer import plain_yaml
+from trainer.addresses import shown
 from trainer.data.choice import DatasetConfig
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
@@ -53,12 +54,16 @@ class Resumable(Section, ABC):
         """How long the run is, and what it does on the way."""
 
     def to_yaml(self) -> str:
-        """The resolved configuration, every field written out."""
-        return plain_yaml.dump(self.model_dump())
+        """The resolved configuration, every field written out; of an address not what signs it."""
+        return plain_yaml.dump(self.as_saved())
+
+    def as_saved(self) -> Any:
+        """The fields as `to_yaml` writes them."""
+        return _shown(self.model_dump())
 
     def differences(self, there: Resumable) -> str:
         """What keeps a run of config `there` from going on with this one, by key; empty where nothing does."""
-        ours, theirs = _flat(self.model_dump()), _flat(there.model_dump())
+        ours, theirs = (_flat(config.as_saved()) for config in (self, there))
         keys = [key for key in ours | theirs if not key.startswith(self.MAY_CHANGE)]
         return "; ".join(
             f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here"
@@ -367,6 +372,15 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
         inner = values.get(section)
         values[section] = values = dict(inner) if isinstance(inner, dict) else {}
     values[last] = value
+
+
+def _shown(value: Any) -> Any:
+    """The same, whose addresses have no signature."""
+    if isinstance(value, dict):
+        return {key: _shown(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_shown, value))
+    return shown(value) if isinstance(value, str) else value
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

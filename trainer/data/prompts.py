@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.data.places import exists, is_remote, read
+from trainer.addresses import beside, path_of
+from trainer.data.places import can_be_had, is_pipe, is_remote, read
 from trainer.errors import UserError
 from trainer.files import one_line
 from trainer.frozen.text import Prompts, TextEncoder, padded_to, together
@@ -78,8 +79,8 @@ class Sentences:
     """A text encoder that first looks into the tables beside shards; what is in none is encoded."""
 
     def __init__(self, text: TextEncoder, tars: Iterable[str]) -> None:
-        folders = dict.fromkeys(tar.rpartition("/")[0] or "." for tar in tars)
-        urls = [url for url in (f"{folder}/{TABLE}" for folder in folders) if exists(url)]
+        tables = {path_of(url): url for url in (beside(tar, TABLE) for tar in tars if not is_pipe(tar))}  # one a folder
+        urls = [url for url in tables.values() if can_be_had(url)]
         self.text, self.tables = text, [PromptTable(url, text) for url in urls]
 
     def __call__(self, prompts: list[str]) -> Prompts:
