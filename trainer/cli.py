@@ -30,15 +30,15 @@ def train(
     shards: Annotated[
         list[str] | None,
         typer.Option(
-            help="A tar, a dataset folder, or an http(s) or s3 URL of either; {000000..000003} counts. Repeatable. "
-            "Several by weight: `data` in the config."
+            help="Tars, dataset folders, or http(s) or s3 URLs of either, one or several; globs, and {000000..000003} "
+            "counts. Repeatable. Several by weight: `data` in the config."
         ),
     ] = None,
     config: Annotated[
         str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Samples to train on in all.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to train on in all; a run goes on to more.")] = None,
     for_: Annotated[
         str | None, typer.Option("--for", help="End after this time instead, with weights: 90s, 8m, 1.5h.")
     ] = None,

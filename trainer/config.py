@@ -110,7 +110,8 @@ class Snapshots(Section):
 
 class TrainingConfig(Section):
     samples: int = Field(ge=1, le=MOST)
-    """Samples seen in the whole run; the learning rate reaches zero there."""
+    """Samples seen in the whole run; the learning rate reaches zero there. A run, complete or not, goes on to more: by
+    the schedule of the new length, from where that stands at what was seen."""
     minutes: float | None = Field(default=None, gt=0, le=10**6)
     """Wall-clock time in which the run ends, with weights, however many samples that are; `samples` is then the most.
     The rate falls by the time that has passed. What resumes such a run has the rest of the time, not the same bits."""
@@ -191,7 +192,7 @@ class RunConfig(Section):
 class Config(Resumable):
     """`trainer train`."""
 
-    MAY_CHANGE = ("run.", "training.batch_size", "init")
+    MAY_CHANGE = ("run.", "training.batch_size", "training.samples", "training.minutes", "init")
     RATE = "training.lr"
 
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=100)
