@@ -45,7 +45,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and of the order of samples.")] = None,
     autoencoder: Annotated[
-        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
+        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder, file or hub name of diffusers.")
     ] = None,
     init: Annotated[
         str | None,
@@ -121,7 +121,7 @@ def encode(
     symmetries: Annotated[bool, typer.Option(help="Whether entries are turned and mirrored.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of windows and symmetries.")] = 0,
     autoencoder: Annotated[
-        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
+        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder, file or hub name of diffusers.")
     ] = None,
     set_: Annotated[
         list[str] | None,

@@ -74,7 +74,8 @@ class Resumable(Section, ABC):
 
 class AutoencoderConfig(Section):
     path: str = "klt"
-    """'klt' (fitted to the shards as the run starts), 'mmaif' (ours, trained), a folder, or a hub name of diffusers."""
+    """'klt' (fitted to the shards as the run starts), 'mmaif' (ours, trained), a folder, a file or a hub name of
+    diffusers."""
     channels: int = Field(default=32, ge=1, le=192)
     """Latent channels of the KLT; an autoencoder from a folder has its own number."""
     fit_samples: int = Field(default=64, ge=1, le=10**5)

@@ -117,12 +117,12 @@ class TextEncoder:
         )
 
     def _end(self, prompt: str) -> str:
-        """The last letters that are read."""
+        """The last words that are read."""
         places = self._model.tokenizer(
             prompt, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, verbose=False
         )["offset_mapping"]
         end = max(last for _, last in places)
-        return one_line(prompt[max(0, end - 40) : end])
+        return one_line(" ".join(prompt[:end].split()[-6:]))
 
 
 def padded_to(prompts: Prompts, length: int) -> Prompts:

@@ -72,7 +72,7 @@ class Fuser:
         said = self._described(inputs) if prompt == AUTO else prompt
         told = self.cut(said)
         if told:
-            warnings.warn(told, PromptCut, stacklevel=2)
+            warnings.warn(told, PromptCut, stacklevel=3)  # of whoever called, above no_grad
         inputs = inputs._replace(prompts=self.text([said]))
         noise = Noise(seed, [0], inputs.base.device)
         picture = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture

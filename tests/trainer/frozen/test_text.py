@@ -120,7 +120,7 @@ def test_prompts_that_are_cut_are_counted_once_each_and_it_is_told_where() -> No
     encoder.at_once([long, long + " now"])
     assert encoder.cut == 2
     assert encoder.told(long) == (
-        'a prompt of 17 tokens is cut at 12: what stands after "remove the rain, the snow, the haze and" is not read'
+        'a prompt of 17 tokens is cut at 12: what stands after "rain, the snow, the haze and" is not read'
     )
 
 
