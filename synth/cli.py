@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth import console
+from synth import console, usage
 from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
@@ -60,7 +60,7 @@ ShareLimitOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def generate(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -108,7 +108,7 @@ def generate(
         console.say_summary(summary, storage)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def retry(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -135,7 +135,7 @@ def retry(
     console.say_summary(summary, storage)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def finish(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -153,7 +153,7 @@ def finish(
     console.say_summary(summary, storage)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def manifest(
     root: Annotated[
         Path,
@@ -187,7 +187,7 @@ def manifest(
     typer.echo(f"{count} pairs of {root} → {out}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def degrade(
     a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
@@ -214,7 +214,7 @@ def degrade(
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def effects(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
@@ -230,7 +230,7 @@ def effects(
         typer.echo(line)
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def tasks() -> None:
     """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
     from synth.tasks import TASKS
@@ -275,7 +275,8 @@ def _part(text: str, shards: int) -> slice:
 def main() -> None:
     """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise."""
     try:
-        sys.exit(app(standalone_mode=False, prog_name="synth") or 0)
+        code = app(standalone_mode=False, prog_name="synth")  # of typer.Exit, and of Ctrl-C
+        sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         typer.echo(f"synth: {error}", err=True)
         sys.exit(2)
@@ -291,8 +292,6 @@ def main() -> None:
             raise
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # type: ignore[attr-defined]
-            sys.exit(2)
-        context = getattr(error, "ctx", None)
-        message = " ".join(error.format_message().split()).rstrip(".")
-        typer.echo(f"synth: {message}; `{context.command_path if context else 'synth'} --help` tells more", err=True)
+        else:
+            typer.echo(f"synth: {' '.join(usage.told(error, 'synth').split())}", err=True)
         sys.exit(2)

@@ -12,14 +12,30 @@ import pytest
 from tests.conftest import ROOT
 
 SYNTH = (
-    *("errors", "streams", "storage", "images", "scene", "degradations", "targets", "tasks", "instructions", "pairs"),
+    *(
+        "errors",
+        "text",
+        "usage",
+        "streams",
+        "storage",
+        "images",
+        "scene",
+        "degradations",
+        "targets",
+        "tasks",
+        "instructions",
+        "pairs",
+    ),
     *("recipe", "sample", "dataset", "engines", "console", "audit", "cli"),
 )
 """The rooms of synth, in order: each may import those before it."""
 TRAINER = (
     *(
+        "addresses",
         "errors",
+        "usage",
         "console",
+        "plain_yaml",
         "files",
         "schema",
         "pretrained",

@@ -4,12 +4,16 @@ import errno
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
 
+from trainer import usage
+from trainer.addresses import shown
 from trainer.autoencoder.cli import app as autoencoder_app
+from trainer.console import say
 from trainer.errors import UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -21,27 +25,27 @@ def trainer() -> None:
     """Trains the fusion network on shards, and fuses pairs of images with what it learned."""
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def train(
     shards: Annotated[
         list[str] | None,
         typer.Option(
-            help="A tar, a dataset folder, or an http(s) or s3 URL of either; {000000..000003} counts. Repeatable. "
-            "Several by weight: `data` in the config."
+            help="Tars, dataset folders, or http(s) or s3 URLs of either, one or several; globs, and {000000..000003} "
+            "counts. Repeatable. Several by weight: `data` in the config."
         ),
     ] = None,
     config: Annotated[
         str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Samples to train on in all.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to train on in all; a run goes on to more.")] = None,
     for_: Annotated[
         str | None, typer.Option("--for", help="End after this time instead, with weights: 90s, 8m, 1.5h.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and of the order of samples.")] = None,
     autoencoder: Annotated[
-        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
+        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder, file or hub name of diffusers.")
     ] = None,
     init: Annotated[
         str | None,
@@ -78,8 +82,8 @@ def train(
             "training.batch_size": batch_size,
             "autoencoder.path": autoencoder,
             "init": init,
-            **settings_of(set_ or []),
         },
+        settings_of(set_ or []),
     )
     if dry_run:
         from trainer.training.dry_run import describe, probe
@@ -103,7 +107,7 @@ def train(
         typer.echo(f"weights: {weights}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def encode(
     shards: Annotated[list[str], typer.Option(help="Shards of pictures, as for `train`. Repeatable.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
@@ -117,7 +121,7 @@ def encode(
     symmetries: Annotated[bool, typer.Option(help="Whether entries are turned and mirrored.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of windows and symmetries.")] = 0,
     autoencoder: Annotated[
-        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder or hub name of diffusers.")
+        str | None, typer.Option(help="'klt', 'mmaif' (ours), or a folder, file or hub name of diffusers.")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -136,12 +140,12 @@ def encode(
     from trainer.encoding.run import encode as run
     from trainer.encoding.visits import Visits
 
-    resolved = load_config(config, {"autoencoder.path": autoencoder, **settings_of(set_ or [])})
+    resolved = load_config(config, {"autoencoder.path": autoencoder}, settings_of(set_ or []))
     drawn = Visits(count=visits, window=window, symmetries=symmetries, seed=seed)
     typer.echo(run(resolved, shards, out, drawn, workers=workers, together=together, device=device))
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `trainer train` wrote; several are compared.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .svg, .pdf.")] = Path(
@@ -155,7 +159,7 @@ def plot(
     typer.echo(f"wrote {out}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def average(
     run: Annotated[Path, typer.Argument(help="The folder of a complete run that kept snapshots (training.snapshots).")],
     std: Annotated[float, typer.Option(help="Width of the average, as a share of the run's samples: 0.01 to 0.25.")],
@@ -168,7 +172,7 @@ def average(
     typer.echo(f"weights: {out} (std {std} of {len(found)} snapshots)")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def schema() -> None:
     """Print the JSON schema of a config, by which editors complete and check the YAML file."""
     import json
@@ -178,7 +182,7 @@ def schema() -> None:
     typer.echo(json.dumps(Config.model_json_schema(), indent=1))
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def fuse(
     a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
@@ -211,17 +215,21 @@ def fuse(
     for path, image in ((a, first), (b, second)):
         if (name := map_of(image)) is not None:
             typer.echo(f"{path}: in false colours (map {name}), which are fused as colours; give the grey file")
-    from trainer.inference.fuser import Fuser
+    from trainer.inference.fuser import Fuser, PromptCut
 
     fuser = Fuser.from_pretrained(weights, device=device)
     if prompt == "auto":
         prompt = fuser.describe(first, second)
         typer.echo(f"auto: {prompt}")
+    unread = fuser.cut(prompt)
+    if unread:
+        say(f"warning: {unread}")
+    warnings.simplefilter("ignore", PromptCut)
     write_image(out, fuser(first, second, prompt))
     typer.echo(f"wrote {out}")
 
 
-@app.command()
+@app.command(cls=usage.Command)
 def model(
     config: Annotated[
         str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
@@ -250,7 +258,7 @@ def main() -> None:
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        if app(standalone_mode=False) == 130:  # typer makes this of KeyboardInterrupt
+        if app(standalone_mode=False, prog_name="trainer") == 130:  # typer makes this of KeyboardInterrupt
             raise KeyboardInterrupt
     except UserError as error:
         _stop(str(error), 2)
@@ -265,9 +273,9 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)
-        _stop(f"{error.format_message().rstrip('.')}; see trainer --help, trainer COMMAND --help", 2)
+        _stop(usage.told(error, "trainer"), 2)
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"trainer: {' '.join(message.splitlines())}", file=sys.stderr)
+    print(f"trainer: {shown(' '.join(message.splitlines()))}", file=sys.stderr)
     sys.exit(code)

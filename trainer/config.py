@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-import yaml
 from pydantic import Field, model_validator
 
+from trainer import plain_yaml
+from trainer.addresses import shown
 from trainer.data.choice import DatasetConfig
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
 from trainer.files import one_line, read_yaml
+from trainer.frozen.text import MAX_TOKENS, PADDED
 from trainer.model.config import NetworkConfig
 from trainer.objectives import STANDARD, AnyObjective
 from trainer.schema import Section, parse
@@ -52,12 +54,16 @@ class Resumable(Section, ABC):
         """How long the run is, and what it does on the way."""
 
     def to_yaml(self) -> str:
-        """The resolved configuration, every field written out."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+        """The resolved configuration, every field written out; of an address not what signs it."""
+        return plain_yaml.dump(self.as_saved())
+
+    def as_saved(self) -> Any:
+        """The fields as `to_yaml` writes them."""
+        return _shown(self.model_dump())
 
     def differences(self, there: Resumable) -> str:
         """What keeps a run of config `there` from going on with this one, by key; empty where nothing does."""
-        ours, theirs = _flat(self.model_dump()), _flat(there.model_dump())
+        ours, theirs = (_flat(config.as_saved()) for config in (self, there))
         keys = [key for key in ours | theirs if not key.startswith(self.MAY_CHANGE)]
         return "; ".join(
             f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here"
@@ -68,7 +74,8 @@ class Resumable(Section, ABC):
 
 class AutoencoderConfig(Section):
     path: str = "klt"
-    """'klt' (fitted to the shards as the run starts), 'mmaif' (ours, trained), a folder, or a hub name of diffusers."""
+    """'klt' (fitted to the shards as the run starts), 'mmaif' (ours, trained), a folder, a file or a hub name of
+    diffusers."""
     channels: int = Field(default=32, ge=1, le=192)
     """Latent channels of the KLT; an autoencoder from a folder has its own number."""
     fit_samples: int = Field(default=64, ge=1, le=10**5)
@@ -78,8 +85,13 @@ class AutoencoderConfig(Section):
 class TextConfig(Section):
     encoder: str = "all-MiniLM-L6-v2"
     """all-MiniLM-L6-v2 (comes with the package), or a folder or hub name of a sentence-transformers model."""
-    max_tokens: int = Field(default=40, ge=4, le=512)
-    """Prompts are cut and padded to this many tokens."""
+    max_tokens: int = Field(default=MAX_TOKENS, ge=4, le=512)
+    """Prompts are cut at this many tokens, which is told and counted, or where the encoder ends."""
+
+    @property
+    def words(self) -> int:
+        """Tokens that the network is given of all but the longest prompts."""
+        return min(PADDED, self.max_tokens)
 
 
 class Snapshots(Section):
@@ -99,7 +111,8 @@ class Snapshots(Section):
 
 class TrainingConfig(Section):
     samples: int = Field(ge=1, le=MOST)
-    """Samples seen in the whole run; the learning rate reaches zero there."""
+    """Samples seen in the whole run; the learning rate reaches zero there. A run, complete or not, goes on to more: by
+    the schedule of the new length, from where that stands at what was seen."""
     minutes: float | None = Field(default=None, gt=0, le=10**6)
     """Wall-clock time in which the run ends, with weights, however many samples that are; `samples` is then the most.
     The rate falls by the time that has passed. What resumes such a run has the rest of the time, not the same bits."""
@@ -180,7 +193,7 @@ class RunConfig(Section):
 class Config(Resumable):
     """`trainer train`."""
 
-    MAY_CHANGE = ("run.", "training.batch_size", "init")
+    MAY_CHANGE = ("run.", "training.batch_size", "training.samples", "training.minutes", "init")
     RATE = "training.lr"
 
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=100)
@@ -295,31 +308,44 @@ class AutoencoderRun(Resumable):
         return Pace(self.samples, self.log_every, checkpoint_minutes=3.0, minutes=self.minutes)
 
 
-def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """A preset's name or the path of a YAML file, with `overrides` ("training.samples": 500; None leaves as it is).
+def load_config(
+    name: str, overrides: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+) -> Config:
+    """A preset's name or the path of a YAML file, with `overrides` ("training.samples": 500; None leaves as it is) and
+    the settings of `settings_of`, whose None is the value null.
 
-    Raises UserError with one line: file, key, value, rule.
+    Raises UserError with one line: file, key, value, rule; also where both have one key.
     """
     path = _find(name)
     values = read_yaml(path)
     values.setdefault("name", path.stem)
-    for key, value in (overrides or {}).items():
-        if value is not None:
-            _set(values, key, value)
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    for key, value in (settings or {}).items():
+        if key in given:
+            raise UserError(f"--set {key}={value}: an option sets the same to {given[key]}; leave one of them")
+        given[key] = value
+    for key, value in given.items():
+        _set(values, key, value)
     return parse(Config, values, str(path))
 
 
 def settings_of(texts: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE as overrides for `load_config`; values are YAML. Raises UserError."""
-    settings = {}
+    settings: dict[str, Any] = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator or not re.fullmatch(r"\w+(\.\w+)*", key):
             raise UserError(f"--set {text}: give KEY=VALUE, such as model.depth=6")
+        if key in settings:
+            raise UserError(f"--set {text}: {key} is set twice; leave one of them")
+        lost = next((before for before in settings if before.startswith(f"{key}.")), None)
+        if lost is not None:
+            raise UserError(f"--set {one_line(text)}: would undo --set {lost}, which stands before it; give it first")
         try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"--set {text}: {one_line(value)} is no value of YAML") from None
+            settings[key] = plain_yaml.load(value)
+        except ValueError as error:
+            reason = one_line(error).removeprefix("line 1: ")
+            raise UserError(f"--set {one_line(text)}: what stands after = is no value of YAML ({reason})") from None
     return settings
 
 
@@ -348,6 +374,15 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
         inner = values.get(section)
         values[section] = values = dict(inner) if isinstance(inner, dict) else {}
     values[last] = value
+
+
+def _shown(value: Any) -> Any:
+    """The same, whose addresses have no signature."""
+    if isinstance(value, dict):
+        return {key: _shown(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_shown, value))
+    return shown(value) if isinstance(value, str) else value
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

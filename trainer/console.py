@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from trainer.addresses import shown
+
 
 def say(text: str) -> None:
-    """A line; stdout is left for results."""
-    print(text, file=sys.stderr, flush=True)
+    """A line, without what signs addresses; stdout is left for results."""
+    print(shown(text), file=sys.stderr, flush=True)

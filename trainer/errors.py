@@ -1,6 +1,12 @@
 """The one exception for what the user can put right."""
 
+from trainer.addresses import shown
+
 
 class UserError(Exception):
     """A mistake of the user's, or of the outside world: the message is one line that says what, where, the value,
-    the rule and the way out. The command line prints it and exits with code 2; no traceback."""
+    the rule and the way out. The command line prints it and exits with code 2; no traceback. What signs an address is
+    not in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))

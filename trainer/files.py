@@ -26,9 +26,11 @@ def read_json(path: Path, where: str, way_out: str) -> dict[str, Any]:
 def parse_json(data: bytes | memoryview, where: str, way_out: str) -> dict[str, Any]:
     """The mapping that the bytes hold as JSON. Raises UserError that begins with `where`."""
     try:
-        values = json.loads(bytes(data))
+        values = json.loads(bytes(data), object_pairs_hook=_each_once)
     except RecursionError:
         raise UserError(f"{where}: nested too deeply; {way_out}") from None
+    except _TwiceError as error:
+        raise UserError(f"{where}: {error} stands twice in one mapping; {way_out}") from None
     except ValueError as error:
         raise UserError(f"{where}: not JSON ({one_line(error)}); {way_out}") from None
     if not isinstance(values, dict):
@@ -38,18 +40,17 @@ def parse_json(data: bytes | memoryview, where: str, way_out: str) -> dict[str, 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises UserError."""
-    import yaml
+    from trainer import plain_yaml
 
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise UserError(f"{path}: cannot be read as YAML: nested too deeply; see trainer/configs/") from None
+        values = plain_yaml.load(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date or a number that none can be
+    except ValueError as error:  # not YAML, or a date or a number that none can be
         raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}; see trainer/configs/") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds {type(values).__name__}; a config is a mapping of sections, see configs/")
+        held = "nothing" if values is None else type(values).__name__
+        raise UserError(f"{path}: holds {held}; a config is a mapping of sections, see trainer/configs/")
     return values
 
 
@@ -86,6 +87,18 @@ def one_line(error: object) -> str:
     """What an error says, or its kind where it says nothing, in one line of bounded length."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+class _TwiceError(ValueError):
+    """Names a key that stands twice."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(one_line(next(name for name in names if names.count(name) > 1)))
+    return values
 
 
 def _sync(path: Path) -> None:

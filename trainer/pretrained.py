@@ -8,9 +8,10 @@ from typing import Any
 from trainer.files import one_line
 
 
-def load_model(kind: Any, folder: Path) -> Any:
+def load_model(kind: Any, folder: Path, variant: str | None = None, pickled: bool = False) -> Any:
     """`kind.from_pretrained`, from this disk alone. Raises ValueError with one line where the weights do not fit.
 
+    variant: of the files' names, such as fp16. pickled: whether they are .bin, of which weights alone are read.
     diffusers itself fills weights that are missing with random numbers, and passes over those that are left.
     """
     from diffusers.utils import logging
@@ -20,7 +21,12 @@ def load_model(kind: Any, folder: Path) -> Any:
     logging.disable_progress_bar()
     try:
         model, info = kind.from_pretrained(
-            folder, low_cpu_mem_usage=False, use_safetensors=True, local_files_only=True, output_loading_info=True
+            folder,
+            low_cpu_mem_usage=False,
+            use_safetensors=not pickled,
+            variant=variant,
+            local_files_only=True,
+            output_loading_info=True,
         )
     except Exception as error:  # diffusers and safetensors raise many kinds; all mean that these weights do not fit
         raise ValueError(one_line(error)) from None

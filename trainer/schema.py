@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from difflib import get_close_matches
 from reprlib import Repr
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from trainer.errors import UserError
@@ -16,6 +24,18 @@ from trainer.files import one_line
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes true for 1; YAML reads yes and on as true."""
+        field = cls.model_fields[str(info.field_name)]
+        items = value if isinstance(value, (list, tuple)) else (value,)
+        if any(isinstance(item, bool) for item in items):
+            wanted = _types_in(field.annotation)
+            if wanted & {int, float} and bool not in wanted:
+                raise ValueError("a number is needed, and yes, no, on, off, true and false are none")
+        return value
 
 
 S = TypeVar("S", bound=Section)
@@ -59,6 +79,10 @@ def _explain(error: ValidationError, schema: type[Section]) -> str:
         message = "letters, digits, _ . - alone, and neither . nor - first"
     elif fault["type"] == "model_type":
         message = f"a section, with {', '.join(known)}, is needed"
+    elif fault["type"] == "string_type" and isinstance(value, (int, float, date)):
+        message = "a text is needed; put it in quotes"
+    elif fault["type"] == "invalid_key":
+        message = "keys are texts; put it in quotes"
     elif fault["type"] == "model_attributes_type":  # one of several kinds
         message = f"a section with its kind, one of {', '.join(known)}, is needed"
     if not keys:  # of the whole, whose message names the keys
@@ -66,9 +90,16 @@ def _explain(error: ValidationError, schema: type[Section]) -> str:
     return f"{where}: {message}" if isinstance(value, dict) else f"{where}: {message}, got {_short.repr(value)}"
 
 
+def _types_in(annotation: Any) -> set[Any]:
+    """All types that an annotation is made of."""
+    inner = get_args(annotation)
+    return set().union(*map(_types_in, inner)) if inner else {annotation}
+
+
 def _hint(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean '{by_lower[near[0]]}'?" if near else f"known: {', '.join(known)}"
 
 
 _short = Repr()  # of a value of the user's: one line, bounded in length and depth

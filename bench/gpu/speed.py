@@ -136,7 +136,7 @@ def _step(config: Config, autoencoder: Autoencoder, trial: Trial, device: torch.
 
 
 def _batch(config: Config, autoencoder: Autoencoder, trial: Trial, dim: int, device: torch.device) -> Batch:
-    grid, words = trial.side // autoencoder.factor, config.text.max_tokens
+    grid, words = trial.side // autoencoder.factor, config.text.words
     latents = torch.randn(4, trial.batch, autoencoder.channels, grid, grid, device=device)
     pixels = torch.rand(trial.batch, 3, 3, trial.side, trial.side, device=device) * 2 - 1
     mask = torch.arange(words, device=device).expand(trial.batch, words) < words // 2

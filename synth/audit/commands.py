@@ -8,6 +8,7 @@ import typer
 
 from synth import console
 from synth.errors import UserError
+from synth.usage import Command
 
 if TYPE_CHECKING:
     from synth.audit.verify import Verdict
@@ -35,7 +36,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: on
 def register(app: typer.Typer) -> None:
     """Add these commands to those of `synth`."""
     for command in (verify, stats, preview, render):
-        app.command()(command)
+        app.command(cls=Command)(command)
 
 
 def verify(

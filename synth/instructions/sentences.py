@@ -1,4 +1,5 @@
-"""A user's own sentences: paraphrases of a language model, another language. A JSON-lines file, each line
+"""A user's own sentences: paraphrases of a language model, another language. A JSON-lines file (UTF-8, or UTF-16 with a
+byte-order mark), each line
 
     {"text": "entferne den Regen", "kind": "full", "remove": ["rain"], "keep": [], "source": "translated by hand"}
 
@@ -18,6 +19,7 @@ from typing import Any
 from synth.errors import UserError, hint
 from synth.instructions.grammar import FACTORS, KINDS, Kind
 from synth.instructions.phrases import PHRASED
+from synth.text import lines_of, text_of
 
 MOST_BYTES = 256 << 20  # of the file
 LONGEST, MOST_LINES = 500, 1_000_000
@@ -51,11 +53,14 @@ def load_sentences(path: Path) -> Sentences:
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-        lines = data.decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(data) > MOST_BYTES:
         raise UserError(f"{path}: over {MOST_BYTES >> 20} MB")
+    try:
+        lines = lines_of(text_of(data))
+    except ValueError as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
     if len(lines) > MOST_LINES:
         raise UserError(f"{path}: {len(lines)} lines; {MOST_LINES} at most")
     by_content: dict[Key, list[tuple[int, str]]] = {}
@@ -70,9 +75,13 @@ def load_sentences(path: Path) -> Sentences:
 
 def _checked(line: str, where: str) -> tuple[Key, str]:
     try:
-        entry: Any = json.loads(line)
-    except ValueError:
-        raise UserError(f"{where}: not JSON") from None
+        entry: Any = json.loads(line, object_pairs_hook=_each_once)
+    except _TwiceError as error:
+        raise UserError(f"{where}: {error} stands twice; leave one of them") from None
+    except (ValueError, RecursionError):
+        raise UserError(f"{where}: not JSON{_why(line.strip())}") from None
+    if isinstance(entry, list):
+        raise UserError(f"{where}: not JSON lines{_why(line.strip())}")
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         raise UserError(f'{where}: an object with "text" is needed')
     unknown = sorted(set(entry) - {"text", "kind", "remove", "keep", "lessen", "source", "language"})
@@ -80,6 +89,8 @@ def _checked(line: str, where: str) -> tuple[Key, str]:
         raise UserError(f"{where}: {unknown[0]}: unknown key{hint(unknown[0], KEYS)}")
     if not 0 < len(entry["text"].strip()) <= LONGEST:
         raise UserError(f"{where}: text: 1 to {LONGEST} characters")
+    if not entry["text"].isprintable() and any("\ud800" <= letter <= "\udfff" for letter in entry["text"]):
+        raise UserError(f"{where}: text: half of a character (\\ud800 to \\udfff alone); write the whole one")
     named: dict[str, frozenset[str]] = {}
     for key in ("remove", "keep"):
         names = entry.get(key, [])
@@ -102,3 +113,26 @@ def _checked(line: str, where: str) -> tuple[Key, str]:
     elif names_something != bool(named["remove"]) or lessened or (named["keep"] and kind != "partial"):
         raise UserError(f"{where}: a {kind} sentence names {'what it removes' if names_something else 'nothing'}")
     return (kind, named["remove"], named["keep"], frozenset(lessened.items())), entry["text"].strip()
+
+
+def _why(line: str) -> str:
+    """What is likely wrong with a line that is not JSON."""
+    if line in ("[", "]", "{", "}") or line.startswith("["):
+        return "; each line is an object of its own, {…}, with no brackets around them"
+    if line.endswith("},"):
+        return "; lines have no comma between them"
+    if line.startswith("{'"):
+        return "; JSON has double quotes"
+    return ""
+
+
+class _TwiceError(ValueError):
+    """Names a key that stands twice."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _TwiceError(twice)
+    return dict(pairs)

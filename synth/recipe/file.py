@@ -25,6 +25,7 @@ from synth.recipe.schema import (
     TargetNetwork,
     TaskRecipe,
 )
+from synth.text import text_of
 
 MOST_BYTES = 1 << 16  # of the file
 MOST_VALUES = 20_000  # of the document, its aliases written out
@@ -59,16 +60,18 @@ class _Loader(yaml.SafeLoader):
             _check_size(node)
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = [key for key, times in Counter(keys).items() if times > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+
+def _check_keys(mapping: yaml.MappingNode) -> None:
+    """Before any value is made: to make one of a merge (<<) PyYAML writes the merged keys into the node."""
+    keys = [key.value for key, _ in mapping.value if isinstance(key, yaml.ScalarNode)]
+    twice = [key for key, times in Counter(keys).items() if times > 1]
+    if twice:
+        raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", mapping.start_mark)
 
 
 def _check_size(root: yaml.Node) -> None:
-    """Raises ValueError where a document has too many values, each alias counted as what it stands for, or is too deep.
+    """Raises ValueError where a document has too many values, each alias counted as what it stands for, or is too deep;
+    YAMLError where a key stands twice in a mapping.
 
     Counted from the inside out, each node once: an alias of an alias of … would take for ever to write out.
     """
@@ -85,6 +88,8 @@ def _check_size(root: yaml.Node) -> None:
         if id(node) not in counts:
             above.add(id(node))
             pairs = isinstance(node, yaml.MappingNode)
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(node)
             children = [child for pair in node.value for child in pair] if pairs else node.value
             counts[id(node)] = 1 + sum(count(child, depth + 1) for child in children)
             above.remove(id(node))
@@ -100,8 +105,8 @@ def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(data)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     if len(data) > MOST_BYTES:
         raise UserError(f"{path}: over {MOST_BYTES >> 10} KB; a recipe is a page or two")

@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.trainer.helpers import Command, write_shard
+from trainer.cli import app
+from trainer.usage import _each_with_its_option
 
 HEAVY = ("torch", "diffusers", "sentence_transformers", "transformers", "cv2", "pyarrow", "webdataset")
 
@@ -237,3 +240,44 @@ def test_what_is_no_mistake_of_the_user_keeps_its_traceback(
     monkeypatch.setattr("trainer.inference.fuser.Fuser.from_pretrained", fail)
     with pytest.raises(ZeroDivisionError):
         trainer_main("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path, "-o", tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train --shard x", "No such option: --shard; did you mean --shards?; see trainer train --help"),
+        ("train --samples x", "Invalid value for '--samples'"),
+        ("train --shards", "'--shards' requires an argument"),
+        ("train --shards --out x", "--shards: a value is needed, and --out stands there, an option of its own"),
+        ("train --shards nowhere.tar b.tar --samples 5 c.tar", "unexpected extra argument"),
+        ("encode --out x", "Missing option '--shards'; see trainer encode --help"),
+        ("autoencoder train --photo x --out y", "No such option: --photo; did you mean --photos?"),
+        ("tran", "No such command 'tran'. Did you mean 'train'?; see trainer --help"),
+    ],
+)
+def test_the_nearest_name_and_the_way_to_help_are_told(trainer_main: Command, line: str, said: str) -> None:
+    found = refused(trainer_main, *line.split())
+    assert found.startswith("trainer: ")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("--shards a b --out o --set x=1 y=2", "--shards a --shards b --out o --set x=1 --set y=2"),
+        ("--shards=a b --shards c", "--shards=a --shards b --shards c"),
+        ("--val-shards a b --restart c", "--val-shards a --val-shards b --restart c"),
+        ("--out o c", "--out o c"),
+        ("--shards a -- b", "--shards a -- b"),
+        ("--stop-after -5 --shards a", "--stop-after -5 --shards a"),
+    ],
+)
+def test_several_values_may_follow_an_option_that_takes_many(line: str, meant: str) -> None:
+    train = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
+    assert list(_each_with_its_option(train.params, line.split())) == meant.split()
+
+
+def test_a_command_with_arguments_of_its_own_keeps_them(trainer_main: Command) -> None:
+    said = refused(trainer_main, "autoencoder", "eval", "--images", "nowhere", "gone")
+    assert "gone" in said
+    assert "extra" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from tests.conftest import ROOT
-from trainer.config import PRESETS, AutoencoderRun, Config, load_config
+from trainer import plain_yaml
+from trainer.config import PRESETS, AutoencoderRun, Config, load_config, settings_of
 from trainer.errors import UserError
 from trainer.model.config import NetworkConfig
 from trainer.objectives import OBJECTIVES
@@ -125,7 +127,7 @@ def test_whatever_a_file_holds_is_refused_in_one_line(tmp_path: Path, text: str,
 
 def test_bytes_that_are_no_text_and_a_name_too_long_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_bytes(b"\xff\xfe\x00\x01")
+    path.write_bytes(b"\xff\x00\x01")
     with pytest.raises(UserError, match=r"mine\.yaml: cannot be read as YAML"):
         load_config(str(path))
     with pytest.raises(UserError, match="no such file or preset"):
@@ -149,3 +151,88 @@ def test_the_flow_that_the_readme_shows_begins_from_the_release(tmp_path: Path) 
     assert flow.model.model_copy(update={"adapters": 0}) == release.model
     assert flow.autoencoder == release.autoencoder
     assert flow.model.adapters
+
+
+REST = "model: {width: 32, depth: 1, heads: 2}\nrun: {checkpoint_every: 8, log_every: 8}\n"
+TRAINING = "training: {samples: 8, batch_size: 4, lr: 1.0e-3, ema_half_life: 8}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("training:\n  lr: 1\n  samples: 8\n  lr: 2\n", "lines 2 and 4: lr stands twice"),
+        (TRAINING + "seed: 1\nseed: 1\n", "lines 2 and 3: seed stands twice"),
+        ("training: {lr: 1, 'lr': 2}\n", "line 1: lr stands twice"),
+        ("training: {<<: {lr: 1}, <<: {samples: 8}}\n", "line 1: << stands twice; merge several as <<: [*a, *b]"),
+        (TRAINING + "seed: 010\n", "line 2: 010: YAML reads it as octal"),
+        (TRAINING.replace("8,", "8, minutes: 1:30,"), "line 1: 1:30: YAML counts it by sixties"),
+        (TRAINING + "seed:\n\t1\n", "line 3: a tab, and YAML indents by spaces"),
+        (TRAINING.replace("samples: 8", "samples: yes"), "training.samples: a number is needed, and yes, no, on, off"),
+        (TRAINING + "name: off\n", "name: a text is needed; put it in quotes, got False"),
+        (TRAINING + "name: 1e5\n", "name: a text is needed; put it in quotes, got 100000.0"),
+        (TRAINING + "on: 1\n", "keys are texts; put it in quotes"),
+        (TRAINING.replace("samples", "Sampels"), "training.Sampels: unknown key; did you mean 'samples'?"),
+        ("", "training: missing"),
+    ],
+)
+def test_the_traps_of_yaml_are_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text + REST)
+    with pytest.raises(UserError) as error:
+        load_config(str(path))
+    assert str(error.value).startswith(f"{path}: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_of_other_editors_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes((TRAINING + REST).replace("\n", "\r\n").encode(encoding))
+    assert load_config(str(path)).training.samples == 8
+
+
+def test_anchors_merges_and_numbers_without_a_dot_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "training:\n  <<: &base {samples: 8, batch_size: 4, lr: 1, ema_half_life: 8}\n  lr: 2e-3\n  samples: 1e5\n"
+        "model: {width: 32, depth: 1, heads: 2}\nrun: {<<: {log_every: 8, checkpoint_every: 9}, checkpoint_every: 10}\n"
+    )
+    config = load_config(str(path))
+    assert (config.training.lr, config.training.samples, config.training.batch_size) == (2e-3, 100_000, 4)
+    assert config.run.checkpoint_every == 10
+
+
+def test_a_merge_of_a_merge_is_no_key_twice() -> None:
+    text = "x: {y: &a {<<: &b {k: 1}, k: 2}}\nz: {<<: *a, m: 3}\n"
+    assert plain_yaml.load(text) == {"x": {"y": {"k": 2}}, "z": {"k": 2, "m": 3}}
+
+
+def test_a_text_that_looks_like_a_number_survives_the_saved_config() -> None:
+    values = {"name": "1e5", "other": "010", "rate": 1e-05, "date": "2024-01-01", "none": None}
+    assert plain_yaml.load(plain_yaml.dump(values)) == values
+    assert yaml.safe_load(plain_yaml.dump(values)) == values
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["seed=1", "seed=2"], "--set seed=2: seed is set twice"),
+        (["model.depth=6", "model={width: 32}"], "would undo --set model.depth"),
+        (["training.lr=010"], "010: YAML reads it as octal"),
+        (["model={depth: 1, depth: 2}"], "depth stands twice"),
+    ],
+)
+def test_settings_that_undo_each_other_are_refused(texts: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        settings_of(texts)
+
+
+def test_a_setting_beside_the_option_for_it_is_refused_and_null_is_a_value() -> None:
+    with pytest.raises(UserError, match=r"--set training\.samples=7: an option sets the same to 5"):
+        load_config("tiny", {"training.samples": 5}, settings_of(["training.samples=7"]))
+    timed = {"training.minutes": 3}
+    assert load_config("tiny", timed).training.minutes == 3
+    assert load_config("tiny", {}, settings_of(["training.minutes=null"])).training.minutes is None
+    with pytest.raises(UserError, match="seed"):
+        load_config("tiny", {}, settings_of(["seed=null"]))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.files import atomically
+from trainer.errors import UserError
+from trainer.files import atomically, read_json
 
 
 def test_what_fails_while_being_written_leaves_the_old_in_place(tmp_path: Path) -> None:
@@ -51,3 +52,9 @@ def test_what_takes_the_place_of_a_folder_is_whole_at_every_moment(
     atomically(weights, fill("new"))
     assert (weights / "a").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+
+
+def test_a_key_twice_in_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"version": 2, "text": {"max_tokens": 40, "max_tokens": 8}}')
+    with pytest.raises(UserError, match=r"here: max_tokens stands twice in one mapping; copy it again"):
+        read_json(tmp_path / "a.json", "here", "copy it again")

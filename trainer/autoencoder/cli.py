@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trainer.usage import Command
+
 app = typer.Typer(no_args_is_help=True)
 
 Photos = Annotated[list[Path] | None, typer.Option(help="A folder of photographs. Repeatable.")]
@@ -24,7 +26,7 @@ def autoencoder() -> None:
     """Trains the autoencoder that ships with the trainer, and measures any."""
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     out: Annotated[Path, typer.Option(help="The run's folder; its weights are in OUT/weights.")],
     photos: Photos = None,
@@ -97,7 +99,7 @@ def train(
         typer.echo(f"weights: {weights}")
 
 
-@app.command()
+@app.command(cls=Command)
 def pack(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     photos: Photos = None,
@@ -115,7 +117,7 @@ def pack(
     typer.echo(f"{out}: {count} pictures, {size / 2**20:.2f} MiB")
 
 
-@app.command("eval")
+@app.command("eval", cls=Command)
 def evaluate(
     model: Annotated[str, typer.Argument(help="The folder of an autoencoder, 'mmaif', or a hub name.")],
     images: Annotated[list[Path] | None, typer.Option(help="A folder of images, a set. Repeatable.")] = None,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
+from trainer.addresses import path_of
 from trainer.errors import UserError
 
 
@@ -39,7 +40,7 @@ class ShardCache:
 
         Raises OSError, UserError.
         """
-        path = self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.tar"
+        path = self.folder / f"{hashlib.sha256(path_of(url).encode()).hexdigest()[:32]}.tar"
         while True:
             try:
                 data = pread(path, offset, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from trainer.addresses import split
 from trainer.errors import UserError
 from trainer.files import one_line
 
@@ -42,7 +43,9 @@ def check_format(version: Any, kind: Any, where: str, kinds: Sequence[str] = (PI
 
 
 def sidecar_of(url: str) -> str:
-    return url.removesuffix(".tar") + ".parquet"
+    """Beside a tar, under the same signature, if any."""
+    address, query = split(url)
+    return f"{address.removesuffix('.tar')}.parquet{query}"
 
 
 def member_in(names: Iterable[str], member: str) -> str | None:

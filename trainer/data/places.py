@@ -24,6 +24,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
+from trainer.addresses import shown, split
 from trainer.data.cache import ShardCache, pread
 from trainer.errors import UserError
 from trainer.files import one_line
@@ -79,6 +80,16 @@ def exists(url: str) -> bool:
         return False
 
 
+def can_be_had(url: str) -> bool:
+    """`exists`; a file that a signed address does not give is not there, as it may be signed for another alone."""
+    try:
+        return exists(url)
+    except UserError:
+        if not split(url)[1]:
+            raise
+        return False
+
+
 def names_in(folder: str) -> list[str]:
     """The names of what stands in a folder, sorted; none on http, which lists nothing that can be relied on.
 
@@ -91,6 +102,18 @@ def names_in(folder: str) -> list[str]:
         return sorted(path.name for path in Path(folder).iterdir())
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror or error})") from None
+
+
+def matching(pattern: str) -> list[str]:
+    """The URLs that fit a pattern with * or ?, sorted; http lists nothing. Raises UserError."""
+    kind = pattern.partition("://")[0]
+
+    def fitting(fs: Any, path: str) -> list[str]:
+        if _is_http(fs):
+            raise UserError(f"{pattern}: a web server does not list its files; name a range, {{000000..000003}}.tar")
+        return sorted(fs.glob(path))
+
+    return [f"{kind}://{name.lstrip('/')}" for name in _again(pattern, fitting)]
 
 
 def read(url: str) -> bytes:
@@ -108,10 +131,10 @@ def read(url: str) -> bytes:
 def identity(url: str) -> str:
     """What tells a file from another without reading it whole: its size, and the sha256 of its first 64 KiB.
 
-    Of a pipe the command alone. Raises FileNotFoundError, UserError.
+    Of a pipe the command alone, without what signs its addresses. Raises FileNotFoundError, UserError.
     """
     if is_pipe(url):
-        return url
+        return shown(url)
 
     def size_of(fs: Any, path: str) -> Any:
         try:
@@ -288,7 +311,10 @@ def _again(url: str, ask: Callable[[Any, str], T]) -> T:
                 raise FileNotFoundError(url) from None
             reason = f"HTTP {status}" if status else one_line(error)
             if status and status < 500 and status != 429:
-                raise UserError(f"{url}: cannot be read ({reason}); check the address") from None
+                ended = (
+                    ", or its signature, which may have ended" if status in (400, 401, 403) and split(url)[1] else ""
+                )
+                raise UserError(f"{url}: cannot be read ({reason}); check the address{ended}") from None
             if getattr(error, "errno", None) == errno.ECONNREFUSED:
                 break
     raise UserError(f"{url}: cannot be read ({reason}); check the address and run the command again")

@@ -27,7 +27,7 @@ from trainer.data.windows import Windows
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
-from trainer.frozen.text import Prompts, TextEncoder
+from trainer.frozen.text import Prompts, TextEncoder, padded_to
 from trainer.model.inputs import Whole, in_range
 from trainer.schema import Section
 
@@ -292,9 +292,11 @@ class Pool:
             self.keys = [""] * self.room
         if images.shape[1:] != self.images.shape[1:]:
             raise UserError(f"--shards {self.growing.folder}: shards of different sizes of crop; a pool takes one")
+        prompts = padded_to(prompts, self.prompts.mask.shape[1])
         with self._lock:
             if self._read is not None:
                 self._read.wait()
+            self.prompts = padded_to(self.prompts, prompts.mask.shape[1])  # where a longer sentence has come
             first = 0
             while first < len(images):  # in one piece, or in two around the end
                 place = (self.loaded + first) % self.room

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.data.places import exists, is_remote, read
+from trainer.addresses import beside, path_of
+from trainer.data.places import can_be_had, is_pipe, is_remote, read
 from trainer.errors import UserError
 from trainer.files import one_line
-from trainer.frozen.text import Prompts, TextEncoder
+from trainer.frozen.text import Prompts, TextEncoder, padded_to, together
 
 TABLE = "prompts.arrow"
 """In the folder of the shards."""
@@ -23,7 +24,8 @@ ROWS = 1024
 class PromptTable:
     """Sentence → embedding; on this machine the file is mapped, so that memory holds the sentences alone.
 
-    Raises UserError where it cannot be read, or is of another text encoder than `text`.
+    A table may cut sentences elsewhere than `text`: those are then not found in it. Raises UserError where it cannot be
+    read, or is of another text encoder than `text`.
     """
 
     def __init__(self, url: str, text: TextEncoder) -> None:
@@ -33,11 +35,12 @@ class PromptTable:
             source = pa.BufferReader(read(url)) if is_remote(url) else pa.memory_map(url)
             file = pa.ipc.open_file(source)
             told = {name.decode(): value.decode() for name, value in (file.schema.metadata or {}).items()}
-            if (told.get("mmaif.text"), told.get("mmaif.max_tokens")) != (text.hash, str(text.max_tokens)):
+            if told.get("mmaif.text") != text.hash:
                 raise UserError(
-                    f"{url}: of another text encoder, or cut to another length, than the run's; give the config by "
-                    "which the shards were encoded, or remove the file to have sentences encoded on the way"
+                    f"{url}: of another text encoder than the run's; give the config by which the shards were encoded, "
+                    "or remove the file to have sentences encoded on the way"
                 )
+            self._cut_at = int(told["mmaif.max_tokens"])
             self._batches = [file.get_batch(number) for number in range(file.num_record_batches)]
             self._places = {
                 sentence: (number, row)
@@ -52,27 +55,32 @@ class PromptTable:
         return len(self._places)
 
     def find(self, sentence: str) -> Prompts | None:
-        """Of one sentence, without a dimension for several; None where it is not there. Raises UserError."""
+        """Of one sentence, without a dimension for several; None where it is not there, or not as long as it should be.
+
+        Raises UserError.
+        """
         place = self._places.get(sentence)
         if place is None:
             return None
         batch, row = self._batches[place[0]], place[1]
         words = np.frombuffer(batch["tokens"][row].as_buffer(), np.float16)
         pooled = np.frombuffer(batch["pooled"][row].as_buffer(), np.float32)
-        dim, most = self._text.dim, self._text.max_tokens
-        if len(pooled) != dim or len(words) % dim or len(words) > dim * most:
+        dim, most, count = self._text.dim, self._text.max_tokens, len(words) // self._text.dim
+        if len(pooled) != dim or len(words) % dim or count > self._cut_at:
             raise UserError(f"{self.url}: {one_line(sentence)}: no embedding of {dim} numbers; encode the shards anew")
-        tokens, mask = torch.zeros(most, dim), torch.arange(most) < len(words) // dim
-        tokens[mask] = torch.from_numpy(words.astype(np.float32).reshape(-1, dim))
-        return Prompts(tokens, mask, torch.from_numpy(pooled.copy()))
+        if count > most or (count == self._cut_at < most):  # longer than the run reads; cut, where the run may read on
+            return None
+        tokens = torch.from_numpy(words.astype(np.float32).reshape(-1, dim))
+        found = Prompts(tokens, torch.ones(count, dtype=torch.bool), torch.from_numpy(pooled.copy()))
+        return padded_to(found, self._text.padded)
 
 
 class Sentences:
     """A text encoder that first looks into the tables beside shards; what is in none is encoded."""
 
     def __init__(self, text: TextEncoder, tars: Iterable[str]) -> None:
-        folders = dict.fromkeys(tar.rpartition("/")[0] or "." for tar in tars)
-        urls = [url for url in (f"{folder}/{TABLE}" for folder in folders) if exists(url)]
+        tables = {path_of(url): url for url in (beside(tar, TABLE) for tar in tars if not is_pipe(tar))}  # one a folder
+        urls = [url for url in tables.values() if can_be_had(url)]
         self.text, self.tables = text, [PromptTable(url, text) for url in urls]
 
     def __call__(self, prompts: list[str]) -> Prompts:
@@ -80,7 +88,7 @@ class Sentences:
         new = [prompt for prompt, found in zip(prompts, each, strict=True) if found is None]
         made = iter(zip(*(part.cpu() for part in self.text(new)), strict=True)) if new else iter(())
         rows = [Prompts(*next(made)) if found is None else found for found in each]
-        return Prompts(*(torch.stack(parts).to(self.text.device) for parts in zip(*rows, strict=True)))
+        return Prompts(*(part.to(self.text.device) for part in together(rows)))
 
     def _found(self, prompt: str) -> Iterator[Prompts]:
         for table in self.tables:

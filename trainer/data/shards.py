@@ -19,7 +19,7 @@ from trainer.data.index import schema_of
 from trainer.data.latents import Encoded, Latents
 from trainer.data.listing import expand
 from trainer.data.order import Order
-from trainer.data.places import at_once, exists, is_pipe
+from trainer.data.places import at_once, can_be_had, exists, is_pipe
 from trainer.data.samples import MOST_BROKEN, Broken, Sample, Samples, Stored
 from trainer.data.stream import StreamedShards
 from trainer.errors import UserError
@@ -80,8 +80,8 @@ def open_either(
     tars, indexed = _found(urls, only)
     if not indexed:
         say(
-            f"--shards {tars[0]}: streamed, since no sidecar (.parquet) lies beside it: shards come in a drawn order, "
-            "their samples as they lie; to go on, what was seen is read once more; nothing is held to its sha256"
+            f"--shards {tars[0]}: streamed, since no sidecar (.parquet) can be had beside it: shards come in a drawn "
+            "order, their samples as they lie; to go on, what was seen is read once more; nothing is held to its sha256"
         )
         return StreamedShards(tars, seed)
     if schema_of(tars[0])[1].get("mmaif.kind") == LATENTS:
@@ -95,7 +95,7 @@ def _found(urls: list[str], only: Only) -> tuple[list[str], bool]:
     for url, there in zip(tars, at_once(exists, tars), strict=True):
         if not there:
             raise UserError(f"--shards {url}: not there; check the path, the address and the range in braces")
-    sidecars = at_once(lambda url: not is_pipe(url) and exists(sidecar_of(url)), tars)
+    sidecars = at_once(lambda url: not is_pipe(url) and can_be_had(sidecar_of(url)), tars)
     bare = [url for url, there in zip(tars, sidecars, strict=True) if not there]
     if bare and len(bare) < len(tars):
         raise UserError(f"{bare[0]}: no sidecar (.parquet) beside it, so it is unfinished; leave it out or finish it")

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Generator, Iterator, Sequence
 from typing import IO, Any, NamedTuple, Self
 
+from trainer.addresses import path_of
 from trainer.console import say
 from trainer.data.format import ALL_MEMBERS, DATASET, member_in
 from trainer.data.order import permutation
@@ -48,7 +49,8 @@ class StreamedShards:
         self.seed = seed
         self._members = members_of(clean)
         # names, sizes and first bytes: the same tars on disk and over http, and seldom the same for other tars
-        named = [f"{url.rsplit('/', 1)[-1]} {what}" for url, what in zip(tars, at_once(identity, tars), strict=True)]
+        names = [path_of(url).rsplit("/", 1)[-1] for url in tars]
+        named = [f"{name} {what}" for name, what in zip(names, at_once(identity, tars), strict=True)]
         self.fingerprint = hashlib.sha256("\n".join(named).encode()).hexdigest()
         self._found: dict[str, Found] = {}
         self._next = 0

@@ -87,6 +87,8 @@ def encode(  # noqa: PLR0913
     _encode(encoder, jobs, workers)
     sentences = sorted({sentence for job in jobs for sentence in column_of(str(job.tar), "instruction")})
     _prompts(out / TABLE, sentences, text)
+    if text.cut:
+        say(f"warning: {text.cut} sentences were cut at {text.max_tokens} tokens (text.max_tokens)")
     finished = _finished(manifest, jobs)
     atomically(out / MANIFEST, lambda path: path.write_text(json.dumps(finished, indent=1) + "\n", encoding="utf-8"))
     total = sum(shard["tar_bytes"] for shard in finished["shards"])

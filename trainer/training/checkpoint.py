@@ -57,6 +57,11 @@ def has_checkpoint(out: Path) -> bool:
     return bool(_checkpoints(out))
 
 
+def newest(out: Path) -> int:
+    """Samples of the newest checkpoint; 0 where there is none."""
+    return max((int(path.name) for path in _checkpoints(out)), default=0)
+
+
 def check_identity(out: Path, identity: Mapping[str, str | None]) -> dict[str, str]:
     """The identity of the run that is there, of the same names; None stands for whatever it has, or for nothing.
 

@@ -120,7 +120,7 @@ def describe_network(config: Config, size: tuple[int, int]) -> str:
 def given_of(config: Config, autoencoder: Autoencoder, size: tuple[int, int]) -> Given:
     """What the network of a config is given of a picture of that height and width."""
     height, width = (-(-side // autoencoder.factor) for side in size)
-    time, words = OBJECTIVES[config.objective.kind].needs_time, config.text.max_tokens
+    time, words = OBJECTIVES[config.objective.kind].needs_time, config.text.words
     return Given(autoencoder.channels, autoencoder.factor, TEXT_DIM, (height, width), words, time)
 
 

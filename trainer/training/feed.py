@@ -35,12 +35,17 @@ class Feed(ABC):
     ) -> Generator[list[Batch], None, None]:
         """Each step's batches of this rank, from where the run stands."""
 
+    text: TextEncoder | None = None
+    """Known with the batches."""
+
     def shown(self) -> dict[str, float]:
         """For the log."""
-        return {}
+        return {} if self.text is None or not self.text.cut else {"cut": self.text.cut}
 
     def close(self) -> None:
         self.shards.close()
+        if self.text is not None and self.text.cut:
+            say(f"warning: {self.text.cut} sentences were cut at {self.text.max_tokens} tokens (text.max_tokens)")
 
 
 def open_feed(config: Config, urls: list[str]) -> Feed:
@@ -88,6 +93,7 @@ class Cycles(Feed):
         for part in self.shards.parts if isinstance(self.shards, Mixture) else (self.shards,):
             if isinstance(part, IndexedShards) and isinstance(part.samples, Latents):
                 part.samples.check(autoencoder)
+        self.text = text
         sentences = Sentences(text, self.shards.tars)
         cache_mb = self.config.run.cache_mb if indexed else 0
         self.made = batches = Batches(self.shards, autoencoder, sentences, cache_mb, needs)
@@ -97,7 +103,7 @@ class Cycles(Feed):
     def shown(self) -> dict[str, float]:
         broken = self.shards.broken
         shown = {"broken": broken} if broken else {}
-        return shown | ({} if self.encode_ms is None else {"encode_ms": self.encode_ms})
+        return super().shown() | shown | ({} if self.encode_ms is None else {"encode_ms": self.encode_ms})
 
     @property
     def encode_ms(self) -> float | None:
@@ -125,6 +131,7 @@ class Pooled(Feed):
     def batches(
         self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
     ) -> Generator[list[Batch], None, None]:
+        self.text = text
         self.pool = Pool(self.growing, autoencoder, text, self.settings, self.config.seed, needs)
         return self.pool.run(self._steps(run))
 
@@ -136,7 +143,7 @@ class Pooled(Feed):
             yield parts(run.ranks.share(step), self.config.run.micro_batch), stage.window
 
     def shown(self) -> dict[str, float]:
-        return {} if self.pool is None else self.pool.shown()
+        return super().shown() | ({} if self.pool is None else self.pool.shown())
 
     def close(self) -> None:
         super().close()

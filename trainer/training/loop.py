@@ -140,7 +140,7 @@ def step_flops(config: Config, autoencoder: Autoencoder, text: TextEncoder, step
     """Operations of a step on one sample like those of the first, forward and backward."""
     height, width = step[0].target.shape[-2:]
     time = OBJECTIVES[config.objective.kind].needs_time
-    given = Given(autoencoder.channels, autoencoder.factor, text.dim, (height, width), text.max_tokens, time)
+    given = Given(autoencoder.channels, autoencoder.factor, text.dim, (height, width), text.padded, time)
     return total(config.model, given).step
 
 

@@ -25,14 +25,14 @@ def read_log(run: Path) -> list[dict[str, float]]:
     """The lines of a run's log, by its folder or the log itself. Raises UserError."""
     path = run / "log.jsonl" if run.is_dir() else run
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         raise UserError(f"{path}: no log of a run; give the folder that `trainer train --out` wrote") from None
     lines = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the last line of a run that was killed
         if isinstance(values, dict) and isinstance(values.get("samples"), int):
             lines.append({name: value for name, value in values.items() if isinstance(value, int | float)})

@@ -25,6 +25,7 @@ from trainer.training.checkpoint import (
     check_identity,
     has_checkpoint,
     load_checkpoint,
+    newest,
     save_checkpoint,
 )
 from trainer.training.ema import EMA
@@ -49,7 +50,7 @@ class Run:
 
     stop_after: pause at the first step that reaches so many samples. anew: whatever run is there, it is replaced.
     ranks: of several processes one writes; all must call the same. Raises UserError where the folder cannot be used,
-    OtherRun where it holds a run of another config.
+    OtherRun where it holds a run of another config, or one that has seen more samples than this config asks for.
     """
 
     def __init__(
@@ -67,6 +68,12 @@ class Run:
         self._identity: dict[str, str] = {}
         self._interruption = Interruption()
         self.fresh = anew or not has_checkpoint(out)
+        behind = 0 if self.fresh else newest(out)
+        if behind > self.pace.samples:
+            raise OtherRun(
+                f"--out {out}: its run has seen {behind} samples, and {self.pace.samples} are fewer; "
+                f"ask for {behind} or more, {WAY_OUT}"
+            )
         self.seen = 0
         """Samples behind it."""
         self.gauges: Gauges | None = None

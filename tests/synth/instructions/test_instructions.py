@@ -354,6 +354,12 @@ def test_own_sentences_that_lessen_are_used_by_effect_and_factor(tmp_path):
     ("line", "message"),
     [
         ("{", r"own.jsonl:1: not JSON"),
+        ('{"text": "x", "remove": ["haze"]},', "own.jsonl:1: not JSON; lines have no comma between them"),
+        ('[{"text": "x", "remove": ["haze"]}]', "own.jsonl:1: not JSON lines; each line is an object of its own"),
+        ("{'text': 'x'}", "own.jsonl:1: not JSON; JSON has double quotes"),
+        ("[" * 10**5, "own.jsonl:1: not JSON"),
+        ('{"text": "x", "remove": ["haze"], "remove": ["rain"]}', "own.jsonl:1: remove stands twice"),
+        ('{"text": "x\\ud800", "remove": ["haze"]}', "own.jsonl:1: text: half of a character"),
         ('{"remove": ["haze"]}', 'an object with "text" is needed'),
         ('{"text": "x", "remove": ["hase"]}', "remove: unknown effect 'hase'; did you mean 'haze'"),
         ('{"text": "x", "remov": []}', "remov: unknown key; did you mean 'remove'"),
@@ -368,5 +374,32 @@ def test_own_sentences_that_lessen_are_used_by_effect_and_factor(tmp_path):
 def test_a_mistake_in_own_sentences_is_named_with_its_line(tmp_path, line, message):
     path = tmp_path / "own.jsonl"
     path.write_text(line)
+    with pytest.raises(UserError, match=message):
+        load_sentences(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_sentences_of_other_editors_are_read(tmp_path, encoding, end):
+    """With a byte-order mark, in UTF-16, with blank lines, and with what Unicode calls ends of lines inside."""
+    texts = ["entferne den Dunst", "clear\u2028the\u2029haze\x85now"]
+    lines = [json.dumps({"text": text, "remove": ["haze"]}, ensure_ascii=False) for text in texts]
+    path = tmp_path / "own.jsonl"
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    path.write_bytes((mark + end.join([lines[0], "", "  ", lines[1], ""])).encode(encoding))
+    found = load_sentences(path).fitting("full", frozenset({"haze"}), frozenset())
+    assert found == [(1, texts[0]), (4, texts[1])]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"text": "\xff"}', "invalid start byte at byte 10; save it as UTF-8"),
+        ('{"text": "x"}'.encode("utf-16-le"), "UTF-16 without a byte-order mark; save it as UTF-8"),
+    ],
+)
+def test_bytes_that_are_no_text_are_one_line(tmp_path, data, message):
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(data)
     with pytest.raises(UserError, match=message):
         load_sentences(path)

@@ -220,3 +220,17 @@ def test_one_sample_of_every_task_of_every_recipe_renders(path):
             assert render(plan, index).target.shape[:2] == (size, size)
             wanted.remove(task)
     assert not wanted
+
+
+def test_a_merge_of_a_merge_is_no_key_twice(tmp_path):
+    haze = "{x: &b {<<: &a {severity: 0.5, images: both}, severity: 0.2}}"
+    text = BASE.replace("haze: {severity: [0.2, 0.9]}", f"haze: {haze}")
+    with pytest.raises(UserError, match=r"haze\.x: unknown key"):  # and not: severity stands twice
+        load(tmp_path, text + "\nseed2: {<<: *b, images: any}\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_recipes_of_other_editors_are_read(tmp_path, encoding):
+    path = tmp_path / "r.yaml"
+    path.write_bytes(BASE.replace("\n", "\r\n").encode(encoding))
+    assert load_recipe(path) == load(tmp_path, BASE)

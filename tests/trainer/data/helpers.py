@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 from tests.trainer.helpers import picture, png
 from trainer.data.shards import IndexedShards, StreamedShards
@@ -77,6 +78,31 @@ class NoHead(RangeHandler):
 
     def do_HEAD(self) -> None:
         self.send_error(405)
+
+
+class Signed(RangeHandler):
+    """A store that answers only addresses whose query is its secret, and, if it signs each, the name of the file."""
+
+    each = True
+    secret = "c2VjcmV0/w=="
+
+    @classmethod
+    def sign(cls, url: str) -> str:
+        return f"{url}?sig={cls.secret}{url.rsplit('/', 1)[-1] if cls.each else ''}"
+
+    def do_HEAD(self) -> None:
+        if self._may():
+            super().do_HEAD()
+
+    def do_GET(self) -> None:
+        if self._may():
+            super().do_GET()
+
+    def _may(self) -> bool:
+        if unquote(self.path) == self.sign(self.path.partition("?")[0]):
+            return True
+        self.send_error(403)
+        return False
 
 
 @contextmanager

@@ -73,3 +73,43 @@ def test_many_shards_are_named_in_linear_time() -> None:
     assert len(expand(["http://host/{000000..099999}.tar"])) == 100000
     with pytest.raises(UserError, match=r"7\.tar is named twice"):
         expand(["http://host/{0..9}.tar", "http://host/7.tar"])
+
+
+def test_globs_and_what_a_shell_makes_of_them(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tars = [f"{dataset}/000000.tar", f"{dataset}/000001.tar"]
+    (dataset / "README.md").write_text("a card")
+    (dataset / "autoencoder").mkdir()
+    assert expand([f"{dataset}/*.tar"]) == expand([f"{dataset}/*"]) == expand([f"{dataset}/00000[01].tar"]) == tars
+    assert expand(sorted(map(str, dataset.iterdir()))) == tars
+    assert expand([f"{tmp_path}/data*"]) == expand([f"{tmp_path}/**/*.tar"]) == tars
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand(["~/dataset"]) == tars
+    (dataset / "[0].tar").write_bytes(b"")
+    assert expand([f"{dataset}/[0].tar"]) == [f"{dataset}/[0].tar"], "so it is called"
+    fsspec.filesystem("memory").put(f"{dataset}/", "/globbed/", recursive=True)
+    assert expand(["memory://globbed/00000*.tar"]) == ["memory://globbed/000000.tar", "memory://globbed/000001.tar"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("{dataset}/*.tra", "nothing fits it, a .tar or a dataset folder"),
+        ("{dataset}/*.parquet", "2 names fit, and none is a .tar or a dataset folder"),
+        ("{dataset}/000000.parquet", "a file, and no .tar; give a .tar"),
+        ("{above}", "name the datasets in it that you want ({dataset}), or all as '{above}/*'"),
+        ("{dataset}/bare", "no dataset.json in it; name its tars as '{dataset}/bare/*.tar'"),
+        ("http://127.0.0.1:9/*.tar", "a web server does not list its files"),
+    ],
+)
+def test_a_name_that_is_no_shard_says_what_would_be(dataset: Path, name: str, said: str) -> None:
+    (dataset / "bare").mkdir()
+    (dataset / "bare" / "0.tar").write_bytes(b"")
+    places = {"dataset": dataset, "above": dataset.parent}
+    with pytest.raises(UserError) as error:
+        expand([name.format(**places)])
+    assert said.format(**places) in str(error.value)
+
+
+def test_a_tar_named_beside_a_name_that_is_not_there_does_not_hide_it(dataset: Path) -> None:
+    with pytest.raises(UserError, match="typo: not there"):
+        expand([f"{dataset}/000000.tar", f"{dataset}/typo"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.trainer import helpers
 from tests.trainer.helpers import picture, write_shard
 from trainer.data.batches import Needs
 from trainer.data.images import to_bytes
@@ -123,6 +124,21 @@ def test_shards_that_are_finished_later_come_in_and_the_newest_replace_the_oldes
         seen = {key for first in range(0, 400, 8) for key in pool.batch(range(first, first + 8), 16).keys}
         assert seen == {f"{i:09d}" for i in (3, 6, 7, 8, 9)}
         assert pool.shown()["pool"] == 8
+
+
+def test_a_longer_sentence_that_comes_later_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, long = tmp_path / "growing", "clear the mist and the grain of both, " * 8
+    folder.mkdir()
+    write_shard(folder / "000000.tar", range(4))
+    with pool_of(folder) as pool:
+        until_loaded(pool, 4)
+        monkeypatch.setattr(helpers, "INSTRUCTIONS", (long, "fuse"))
+        write_shard(folder / "000001.tar", range(4, 6))
+        until_loaded(pool, 6)
+        batch = pool.batch(range(32), 16)
+    lengths = dict(zip(batch.keys, batch.inputs.prompts.mask.sum(1).tolist(), strict=True))
+    assert (lengths["000000004"], lengths["000000005"]) == (TextEncoder().length(long), 3)
+    assert lengths["000000000"] == 5
 
 
 def test_it_waits_for_the_first_shard_and_says_when_none_comes(tmp_path: Path, dataset: Path) -> None:

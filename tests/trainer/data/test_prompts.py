@@ -46,10 +46,27 @@ def test_what_is_in_no_table_is_encoded(tmp_path: Path, text: TextEncoder, monke
 
 
 def test_a_table_of_another_encoder_and_a_damaged_one_are_refused(tmp_path: Path, text: TextEncoder) -> None:
-    path = tmp_path / TABLE
-    write_prompts(path, KNOWN, TextEncoder(max_tokens=12))
-    with pytest.raises(UserError, match="of another text encoder, or cut to another length"):
+    path, other = tmp_path / TABLE, TextEncoder(max_tokens=8)
+    other.hash = "0" * 64
+    write_prompts(path, KNOWN, other)
+    with pytest.raises(UserError, match="of another text encoder than the run's"):
         PromptTable(str(path), text)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=f"{TABLE}: cannot be read"):
         PromptTable(str(path), text)
+
+
+def test_of_a_table_that_cuts_elsewhere_the_sentences_are_taken_that_are_whole(tmp_path: Path) -> None:
+    """Of one cut shorter, those that end before the cut; of one cut longer, those that the run reads whole."""
+    made = {most: TextEncoder(max_tokens=most) for most in (8, 12, 64)}
+    for most, text in made.items():
+        write_prompts(tmp_path / f"{most}.arrow", KNOWN, text)
+    short, long = PromptTable(str(tmp_path / "8.arrow"), made[64]), PromptTable(str(tmp_path / "64.arrow"), made[12])
+    for table, text in ((short, made[64]), (long, made[12])):
+        assert [table.find(sentence) is None for sentence in KNOWN] == [False, False, True]
+        found = table.find(KNOWN[0])
+        assert found is not None
+        assert torch.equal(found.mask, text(KNOWN[:1]).mask[0])
+    (tmp_path / "8.arrow").rename(tmp_path / TABLE)
+    sentences = Sentences(made[64], [f"{tmp_path}/0.tar"])
+    assert torch.equal(sentences(KNOWN).mask, made[64](KNOWN).mask), "and the rest is encoded on the way"

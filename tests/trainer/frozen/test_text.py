@@ -13,7 +13,7 @@ import torch
 from trainer.errors import UserError
 from trainer.frozen import text
 from trainer.frozen.cut_text import cut_text_encoder
-from trainer.frozen.text import PACKAGED_SHA256, TextEncoder
+from trainer.frozen.text import PACKAGED_SHA256, PADDED, TextEncoder
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,36 @@ def test_sentences_at_once_are_those_one_by_one() -> None:
     )
     for one, many in zip(encoder(prompts), encoder.at_once(prompts), strict=True):
         torch.testing.assert_close(one, many, atol=1e-5, rtol=0)
+
+
+LONG = (
+    "the two pictures were taken at dusk from a moving car through a wet windscreen, please clear the mist, take the "
+    "grain out of both shots, sharpen what is out of focus in the second one, and fuse them, "
+)
+
+
+def test_a_long_prompt_is_read_to_its_end_and_a_short_one_has_one_length() -> None:
+    encoder = TextEncoder()
+    assert encoder(["fuse"]).mask.shape == (1, PADDED)
+    ends = [LONG + "but keep the rain as it is", LONG + "and remove the rain as well", "fuse"]
+    for prompts in (encoder(ends), encoder.at_once(ends)):
+        assert prompts.mask.sum(1).tolist() == [encoder.length(end) for end in ends]
+        assert prompts.mask.shape[1] == max(encoder.length(end) for end in ends) > PADDED
+        assert not torch.equal(prompts.tokens[0], prompts.tokens[1])
+    assert encoder.cut == 0
+
+
+def test_prompts_that_are_cut_are_counted_once_each_and_it_is_told_where() -> None:
+    encoder, long = TextEncoder(max_tokens=12), "remove the rain, the snow, the haze and all the noise there is"
+    encoder([long, "fuse", long])
+    encoder.at_once([long, long + " now"])
+    assert encoder.cut == 2
+    assert encoder.told(long) == (
+        'a prompt of 17 tokens is cut at 12: what stands after "rain, the snow, the haze and" is not read'
+    )
+
+
+def test_no_more_is_read_than_the_encoder_knows() -> None:
+    encoder = TextEncoder(max_tokens=10**4)
+    assert encoder.max_tokens == 256
+    assert encoder(["fog " * 600]).mask.shape == (1, 256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
 from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
+from trainer.inference.fuser import PromptCut
 from trainer.model.dit import FusionDiT
 from trainer.objectives import STANDARD, make_objective
 
@@ -49,6 +51,25 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fuser(weights: Path) -> Fuser:
     return Fuser.from_pretrained(weights, device="cpu")
+
+
+def test_a_prompt_is_read_beyond_the_tokens_of_training_and_what_is_cut_is_told(
+    trainer_main: Command, weights: Path, fuser: Fuser, tmp_path: Path
+) -> None:
+    assert (fuser.text.padded, fuser.text.max_tokens) == (16, 256)
+    for name, seed in (("a", 1), ("b", 2)):
+        (tmp_path / f"{name}.png").write_bytes(png(picture(seed)))
+    arguments = ("fuse", tmp_path / "a.png", tmp_path / "b.png", "--weights", weights, "-o", tmp_path / "f.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fuser(picture(1), picture(2), "clear the fog " * 84)  # 254 tokens
+    with pytest.warns(
+        PromptCut, match=r'of 302 tokens is cut at 256: what stands after "fog clear the fog clear the" is'
+    ):
+        fuser(picture(1), picture(2), "clear the fog " * 100)
+    code, _, err = trainer_main(*arguments, "--prompt", "clear the fog " * 100, "--device", "cpu")
+    assert code == 0
+    assert [line for line in err.splitlines() if "token" in line] == [f"warning: {fuser.cut('clear the fog ' * 100)}"]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (37, 51), (9, 64)])

@@ -79,6 +79,30 @@ def test_a_folder_of_another_config_is_refused_and_shows_what_differs(
     assert (code, out) == (0, ""), "the size of a batch may change on the way"
 
 
+def test_a_run_goes_on_to_more_samples_complete_or_not_and_not_to_fewer(
+    dataset: Path, tmp_path: Path, config_file: ConfigFile, trainer_main: Command
+) -> None:
+    constant = {"schedule": "constant", "warmup": 0, "batch_size": 5}
+    train(load_config(config_file(samples=40, **constant)), [str(dataset)], tmp_path / "whole", device="cpu")
+    arguments = ("train", "--shards", dataset, "--out", tmp_path / "run", "--device", "cpu", "--config")
+    config = config_file(samples=20, **constant)
+    assert trainer_main(*arguments, config, "--stop-after", 10)[0] == 0
+    assert trainer_main(*arguments, config, "--samples", 40)[0] == 0
+    assert_same_bits(tmp_path / "whole", tmp_path / "run", 40)  # the rate had not begun to fall
+    assert load_config(str(tmp_path / "run" / "config.yaml")).training.samples == 40
+
+    weights = (tmp_path / "run" / "weights" / "fuser.json").read_text()
+    assert trainer_main(*arguments, config, "--samples", 50)[0] == 0
+    assert [line["samples"] for line in log_of(tmp_path / "run")][-1] == 50
+    assert (tmp_path / "run" / "weights" / "fuser.json").read_text() != weights
+    code, _, err = trainer_main(*arguments, config)
+    assert code == 2
+    assert "its run has seen 50 samples, and 20 are fewer; ask for 50 or more" in err
+    assert len(err.splitlines()) == 1
+    assert trainer_main(*arguments, config, "--restart")[0] == 0
+    assert log_of(tmp_path / "run")[-1]["samples"] == 20
+
+
 def test_a_run_that_never_began_does_not_claim_its_folder(
     dataset: Path, tmp_path: Path, config_file: ConfigFile
 ) -> None:

@@ -1,0 +1,39 @@
+"""How a command line is read, and one line for what is wrong with it."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from typer.core import TyperCommand
+
+from synth.errors import UserError
+
+
+class Command(TyperCommand):
+    """An option where the value of another should stand is refused, and not taken for the value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        params = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
+        options = {name: param for param in params for name in param.opts}
+        waiting = ""  # the option whose value comes next
+        for arg in args:
+            if arg == "--":
+                break
+            if waiting and arg in options:
+                raise UserError(f"{waiting}: a value is needed, and {arg} stands there, an option of its own")
+            waiting = arg if not waiting and arg in options and not getattr(options[arg], "is_flag", False) else ""
+        return super().parse_args(ctx, args)
+
+
+def told(error: Any, program: str) -> str:
+    """What is wrong with a command line, by one of typer's errors: one line with the nearest name and the way to help.
+
+    program: what is named where the error does not know the command.
+    """
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    wrong = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and context is not None:
+        known = [name for param in context.command.get_params(context) for name in param.opts if name.startswith("--")]
+        near = get_close_matches(wrong, known, n=1, cutoff=0.5)
+        message = f"No such option: {wrong}" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{message}; see {context.command_path if context is not None else program} --help"

@@ -1,0 +1,62 @@
+"""How a command line is read: several values after an option that takes many, and one line for what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from typer.core import TyperCommand
+
+from trainer.errors import UserError
+
+
+class Command(TyperCommand):
+    """`--shards a.tar b.tar` is `--shards a.tar --shards b.tar`, in commands without arguments of their own.
+
+    An option where the value of another should stand is refused, and not taken for the value.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(_each_with_its_option(self.get_params(ctx), args)))
+
+
+def _each_with_its_option(params: list[Any], args: list[str]) -> Iterator[str]:
+    options = {name: param for param in params if param.param_type_name == "option" for name in param.opts}
+    takes_more = not any(param.param_type_name == "argument" for param in params)
+    option, waiting = "", False  # the one whose values follow, and whether its first is still to come
+    rest = iter(args)
+    for arg in rest:
+        name, separator, _ = arg.partition("=")
+        if arg == "--":
+            yield arg
+            yield from rest
+        elif waiting:
+            if arg in options:
+                raise UserError(f"{option}: a value is needed, and {arg} stands there, an option of its own")
+            yield arg
+            waiting = False
+        elif name in options:
+            option = name
+            waiting = not separator and not getattr(options[name], "is_flag", False)
+            yield arg
+        elif takes_more and not arg.startswith("-") and getattr(options.get(option), "multiple", False):
+            yield from (option, arg)
+        else:
+            option = ""
+            yield arg
+
+
+def told(error: Any, program: str) -> str:
+    """What is wrong with a command line, by one of typer's errors: one line with the nearest name and the way to help.
+
+    program: what is named where the error does not know the command.
+    """
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    wrong = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and context is not None:
+        known = [name for param in context.command.get_params(context) for name in param.opts if name.startswith("--")]
+        near = get_close_matches(wrong, known, n=1, cutoff=0.5)
+        message = f"No such option: {wrong}" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{message}; see {context.command_path if context is not None else program} --help"
