@@ -179,6 +179,30 @@ def schema() -> None:
 
 
 @app.command()
+def evaluate(
+    shards: Annotated[
+        list[str],
+        typer.Option(help="Held-out shards with sidecars, as for `train`; best with `store: [clean]`. Repeatable."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write: report, rows, pictures.")],
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights folders to measure, RUN/weights; `none` for the references alone. Repeatable."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Samples at most; whole groups of them.")] = None,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="Each network once more, with the sentences of other samples.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
+) -> None:
+    """Measure weights on held-out shards, beside references that learn nothing: quality and obedience."""
+    from trainer.evaluation.run import evaluate as run
+
+    chosen = [path for path in weights or [Path("release")] if str(path) != "none"]
+    typer.echo(run(shards, chosen, out, limit=limit, shuffled=shuffled, device=device, tell=True))
+
+
+@app.command()
 def fuse(
     a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
