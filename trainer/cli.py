@@ -180,11 +180,15 @@ def schema() -> None:
 
 @app.command()
 def evaluate(
-    shards: Annotated[
-        list[str],
-        typer.Option(help="Held-out shards with sidecars, as for `train`; best with `store: [clean]`. Repeatable."),
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write: report, rows, pictures.")],
+    shards: Annotated[
+        list[str] | None,
+        typer.Option(help="Held-out shards with sidecars, as for `train`; best with `store: [clean]`. Repeatable."),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Or pairs as they are: a folder with TASK/DATASET-SCENE/{a,b[,gt]}.png.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="What all of --pairs are asked.")] = "fuse the images",
     weights: Annotated[
         list[Path] | None,
         typer.Option(help="Weights folders to measure, RUN/weights; `none` for the references alone. Repeatable."),
@@ -195,11 +199,15 @@ def evaluate(
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
-    """Measure weights on held-out shards, beside references that learn nothing: quality and obedience."""
+    """Measure weights on held-out data, beside references that learn nothing: quality and obedience."""
+    if (pairs is None) == (not shards):
+        raise UserError("evaluate: give either --shards or --pairs")
+    from trainer.evaluation.cases import OfPairs, OfShards
     from trainer.evaluation.run import evaluate as run
 
+    cases = OfPairs(pairs, prompt, limit) if pairs else OfShards(shards or [], limit)
     chosen = [path for path in weights or [Path("release")] if str(path) != "none"]
-    typer.echo(run(shards, chosen, out, limit=limit, shuffled=shuffled, device=device, tell=True))
+    typer.echo(run(cases, chosen, out, shuffled, device))
 
 
 @app.command()

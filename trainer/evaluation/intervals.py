@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ class Mean(NamedTuple):
     value: float
     low: float
     high: float
-    count: int
+    samples: int
 
 
 def mean_of(values: ArrayLike, scenes: Sequence[str]) -> Mean:
@@ -27,8 +27,8 @@ def mean_of(values: ArrayLike, scenes: Sequence[str]) -> Mean:
 
 
 def ratio_of(above: ArrayLike, below: ArrayLike, scenes: Sequence[str]) -> Mean:
-    """The sum of values over the sum of weights, with the interval of that ratio by the bootstrap over scenes (Efron and
-    Tibshirani, 1993: percentiles, 2,000 draws from a fixed seed). Values that are nan go with their weights.
+    """The sum of values over the sum of weights, with the interval of that ratio by the bootstrap over scenes (Efron
+    and Tibshirani, 1993: percentiles, 2,000 draws from a fixed seed). Values that are nan go with their weights.
     """
     tops, bottoms = np.asarray(above, float), np.asarray(below, float)
     there = ~np.isnan(tops)
@@ -42,7 +42,7 @@ def ratio_of(above: ArrayLike, below: ArrayLike, scenes: Sequence[str]) -> Mean:
     return Mean(value, *_interval(top, bottom), int(there.sum()))
 
 
-def _interval(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> tuple[float, float]:
+def _interval(top: NDArray[Any], bottom: NDArray[Any]) -> tuple[float, float]:
     drawn = np.random.Generator(np.random.Philox(SEED)).integers(len(top), size=(TIMES, len(top)))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = top[drawn].sum(1) / bottom[drawn].sum(1)

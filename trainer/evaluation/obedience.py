@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from trainer.data.images import Image
-from trainer.data.samples import Sample
+from trainer.evaluation.cases import Case
 from trainer.evaluation.metrics import PEAK
 from trainer.evaluation.scoring import Row
 
@@ -29,43 +29,51 @@ NOTHING, EVERYTHING = "does nothing", "restores everything"
 all damage to go, whatever the sentence."""
 
 
-def nearest(group: Sequence[Sample], outputs: Sequence[Image], untouched: Image) -> list[Row]:
+def nearest(group: Sequence[Case], outputs: Sequence[Image], untouched: Image) -> list[Row]:
     """For each sample that has something to be taken for: `key`, `obeys` (1 or 0) and `chance`."""
     rows = []
-    for number, sample in enumerate(group):
-        others = [other.target for other in group if _error(other.target, sample.target) > LEAST]
+    targets = targets_of(group)
+    for sample, target, output in zip(group, targets, outputs, strict=True):
+        others = [other for other in targets if _error(other, target) > LEAST]
         if not others:
             continue
-        if _error(untouched, sample.target) > LEAST:
+        if _error(untouched, target) > LEAST:
             others.append(untouched)
-        own = _error(outputs[number], sample.target)
-        obeys = all(own < _error(outputs[number], other) for other in others)
-        rows.append({"key": sample.key, "kind": sample.record.get("kind"), "obeys": float(obeys)})
-        rows[-1]["chance"] = 1 / (1 + len(others))
+        own = _error(output, target)
+        obeys = all(own < _error(output, other) for other in others)
+        rows.append({"key": sample.key, "obeys": float(obeys), "chance": 1 / (1 + len(others))})
     return rows
 
 
-def control(group: Sequence[Sample], outputs: Sequence[Image]) -> list[Row]:
+def control(group: Sequence[Case], outputs: Sequence[Image]) -> list[Row]:
     """For each two samples of a group whose targets differ: `keys`, `kind` (of the later), `effects` (those of which
     they ask for something else), `along` ⟨ΔO, ΔT⟩, `asked` ‖ΔT‖² and `done` ‖ΔO‖², as means over values in squared grey
     levels; and, of one that lessens beside one that removes the same, `factor`.
     """
-    rows = []
+    rows, targets = [], targets_of(group)
     for i, first in enumerate(group):
         for j, second in enumerate(group[i + 1 :], i + 1):
-            asked = _difference(first.target, second.target)
+            asked = _difference(targets[i], targets[j])
             if np.mean(asked**2) <= LEAST:
                 continue
             done = _difference(outputs[i], outputs[j])
-            row = {"keys": (first.key, second.key), "kind": second.record.get("kind")}
+            row: Row = {"keys": (first.key, second.key), "kind": second.kind}
             row |= {"effects": unlike(first.record, second.record), "factor": _factor(first.record, second.record)}
             row |= {"along": float(np.mean(done * asked))}
             rows.append(row | {"asked": float(np.mean(asked**2)), "done": float(np.mean(done**2))})
     return rows
 
 
+def targets_of(group: Sequence[Case]) -> list[Image]:
+    """Raises ValueError where a case has none."""
+    targets = [case.target for case in group if case.target is not None]
+    if len(targets) < len(group):
+        raise ValueError(f"group {group[0].group}: a case without a target")
+    return targets
+
+
 def unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """The effects of which two records of a group ask for something else; `emphasis` where their targets differ in it."""
+    """The effects of which two records of a group ask for something else; `emphasis` where targets differ in it."""
     effects = list(dict.fromkeys(effect for effect, _ in _differing(first, second)))
     emphasis = [record.get("target", {}).get("emphasis", 0) for record in (first, second)]
     return effects + (["emphasis"] if emphasis[0] != emphasis[1] else [])

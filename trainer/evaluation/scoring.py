@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from trainer.data.images import Image
-from trainer.data.samples import Sample
 from trainer.evaluation import metrics
+from trainer.evaluation.brisque import brisque
+from trainer.evaluation.cases import Case
 
 Row: TypeAlias = dict[str, Any]
 """`method`, what the sample is (`WHAT`), and the values of metrics by their names."""
@@ -21,32 +22,37 @@ TO_TARGET = ("PSNR", "SSIM")
 PAIR = re.compile(r"-p\d+$")
 
 
-def what_of(sample: Sample) -> Row:
-    """`WHAT` of a sample, from its record: effects are those that fell on it, each once; count is how many."""
-    record = sample.record
+def what_of(case: Case) -> Row:
+    """`WHAT` of a case, from its record: effects are those that fell on it, each once; count is how many."""
+    record = case.record
     source = record.get("source", {})
     effects = list(dict.fromkeys(each["effect"] for each in record.get("degradations", ())))
     return {
-        "key": sample.key,
-        "group": str(record.get("group", sample.key)),
-        "task": str(record.get("task", "")),
+        "key": case.key,
+        "group": case.group,
+        "task": case.task,
         "dataset": str(source.get("dataset", "")),
-        "scene": PAIR.sub("", str(source.get("scene", sample.key))),
-        "kind": str(record.get("kind", "")),
+        "scene": PAIR.sub("", str(source.get("scene", case.key))),
+        "kind": case.kind,
         "phrase_split": str(record.get("phrase_split", "")),
         "effects": effects,
         "count": len(effects),
     }
 
 
-def score(sample: Sample, fused: Image) -> dict[str, float]:
-    """PSNR (at most `HIGHEST`) and SSIM to the target; against the clean pair, where it stands in the shards, the
-    metrics of fusion; and those of the picture alone. nan where a picture is too small for one.
+def score(case: Case, fused: Image) -> dict[str, float]:
+    """PSNR (at most `HIGHEST`) and SSIM to the target, where there is one, else BRISQUE, where its package is; the
+    metrics of fusion against the clean pair, where that is known; and those of the picture alone. nan where a picture
+    is too small for one.
     """
-    values = {"PSNR": min(HIGHEST, metrics.psnr(fused, sample.target))}
-    values["SSIM"] = _value(metrics.ssim, fused, sample.target)
-    if sample.clean_a is not None and sample.clean_b is not None:
-        values |= against_sources(sample.clean_a, sample.clean_b, fused, str(sample.record.get("task", "")))
+    values = {}
+    if case.target is not None:
+        values["PSNR"] = min(HIGHEST, metrics.psnr(fused, case.target))
+        values["SSIM"] = _value(metrics.ssim, fused, case.target)
+    elif (quality := brisque(fused)) is not None:
+        values["BRISQUE"] = quality
+    if case.clean is not None:
+        values |= against_sources(*case.clean, fused, case.task)
     return values | {name: _value(metric, fused) for name, metric in metrics.ALONE.items()}
 
 

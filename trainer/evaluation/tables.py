@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from trainer.evaluation.cases import AS_THEY_ARE
 from trainer.evaluation.intervals import Mean, mean_of, ratio_of
 from trainer.evaluation.methods import CEILING, SHUFFLED
 from trainer.evaluation.metrics import ARROWS
 from trainer.evaluation.obedience import EVERYTHING, NOTHING
 from trainer.evaluation.scoring import Row
 
+ALL = "all, but for `clean` and `keep`"
 KEPT = ("clean", "keep")
 """Kinds that ask for nothing to be removed."""
-COLUMNS = ("SSIM", "Qabf", "VIF", "SSIM ab", "MI", "SCD", "MEF-SSIM", "SF", "AG", "EN")
-"""Beside PSNR."""
+COLUMNS = ("PSNR", "SSIM", "Qabf", "VIF", "SSIM ab", "MI", "SCD", "MEF-SSIM", "BRISQUE", "SF", "AG", "EN")
+"""The first that all methods have is the one by which groups are compared."""
 UNITS = {"PSNR": " dB", "MI": " bits", "EN": " bits"}
 DECIMALS = {"PSNR": 2, "MI": 2, "SF": 1, "AG": 1, "EN": 2}
 
@@ -32,10 +34,12 @@ def markdown(scores: Sequence[Row], control: Sequence[Row], methods: Sequence[st
     removing = [row for row in wanted if row["kind"] not in KEPT]
     keeping = [row for row in wanted if row["kind"] in KEPT]
     parts = [told]
-    for title, rows in (("Something to remove", removing), ("Nothing to remove (`clean`, `keep`)", keeping)):
+    titles = {AS_THEY_ARE: "Pairs as they are"}
+    first = titles.get(removing[0]["kind"] if removing else "", "Something to remove")
+    for title, rows in ((first, removing), ("Nothing to remove (`clean`, `keep`)", keeping)):
         if rows:
             parts += [f"## {title}", overall(rows, methods)]
-    parts += ["## PSNR by group", by_group(wanted, methods)]
+    parts += [f"## {first_of(wanted)} by group", by_group(wanted, methods)]
     if any(row.get("obeys") is not None for row in scores):
         shown = [*methods, *(name for name in (NOTHING, EVERYTHING) if any(row["method"] == name for row in scores))]
         parts += ["## Does it obey?", OBEYING, obedience(scores, control, [name for name in shown if name != CEILING])]
@@ -52,14 +56,14 @@ OBEYING = (
 
 def overall(rows: Sequence[Row], methods: Sequence[str]) -> str:
     """A line a method, a column a metric that any sample has."""
-    columns = ["PSNR", *(name for name in COLUMNS if any(not _missing(row.get(name)) for row in rows))]
+    columns = [name for name in COLUMNS if any(not _missing(row.get(name)) for row in rows)]
     head = ["", *(f"{name}{UNITS.get(name, '')} {ARROWS[name]}".rstrip() for name in columns)]
     lines = []
     for method in methods:
         of_method = [row for row in rows if row["method"] == method]
         if of_method:
             cells = [mean(of_method, name) for name in columns]
-            lines.append([method, with_interval("PSNR", cells[0]), *map(shown, columns[1:], cells[1:])])
+            lines.append([method, with_interval(columns[0], cells[0]), *map(shown, columns[1:], cells[1:])])
     return table(head, lines)
 
 
@@ -69,10 +73,10 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     removing = [row for row in rows if row["kind"] not in KEPT]
 
     def of(key: Callable[[Row], object], name: str) -> dict[str, list[Row]]:
-        values = sorted({key(row) for row in removing}, key=str)
+        values = sorted({key(row) for row in removing} - {"", 0, AS_THEY_ARE}, key=str)
         return {name.format(value): [row for row in removing if key(row) == value] for value in values}
 
-    found = {"all that removes": removing} | of(lambda row: row["task"], "{}")
+    found = {ALL: removing} | of(lambda row: row["task"], "{}")
     for effect in sorted({effect for row in removing for effect in row["effects"]}):
         found[effect] = [row for row in removing if effect in row["effects"]]
     found |= of(lambda row: row["count"], "effects: {}") | of(lambda row: row["kind"], "kind `{}`")
@@ -81,24 +85,31 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {name: group for name, group in found.items() if group}
 
 
+def first_of(rows: Sequence[Row]) -> str:
+    """The metric by which rows are compared: PSNR, where any has it, else Qabf."""
+    return "PSNR" if any(not _missing(row.get("PSNR")) for row in rows) else "Qabf"
+
+
 def by_group(rows: Sequence[Row], methods: Sequence[str]) -> str:
     """A line a group, a column a method; last, what the first network gains over the best of the references there."""
     networks = [name for name in methods if name not in REFERENCES and name != CEILING and not name.endswith(SHUFFLED)]
-    lines = []
+    lines, metric = [], first_of(rows)
     for name, group in groups(rows).items():
-        means = {method: mean([row for row in group if row["method"] == method], "PSNR") for method in methods}
-        line = [name, str(max(each.count for each in means.values())), *(shown("PSNR", means[m]) for m in methods)]
-        lines.append([*line, *([_gain(group, networks[0], means)] if networks else [])])
+        means = {method: mean([row for row in group if row["method"] == method], metric) for method in methods}
+        line = [name, str(max(each.samples for each in means.values())), *(shown(metric, means[m]) for m in methods)]
+        lines.append([*line, *([_gain(group, networks[0], means, metric)] if networks else [])])
     last = [f"{networks[0]} over the best reference"] if networks else []
     return table(["", "samples", *methods, *last], lines)
 
 
-def _gain(group: Sequence[Row], network: str, means: Mapping[str, Mean]) -> str:
+def _gain(group: Sequence[Row], network: str, means: Mapping[str, Mean], metric: str) -> str:
     best = max((name for name in REFERENCES if name in means), key=lambda name: means[name].value)
-    theirs = {row["key"]: row["PSNR"] for row in group if row["method"] == best}
+    theirs = {row["key"]: row.get(metric, math.nan) for row in group if row["method"] == best}
     ours = [row for row in group if row["method"] == network]
-    gain = mean_of([row["PSNR"] - theirs[row["key"]] for row in ours], [scene_of(row) for row in ours])
-    return f"{gain.value:+.2f}" + ("" if math.isnan(gain.low) else f" ({gain.low:+.2f} to {gain.high:+.2f})")
+    gains = [row.get(metric, math.nan) - theirs[row["key"]] for row in ours]
+    gain, digits = mean_of(gains, [scene_of(row) for row in ours]), DECIMALS.get(metric, 3)
+    interval = "" if math.isnan(gain.low) else f" ({gain.low:+.{digits}f} to {gain.high:+.{digits}f})"
+    return f"{gain.value:+.{digits}f}{interval}"
 
 
 def obedience(scores: Sequence[Row], control: Sequence[Row], methods: Sequence[str]) -> str:
@@ -112,7 +123,7 @@ def obedience(scores: Sequence[Row], control: Sequence[Row], methods: Sequence[s
         obeys, chance = (mean_of([row[key] for row in counted], scenes) for key in ("obeys", "chance"))
         pairs = [row for row in control if row["method"] == method]
         lines.append(
-            [method, str(obeys.count), percent(obeys), f"{chance.value:.0%}", str(len(pairs)), *control_of(pairs)]
+            [method, str(obeys.samples), percent(obeys), f"{chance.value:.0%}", str(len(pairs)), *control_of(pairs)]
         )
     return table(["", "samples", "obeys", "chance", "pairs", "slope", "cosine"], lines)
 

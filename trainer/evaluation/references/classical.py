@@ -1,4 +1,4 @@
-"""Damage taken off by classical means that are told the truth: which effects fell on an image, in which order, how strong.
+"""Damage taken off by classical means that are told the truth: what fell on an image, in which order, how strong.
 
 What a record says is undone from the last effect to the first, each by a method of the textbooks with the parameter of
 the record in place of a guess. It is what a network has to beat; it is no part of the network.
@@ -39,14 +39,14 @@ def restore(image: Image, damages: Sequence[Mapping[str, Any]]) -> Image:
     damages: entries of `degradations` of a record for this image, in the order applied. What is to be kept stays as it
     is; what is to be lessened to a factor f is a mean of the image (weight f) and of the restored one.
     """
-    levels = image.astype(np.float32) / 255
+    levels: Floats = image.astype(np.float32) / np.float32(255)
     for damage in reversed(damages):
         undo = UNDO.get(damage["effect"])
         if undo is None or damage["asked"] == "keep":
             continue
         factor = float(damage.get("factor", 0.0))
         undone = np.clip(undo(levels, damage["params"]), 0, 1).astype(np.float32)
-        levels = factor * levels + (1 - factor) * undone
+        levels = np.float32(factor) * levels + np.float32(1 - factor) * undone
     return np.rint(levels * 255).astype(np.uint8)
 
 
@@ -61,7 +61,7 @@ def dehazed(image: Floats, params: Params) -> Floats:
     return encoded((light - air) / np.maximum(transmission, LEAST_LIGHT)[..., None] + air)
 
 
-def without_drops(image: Floats, params: Params) -> Floats:
+def without_drops(image: Floats, _params: Params) -> Floats:
     """Streaks and flakes are brighter than what is behind them, and small: where the image is above the median of its
     neighbours, that median."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -114,9 +114,9 @@ def denoised(image: Floats, params: Params) -> Floats:
 
 
 def seen_sigma(image: Floats) -> float:
-    """The noise's deviation, from what a mask that is blind to edges leaves (Immerkær, "Fast noise variance estimation",
-    CVIU 1996)."""
-    mask = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
+    """The noise's deviation, from what a mask that is blind to edges leaves (Immerkær, "Fast noise variance
+    estimation", CVIU 1996)."""
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     left = cv2.filter2D(image, -1, mask, borderType=cv2.BORDER_REFLECT_101)
     return float(math.sqrt(math.pi / 2) / 6 * np.abs(left).mean())
 
@@ -137,7 +137,7 @@ def of_contrast(image: Floats, params: Params) -> Floats:
     return (image - middle) / np.float32(params["gain"]) + middle
 
 
-def without_stripes(image: Floats, params: Params) -> Floats:
+def without_stripes(image: Floats, _params: Params) -> Floats:
     """Each column is moved to where the median of its neighbours' means is."""
     means = image.mean((0, 2))
     width = min(31, (len(means) - 1) | 1)
