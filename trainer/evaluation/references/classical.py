@@ -21,15 +21,17 @@ Floats: TypeAlias = NDArray[np.float32]
 """(H, W, 3) sRGB in [0, 1]."""
 Params: TypeAlias = Mapping[str, Any]
 
-BALANCE = 0.02
-"""Of the Wiener filter: weight of smoothness beside the data."""
+BALANCE = 0.03
+"""Of the Wiener filter: power of the noise in that of the picture, at all frequencies alike."""
+FLAT = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
+"""The regularisation of that: the picture itself."""
 OMEGA = 0.95
 """Share of the haze that the dark channel takes (He, Sun, Tang, 2009)."""
 LEAST_LIGHT = 0.1
 """Transmission below which nothing is divided by it."""
 GUIDE = 20
 """Pixels: radius of the guided filter that refines the transmission."""
-DROPS = 7
+DROPS = 5
 """Pixels: side of the median that tells streaks and flakes from what is behind them."""
 
 
@@ -75,7 +77,7 @@ def sharpened(kernel: NDArray[np.float32]) -> Callable[[Floats], Floats]:
     def undo(image: Floats) -> Floats:
         rim = max(kernel.shape)
         light = cv2.copyMakeBorder(linear(image), rim, rim, rim, rim, cv2.BORDER_REFLECT_101)
-        planes = [wiener(light[..., channel], kernel, BALANCE, clip=False) for channel in range(3)]
+        planes = [wiener(light[..., channel], kernel, BALANCE, FLAT, clip=False) for channel in range(3)]
         return encoded(np.stack(planes, 2)[rim:-rim, rim:-rim].astype(np.float32))
 
     return undo
@@ -95,11 +97,6 @@ def of_motion(image: Floats, params: Params) -> Floats:
     """As along a straight line: what a shaken hand draws is not told."""
     length = float(params["length"])
     return image if length < 1.5 else sharpened(_line(length, math.radians(float(params["angle"]))))(image)
-
-
-def of_resolution(image: Floats, params: Params) -> Floats:
-    factor = float(params["factor"])
-    return image if factor < 1.3 else sharpened(_gaussian(0.4 * factor))(image)
 
 
 def denoised(image: Floats, params: Params) -> Floats:
@@ -157,11 +154,10 @@ UNDO: dict[str, Callable[[Floats, Params], Floats]] = {
     "contrast": of_contrast,
     "noise": denoised,
     "sensor_noise": denoised,
-    "resolution": of_resolution,
     "jpeg": deblocked,
     "stripes": without_stripes,
 }
-"""By effect; another one stays."""
+"""By effect; another one stays, as does an image that was enlarged: Wiener's filter makes it worse."""
 
 
 def linear(image: Floats) -> Floats:
