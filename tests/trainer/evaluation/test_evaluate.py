@@ -68,7 +68,7 @@ def test_pairs_as_they_are(tmp_path, trainer_main):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    ("arguments", "said"),
     [
         ((), "give either --shards or --pairs"),
         (("--shards", "no.tar"), "not there"),
@@ -76,7 +76,7 @@ def test_pairs_as_they_are(tmp_path, trainer_main):
         (("--pairs", "."), "no pair in it"),
     ],
 )
-def test_what_cannot_be_measured_is_one_line(arguments, said, shards, tmp_path, trainer_main, monkeypatch):
+def test_what_cannot_be_measured_is_one_line(arguments, said, tmp_path, trainer_main, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lonely.png").write_bytes(png(picture(1)))
     code, _, told = trainer_main("evaluate", *arguments, "--weights", "none", "--out", "o")
@@ -92,7 +92,7 @@ def test_a_shard_without_its_sidecar_is_refused(shards, tmp_path, trainer_main):
     assert "no sidecar" in told
 
 
-def test_equal_pictures_count_as_much_as_is_counted_at_most(tmp_path, trainer_main):
+def test_equal_pictures_count_as_much_as_is_counted_at_most(tmp_path):
     write_shard(tmp_path / "same.tar", range(1), size=64)
     from trainer.evaluation.cases import OfShards
     from trainer.evaluation.run import measure

@@ -36,7 +36,7 @@ def outputs(*levels: float) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "levels, obeying",
+    ("levels", "obeying"),
     [
         ((40, 80, 60), [1, 1, 1]),
         ((45, 74, 62), [1, 1, 1]),
