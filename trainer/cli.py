@@ -212,29 +212,72 @@ def evaluate(
 
 @app.command()
 def fuse(
-    a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
-    b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two images of one scene: visible and infrared, under- and over-exposed, near and far focus; more, of "
+            "a bracket or a focus stack; folders with images of equal names; or one folder, in it one a scene with "
+            "a.png, b.png."
+        ),
+    ],
     prompt: Annotated[
         str, typer.Option(help="What to put right, in words; `auto`: what the network sees itself, which is printed.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, …")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, .tif, …; of folders a folder.")
+    ],
     weights: Annotated[
         Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
     ] = Path("release"),
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="From the closed-form fusion (0) to the network's picture (1).")
+    ] = 1.0,
+    order: Annotated[
+        str, typer.Option(help="Of more than two images: exposure, sharpness, given, or auto, which sees which it is.")
+    ] = "auto",
+    align: Annotated[
+        str | None,
+        typer.Option(help="Lay the images onto the first: mtb (whole pixels) or ecc (turns and scales too)."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write a sheet of inputs and picture too: OUT.compare.png.")
+    ] = False,
+    suffix: Annotated[str, typer.Option(help="Of the pictures of a folder.")] = ".png",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make pictures of a folder anew that are there already.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of what a flow draws.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
-    """Fuse two registered images of one scene, as the prompt says."""
-    from trainer.data.images import check_writable, write_image
+    """Fuse registered images of one scene, as the prompt says; or folders of them."""
+    from trainer.inference.jobs import jobs_of
 
-    check_writable(out)
+    jobs = jobs_of(images, out, suffix)
+    from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
+    from trainer.schema import parse
+
+    settings = {"prompt": prompt, "seed": seed, "steps": steps, "strength": strength, "order": order, "align": align}
+    asked = parse(Asked, settings, "fuse")
+    of_folders = images[0].is_dir()
+    if not of_folders:
+        check_job(jobs.jobs[0])
     from trainer.inference.fuser import Fuser
 
     fuser = Fuser.from_pretrained(weights, device=device)
-    if prompt == "auto":
-        prompt = fuser.describe(a, b)
-        typer.echo(f"auto: {prompt}")
-    write_image(out, fuser(a, b, prompt))
-    typer.echo(f"wrote {out}")
+    if not of_folders:
+        said = fuse_one(fuser, jobs.jobs[0], asked, compare)
+        if said != prompt:
+            typer.echo(f"auto: {said}")
+        typer.echo(f"wrote {out}")
+        return
+    from trainer.inference.folder import network_hash
+
+    asked = asked.model_copy(update={"weights": network_hash(weights)})
+    failed = fuse_folder(fuser, jobs, out, asked, compare=compare, overwrite=overwrite)
+    typer.echo(f"{out}: {len(jobs.jobs) - failed} pictures" + (f", {failed} could not be made" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -266,8 +309,11 @@ def main() -> None:
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        if app(standalone_mode=False) == 130:  # typer makes this of KeyboardInterrupt
+        code = app(standalone_mode=False)
+        if code == 130:  # typer makes this of KeyboardInterrupt
             raise KeyboardInterrupt
+        if code:  # of typer.Exit
+            sys.exit(code)
     except UserError as error:
         _stop(str(error), 2)
     except KeyboardInterrupt:

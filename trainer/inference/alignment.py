@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
@@ -15,8 +16,8 @@ How: TypeAlias = Literal["mtb", "ecc"]
 """mtb: whole pixels, for exposures that differ (Ward, 2003: bitmaps thresholded at the median). ecc: an affine motion,
 for small turns and scales too, and for images of two kinds (Evangelidis and Psarakis, PAMI 2008, on edges)."""
 
-BITS = 6
-"""Of the search of mtb: moves up to 63 pixels."""
+BITS, SMALLEST = 6, 8
+"""Of the search of mtb: moves up to 63 pixels, fewer where so many halvings leave a picture under 8 pixels."""
 STEPS, ENOUGH = 100, 1e-5
 """Iterations of ecc, and the gain of correlation at which it ends."""
 BLURRED = 9
@@ -53,7 +54,8 @@ def aligned(first: Image, other: Image, how: How, name: str) -> Aligned:
 
 def _whole_pixels(first: Image, other: Image) -> NDArray[np.float32]:
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, other)]
-    right, down = cv2.createAlignMTB(max_bits=BITS, exclude_range=4, cut=False).calculateShift(*grey)
+    bits = min(BITS, max(1, math.ceil(math.log2(min(first.shape[:2]) / SMALLEST))))
+    right, down = cv2.createAlignMTB(max_bits=bits, exclude_range=4, cut=False).calculateShift(*grey)
     return np.array([[1, 0, -right], [0, 1, -down]], np.float32)
 
 

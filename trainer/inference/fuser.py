@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from trainer.data.batches import encode_pair, network_inputs
-from trainer.data.images import Image, as_rgb, read_image, to_images
+from trainer.data.images import Image, as_rgb, read_image, to_tensor
 from trainer.device import choose_device
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import TextEncoder
 from trainer.inference.auto import AUTO, Clauses, Found, found_in, sentence, standard_clauses
 from trainer.inference.folder import Weights, load_weights, save_weights
+from trainer.inference.stacks import By, order
 from trainer.inference.tiles import SIDE, InTiles
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import Inputs, Whole
@@ -55,20 +59,59 @@ class Fuser:
         *,
         seed: int = 0,
         steps: int | None = None,
+        strength: float = 1.0,
     ) -> Image:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
 
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
-        a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Raises UserError.
+        a regression draws nothing and takes one. strength: from 0, the closed-form fusion of both as they are, to 1,
+        the network's picture. Returns (H, W, 3) uint8 RGB. Raises UserError.
         """
+        picture = self.picture(a, b, prompt, seed=seed, steps=steps, strength=strength)
+        return np.rint(picture * 255).astype(np.uint8)
+
+    @torch.no_grad()
+    def picture(
+        self,
+        a: np.ndarray | str | Path,
+        b: np.ndarray | str | Path,
+        prompt: str,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        strength: float = 1.0,
+    ) -> NDArray[np.float32]:
+        """The same, before it is rounded to bytes: (H, W, 3) float32 RGB in [0, 1]. Raises UserError."""
+        if not 0 <= strength <= 1:
+            raise UserError(f"strength {strength}: from 0 (the closed-form fusion) to 1 (the network's picture)")
         first, second = _pair(a, b)
         inputs = self._inputs(first, second)
         said = self._described(inputs) if prompt == AUTO else prompt
         inputs = inputs._replace(prompts=self.text([said]))
         noise = Noise(seed, [0], inputs.base.device)
-        picture = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
-        assert picture is not None
-        return to_images(picture[..., : first.shape[0], : first.shape[1]])[0]
+        found = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
+        assert found is not None
+        found = found[..., : first.shape[0], : first.shape[1]]
+        if strength < 1:
+            base = fuse_base(*(to_tensor([image], found.device) for image in (first, second)))
+            found = torch.lerp(base, found, strength)
+        picture: NDArray[np.float32] = found[0].float().add(1).div(2).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        return picture
+
+    def stack(
+        self, images: Sequence[np.ndarray | str | Path], prompt: str, *, by: By = "auto", **options: Any
+    ) -> NDArray[np.float32]:
+        """Two images or more of one scene, folded one after the other in the order that `by` says (stacks.order), each
+        time with the prompt. options: those of `picture`, as is what comes out. Raises UserError.
+        """
+        if len(images) < 2:
+            raise UserError(f"{len(images)} image: two or more are fused")
+        pictures = [_as_image(image, f"image {number}") for number, image in enumerate(images, 1)]
+        *earlier, last = order(pictures, by)
+        so_far = pictures[earlier[0]]
+        for number in earlier[1:]:
+            so_far = self(so_far, pictures[number], prompt, **options)
+        return self.picture(so_far, pictures[last], prompt, **options)
 
     def decoded(self, z: torch.Tensor) -> torch.Tensor:
         """The picture of a normalised latent."""

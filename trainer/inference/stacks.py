@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import cv2
@@ -17,21 +17,8 @@ STOPS = 1.0
 """Between the darkest and the brightest image, from which on a stack is a bracket of exposures."""
 
 
-def fold(images: Sequence[Image], fuse: Callable[[Image, Image], Image], by: By = "auto") -> Image:
-    """Two are fused; what came out is fused with the next, and so on: ((1 + 2) + 3) + … in the order of `order`.
-
-    images: two or more, (H, W, 3) uint8 of one size. fuse: two of them to one. Raises ValueError where there is one.
-    """
-    if len(images) < 2:
-        raise ValueError(f"{len(images)} image; two or more are fused")
-    first, *others = (images[number] for number in order(images, by))
-    for other in others:
-        first = fuse(first, other)
-    return first
-
-
 def order(images: Sequence[Image], by: By = "auto") -> list[int]:
-    """The numbers of images in the order in which they are folded; equal ones stay as given.
+    """The numbers of images, (H, W, 3) uint8, in the order in which they are folded; equal ones stay as given.
 
     auto: as given where they are two; by exposure where their mean light differs by `STOPS`, else by sharpness.
     """

@@ -3,7 +3,7 @@ import pytest
 from skimage import data
 from skimage.filters import gaussian
 
-from trainer.inference.stacks import fold, order
+from trainer.inference.stacks import order
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,3 @@ def test_a_focus_stack_is_folded_from_the_sharpest_on(picture):
 def test_a_pair_stays_as_the_user_gave_it(picture):
     assert order([exposed(picture, 1), exposed(picture, -3)]) == [0, 1]
     assert order([exposed(picture, 1), exposed(picture, -3)], "exposure") == [1, 0]
-
-
-def test_folding_is_pairwise_fusing_by_hand(picture):
-    images = [exposed(picture, stops) for stops in (0, -3, 1)]
-
-    def fuse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (0.75 * a + 0.25 * b).astype(np.uint8)
-
-    assert np.array_equal(fold(images, fuse), fuse(fuse(images[1], images[0]), images[2]))
-    with pytest.raises(ValueError, match="1 image"):
-        fold(images[:1], fuse)
