@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class Fuser:
 
     >>> fuser = Fuser.from_pretrained("runs/tiny/weights")
     >>> picture = fuser("dark.png", "bright.png", "remove the haze")  # (H, W, 3) uint8 RGB
+
+    Several threads may use one: nothing of it changes.
     """
 
     def __init__(
@@ -112,6 +115,24 @@ class Fuser:
         for number in earlier[1:]:
             so_far = self(so_far, pictures[number], prompt, **options)
         return self.picture(so_far, pictures[last], prompt, **options)
+
+    def many(
+        self,
+        pairs: Iterable[tuple[np.ndarray | str | Path, np.ndarray | str | Path]],
+        prompts: str | Iterable[str],
+        *,
+        progress: Callable[[int], None] | None = None,
+        **options: Any,
+    ) -> Iterator[Image]:
+        """The picture of one pair after the other, as `fuser(a, b, prompt)` makes it: one prompt for all, or one each.
+
+        progress: called with the number of pictures after each. options: those of a single call. Raises UserError.
+        """
+        said = repeat(prompts) if isinstance(prompts, str) else prompts
+        for number, ((a, b), prompt) in enumerate(zip(pairs, said, strict=False), 1):
+            yield self(a, b, prompt, **options)
+            if progress is not None:
+                progress(number)
 
     def decoded(self, z: torch.Tensor) -> torch.Tensor:
         """The picture of a normalised latent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -166,3 +167,23 @@ def test_files_that_do_not_belong_together_are_refused(
     assert "\n" not in str(error.value)
     assert "huggingface.co" not in str(error.value)
     assert capfd.readouterr().err == "", "nothing but the one line"
+
+
+def test_many_pairs_are_fused_as_each_alone(fuser: Fuser) -> None:
+    pairs = [(picture(n, 32), picture(n + 1, 32)) for n in range(3)]
+    seen: list[int] = []
+    found = list(fuser.many(pairs, ["fuse", "remove the haze", "auto-focus"], progress=seen.append))
+    assert seen == [1, 2, 3]
+    for image, pair, prompt in zip(found, pairs, ["fuse", "remove the haze", "auto-focus"], strict=True):
+        np.testing.assert_array_equal(image, fuser(*pair, prompt))
+    assert len(list(fuser.many(pairs[:2], "fuse"))) == 2
+
+
+def test_threads_share_a_fuser(fuser: Fuser) -> None:
+    pairs = [(picture(n, 64), picture(n + 9, 64)) for n in range(8)]
+    prompts = [f"remove the {what}" for what in ("haze", "rain", "snow", "noise")] * 2
+    alone = [fuser(*pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda job: fuser(*job[0], job[1]), zip(pairs, prompts, strict=True)))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
