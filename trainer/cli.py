@@ -6,7 +6,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
@@ -183,16 +183,73 @@ def schema() -> None:
 
 
 @app.command(cls=usage.Command)
+def evaluate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write: report, rows, pictures.")],
+    shards: Annotated[
+        list[str] | None,
+        typer.Option(help="Held-out shards with sidecars, as for `train`; best with `store: [clean]`. Repeatable."),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Or pairs as they are: a folder with TASK/DATASET-SCENE/{a,b[,gt]}.png.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="What all of --pairs are asked.")] = "fuse the images",
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights folders to measure, RUN/weights; `none` for the references alone. Repeatable."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Samples at most; whole groups of them.")] = None,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="Each network once more, with the sentences of other samples.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
+) -> None:
+    """Measure weights on held-out data, beside references that learn nothing: quality and obedience."""
+    if (pairs is None) == (not shards):
+        raise UserError("evaluate: give either --shards or --pairs")
+    from trainer.evaluation.cases import OfPairs, OfShards
+    from trainer.evaluation.run import evaluate as run
+
+    cases = OfPairs(pairs, prompt, limit) if pairs else OfShards(shards or [], limit)
+    chosen = [path for path in weights or [Path("release")] if str(path) != "none"]
+    typer.echo(run(cases, chosen, out, shuffled, device))
+
+
+@app.command(cls=usage.Command)
 def fuse(
-    a: Annotated[Path, typer.Argument(help="Visible, under-exposed or near focus.")],
-    b: Annotated[Path, typer.Argument(help="Infrared, over-exposed or far focus; the same size.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two images of one scene: visible and infrared, under- and over-exposed, near and far focus; more, of "
+            "a bracket or a focus stack; folders with images of equal names; or one folder, in it one a scene with "
+            "a.png, b.png."
+        ),
+    ],
     prompt: Annotated[
         str, typer.Option(help="What to put right, in words; `auto`: what the network sees itself, which is printed.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, …")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, .tif, …; of folders a folder.")
+    ],
     weights: Annotated[
         Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
     ] = Path("release"),
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="From the closed-form fusion (0) to the network's picture (1).")
+    ] = 1.0,
+    order: Annotated[
+        str, typer.Option(help="Of more than two images: exposure, sharpness, given, or auto, which sees which it is.")
+    ] = "auto",
+    align: Annotated[
+        str | None,
+        typer.Option(help="Lay the images onto the first: mtb (whole pixels) or ecc (turns and scales too)."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write a sheet of inputs and picture too: OUT.compare.png.")
+    ] = False,
+    suffix: Annotated[str, typer.Option(help="Of the pictures of a folder.")] = ".png",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make pictures of a folder anew that are there already.")
+    ] = False,
     infrared: Annotated[
         str,
         typer.Option(
@@ -200,33 +257,41 @@ def fuse(
             "`auto`: what the files show, which is printed."
         ),
     ] = "auto",
+    seed: Annotated[int, typer.Option(help="Of what a flow draws.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
-    """Fuse two registered images of one scene, as the prompt says."""
-    from trainer.data.false_colours import map_of
-    from trainer.data.images import Infrared, check_writable, read_pair, write_image
+    """Fuse registered images of one scene, as the prompt says; or folders of them."""
+    from trainer.inference.jobs import jobs_of
 
-    check_writable(out)
-    if infrared not in get_args(Infrared):
-        raise UserError(f"--infrared {infrared}: give {', '.join(get_args(Infrared))}")
-    first, second, told = read_pair(a, b, cast(Infrared, infrared))
-    for line in told:
-        typer.echo(line)
-    for path, image in ((a, first), (b, second)):
-        if (name := map_of(image)) is not None:
-            typer.echo(f"{path}: in false colours (map {name}), which are fused as colours; give the grey file")
+    jobs = jobs_of(images, out, suffix)
+    from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
+    from trainer.schema import parse
+
+    settings = {"prompt": prompt, "seed": seed, "steps": steps, "strength": strength, "order": order, "align": align}
+    asked = parse(Asked, settings | {"infrared": infrared}, "fuse")
+    of_folders = images[0].is_dir()
+    if not of_folders:
+        check_job(jobs.jobs[0])
     from trainer.inference.fuser import Fuser, PromptCut
 
     fuser = Fuser.from_pretrained(weights, device=device)
-    if prompt == "auto":
-        prompt = fuser.describe(first, second)
-        typer.echo(f"auto: {prompt}")
-    unread = fuser.cut(prompt)
-    if unread:
+    if unread := fuser.cut(prompt):
         say(f"warning: {unread}")
     warnings.simplefilter("ignore", PromptCut)
-    write_image(out, fuser(first, second, prompt))
-    typer.echo(f"wrote {out}")
+    if not of_folders:
+        said = fuse_one(fuser, jobs.jobs[0], asked, compare)
+        if said != prompt:
+            typer.echo(f"auto: {said}")
+        typer.echo(f"wrote {out}")
+        return
+    from trainer.inference.folder import network_hash
+
+    asked = asked.model_copy(update={"weights": network_hash(weights)})
+    failed = fuse_folder(fuser, jobs, out, asked, compare=compare, overwrite=overwrite)
+    typer.echo(f"{out}: {len(jobs.jobs) - failed} pictures" + (f", {failed} could not be made" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command(cls=usage.Command)
@@ -258,8 +323,11 @@ def main() -> None:
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        if app(standalone_mode=False, prog_name="trainer") == 130:  # typer makes this of KeyboardInterrupt
+        code = app(standalone_mode=False, prog_name="trainer")
+        if code == 130:  # typer makes this of KeyboardInterrupt
             raise KeyboardInterrupt
+        if code:  # of typer.Exit
+            sys.exit(code)
     except UserError as error:
         _stop(str(error), 2)
     except KeyboardInterrupt:

@@ -152,7 +152,7 @@ def test_a_size_that_is_none_is_one_line(trainer_main: Command, size: str) -> No
         (("train", "--shards", "x", "--samples", "many"), "Invalid value for '--samples'"),
         (("train", "--shards", "x", "--stop-after", "0"), "--stop-after"),
         (("trian",), "No such command 'trian'"),
-        (("fuse", "a.png"), "Missing argument"),
+        (("fuse", "a.png"), "Missing option '--prompt'"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(trainer_main: Command, arguments: tuple[str, ...], said: str) -> None:

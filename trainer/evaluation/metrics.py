@@ -266,6 +266,13 @@ AGAINST_SOURCES: dict[str, Callable[[Picture, Picture, Picture], float]] = {
 ALONE: dict[str, Callable[[Picture], float]] = {"SF": spatial_frequency, "AG": average_gradient, "EN": entropy}
 """Of f; more is richer, not always better: noise scores high."""
 
+ARROWS = {
+    **dict.fromkeys(("PSNR", "SSIM", "Qabf", "VIF", "SSIM ab", "MI", "SCD", "MEF-SSIM"), "↑"),
+    **dict.fromkeys(("SF", "AG", "EN"), ""),
+    "BRISQUE": "↓",
+}
+"""Which way is better, where one is."""
+
 
 def _window(size: int, sigma: float) -> Callable[[Plane], Plane]:
     """Gaussian means over windows of size × size that lie inside the plane: (H, W) -> (H − size + 1, W − size + 1)."""

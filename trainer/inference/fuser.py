@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from trainer.data.batches import encode_pair, network_inputs
-from trainer.data.images import Image, Infrared, read_pair, to_images
+from trainer.data.images import Image, Infrared, as_rgb, read_pair, read_together, to_tensor
 from trainer.device import choose_device
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
+from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import TextEncoder
 from trainer.inference.auto import AUTO, Clauses, Found, found_in, sentence, standard_clauses
 from trainer.inference.folder import Weights, load_weights, save_weights
+from trainer.inference.stacks import By, order
 from trainer.inference.tiles import SIDE, InTiles
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import Inputs, Whole
@@ -35,6 +40,8 @@ class Fuser:
 
     >>> fuser = Fuser.from_pretrained("runs/tiny/weights")
     >>> picture = fuser("dark.png", "bright.png", "remove the haze")  # (H, W, 3) uint8 RGB
+
+    Several threads may use one: nothing of it changes.
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class Fuser:
         less memory."""
 
     @torch.no_grad()
-    def __call__(
+    def __call__(  # noqa: PLR0913
         self,
         a: np.ndarray | str | Path,
         b: np.ndarray | str | Path,
@@ -60,26 +67,84 @@ class Fuser:
         *,
         seed: int = 0,
         steps: int | None = None,
+        strength: float = 1.0,
         infrared: Infrared = "auto",
     ) -> Image:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
 
         infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": by shards/FILES.md.
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
-        a regression draws nothing and takes one. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is
-        longer than the text encoder reads. Raises UserError.
+        a regression draws nothing and takes one. strength: from 0, the closed-form fusion of both as they are, to 1,
+        the network's picture. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is longer than the text
+        encoder reads. Raises UserError.
         """
+        picture = self.picture(a, b, prompt, seed=seed, steps=steps, strength=strength, infrared=infrared)
+        return np.rint(picture * 255).astype(np.uint8)
+
+    @torch.no_grad()
+    def picture(  # noqa: PLR0913
+        self,
+        a: np.ndarray | str | Path,
+        b: np.ndarray | str | Path,
+        prompt: str,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        strength: float = 1.0,
+        infrared: Infrared = "auto",
+    ) -> NDArray[np.float32]:
+        """The same, before it is rounded to bytes: (H, W, 3) float32 RGB in [0, 1]. Raises UserError."""
+        if not 0 <= strength <= 1:
+            raise UserError(f"strength {strength}: from 0 (the closed-form fusion) to 1 (the network's picture)")
         first, second = _pair(a, b, infrared)
         inputs = self._inputs(first, second)
         said = self._described(inputs) if prompt == AUTO else prompt
         told = self.cut(said)
         if told:
-            warnings.warn(told, PromptCut, stacklevel=3)  # of whoever called, above no_grad
+            warnings.warn(told, PromptCut, stacklevel=2)
         inputs = inputs._replace(prompts=self.text([said]))
         noise = Noise(seed, [0], inputs.base.device)
-        picture = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
-        assert picture is not None
-        return to_images(picture[..., : first.shape[0], : first.shape[1]])[0]
+        found = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
+        assert found is not None
+        found = found[..., : first.shape[0], : first.shape[1]]
+        if strength < 1:
+            base = fuse_base(*(to_tensor([image], found.device) for image in (first, second)))
+            found = torch.lerp(base, found, strength)
+        picture: NDArray[np.float32] = found[0].float().add(1).div(2).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        return picture
+
+    def stack(
+        self, images: Sequence[np.ndarray | str | Path], prompt: str, *, by: By = "auto", **options: Any
+    ) -> NDArray[np.float32]:
+        """Two images or more of one scene, folded one after the other in the order that `by` says (stacks.order), each
+        time with the prompt. options: those of `picture`, as is what comes out. Raises UserError.
+        """
+        if len(images) < 2:
+            raise UserError(f"{len(images)} image: two or more are fused")
+        pictures = _stack(images)
+        *earlier, last = order(pictures, by)
+        so_far = pictures[earlier[0]]
+        for number in earlier[1:]:
+            so_far = self(so_far, pictures[number], prompt, **options)
+        return self.picture(so_far, pictures[last], prompt, **options)
+
+    def many(
+        self,
+        pairs: Iterable[tuple[np.ndarray | str | Path, np.ndarray | str | Path]],
+        prompts: str | Iterable[str],
+        *,
+        progress: Callable[[int], None] | None = None,
+        **options: Any,
+    ) -> Iterator[Image]:
+        """The picture of one pair after the other, as `fuser(a, b, prompt)` makes it: one prompt for all, or one each.
+
+        progress: called with the number of pictures after each. options: those of a single call. Raises UserError.
+        """
+        said = repeat(prompts) if isinstance(prompts, str) else prompts
+        for number, ((a, b), prompt) in enumerate(zip(pairs, said, strict=False), 1):
+            yield self(a, b, prompt, **options)
+            if progress is not None:
+                progress(number)
 
     def cut(self, prompt: str) -> str:
         """What is not read of a prompt, in a sentence; empty where all is."""
@@ -154,3 +219,12 @@ def _pair(a: np.ndarray | str | Path, b: np.ndarray | str | Path, infrared: Infr
             f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
         )
     return first, second
+
+
+def _stack(images: Sequence[np.ndarray | str | Path]) -> list[Image]:
+    """Pictures of one scene; files of more than 8 bits are divided alike (shards/FILES.md)."""
+    read = read_together({str(n): image for n, image in enumerate(images) if not isinstance(image, np.ndarray)})
+    return [
+        as_rgb(image, f"image {n + 1}") if isinstance(image, np.ndarray) else read[str(n)]
+        for n, image in enumerate(images)
+    ]

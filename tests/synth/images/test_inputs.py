@@ -190,7 +190,7 @@ def test_other_formats_and_other_numbers_are_refused():
         with pytest.raises(UnreadableError, match="no image that can be read; PNG, JPEG, WEBP, TIFF, BMP, GIF, AVIF"):
             codecs.decode(data)
     floats = cv2.imencode(".tiff", PICTURE[:, :, 0].astype(np.float32))[1].tobytes()
-    with pytest.raises(UnreadableError, match="floating-point numbers from 0 to 2..; where it is not infrared"):
+    with pytest.raises(UnreadableError, match=r"floating-point numbers from 0 to 2..; where it is not infrared"):
         codecs.decode(floats)
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -16,41 +17,13 @@ import yaml
 
 from tests.trainer.helpers import Command, picture, png
 from trainer import Fuser
-from trainer.config import load_config
 from trainer.data.images import to_images, to_tensor
 from trainer.errors import UserError
-from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
-from trainer.frozen.klt import KLTAutoencoder
-from trainer.frozen.text import TextEncoder
 from trainer.inference.fuser import PromptCut
-from trainer.model.dit import FusionDiT
-from trainer.objectives import STANDARD, make_objective
+from trainer.objectives import STANDARD
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network with a lossless KLT of 192 channels: its picture is the base."""
-    torch.manual_seed(0)
-    images = to_tensor([picture(i, 64) for i in range(40)], CPU)
-    autoencoder = Autoencoder(KLTAutoencoder.fit(list(images), 192))
-    objective = make_objective(STANDARD, autoencoder)
-    fuser = Fuser(
-        FusionDiT(192, 8, 384, {"width": 32, "depth": 1, "heads": 2}),
-        autoencoder,
-        TextEncoder(max_tokens=16),
-        objective,
-    )
-    folder = tmp_path_factory.mktemp("run") / "weights"
-    fuser.save(folder, load_config("tiny"))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def fuser(weights: Path) -> Fuser:
-    return Fuser.from_pretrained(weights, device="cpu")
 
 
 def test_a_prompt_is_read_beyond_the_tokens_of_training_and_what_is_cut_is_told(
@@ -215,3 +188,23 @@ def test_files_that_do_not_belong_together_are_refused(
     assert "\n" not in str(error.value)
     assert "huggingface.co" not in str(error.value)
     assert capfd.readouterr().err == "", "nothing but the one line"
+
+
+def test_many_pairs_are_fused_as_each_alone(fuser: Fuser) -> None:
+    pairs = [(picture(n, 32), picture(n + 1, 32)) for n in range(3)]
+    seen: list[int] = []
+    found = list(fuser.many(pairs, ["fuse", "remove the haze", "auto-focus"], progress=seen.append))
+    assert seen == [1, 2, 3]
+    for image, pair, prompt in zip(found, pairs, ["fuse", "remove the haze", "auto-focus"], strict=True):
+        np.testing.assert_array_equal(image, fuser(*pair, prompt))
+    assert len(list(fuser.many(pairs[:2], "fuse"))) == 2
+
+
+def test_threads_share_a_fuser(fuser: Fuser) -> None:
+    pairs = [(picture(n, 64), picture(n + 9, 64)) for n in range(8)]
+    prompts = [f"remove the {what}" for what in ("haze", "rain", "snow", "noise")] * 2
+    alone = [fuser(*pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda job: fuser(*job[0], job[1]), zip(pairs, prompts, strict=True)))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,1 @@
+"""What a network is measured beside: fusions and restorations that learn nothing."""
