@@ -67,6 +67,7 @@ class Degradation(ABC, Generic[Params]):
     for a pair that is one shot, where that differs. outdoors: it falls through the air outside, so not in a room.
     infrared_first: where the recipe does not say, it falls on the infrared images alone of a pair that has any.
     quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
+    measured: parameters that follow from what is measured in pictures; they are kept to six digits (`steady`).
     may_stay: whether a person may want it kept while others go: weather always, a look where both images share it.
     """
 
@@ -80,6 +81,7 @@ class Degradation(ABC, Generic[Params]):
     infrared_first: ClassVar[bool] = False
     quantities: ClassVar[Mapping[str, Quantity]] = {}
     said_as: str
+    measured: ClassVar[tuple[str, ...]] = ()
     may_stay: ClassVar[Literal["always", "shared", "never"]] = "never"
 
     def __init_subclass__(cls, register: bool = True) -> None:

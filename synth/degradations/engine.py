@@ -16,7 +16,7 @@ from synth.images.borders import Mask, beneath
 from synth.images.codecs import decode_jpeg
 from synth.images.pixels import Bytes, Floats
 from synth.scene.capture import ImageName
-from synth.scene.scene import View
+from synth.scene.scene import View, steady
 from synth.streams import Streams
 
 Asked = Literal["remove", "keep", "lessen"]
@@ -150,8 +150,22 @@ def draw(
             for key, values in spec.quantities
         }
         params = spec.degradation.draw(severity, views[name], streams(f"{scope}.draw"), fixed)
+        params = _steady(spec.degradation, params, fixed) if spec.degradation.measured else params
         applied.append(Applied(spec.effect, name, severity, params, variant=spec.variant, turn=turn))
     return applied
+
+
+def _steady(effect: Degradation[Any], params: Any, fixed: Mapping[str, float]) -> Any:
+    """The parameters, those that were measured and not set to six digits."""
+    values = {name: getattr(params, name) for name in effect.measured if name not in fixed}
+    return dataclasses.replace(
+        params,
+        **{
+            name: tuple(map(steady, value)) if isinstance(value, tuple) else steady(value)
+            for name, value in values.items()
+            if value is not None
+        },
+    )
 
 
 def _draw_quantity(quantity: Quantity, values: tuple[float, ...], rng: Generator, factor: float) -> float:

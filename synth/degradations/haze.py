@@ -13,7 +13,7 @@ from scipy.special import erf
 
 from synth.degradations.base import Degradation, Images, Quantity, Stage
 from synth.images.pixels import Floats, luma
-from synth.scene.scene import SKY_FROM, Scene, View, steady
+from synth.scene.scene import SKY_FROM, Scene, View
 from synth.streams import field_seed
 
 TINY = 1e-6
@@ -92,6 +92,7 @@ class Haze(Degradation[HazeParams]):
     outdoors = True
     version = 4
     images: ClassVar[Images] = "shared"
+    measured = ("visibility_m", "airlight", "layer_m", "layer_thickness_m", "lamp_gain")
     quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True, neutral=math.inf)}
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> HazeParams:
@@ -106,17 +107,17 @@ class Haze(Degradation[HazeParams]):
         elif severity == 0:
             visibility = None
         else:
-            visibility = steady(CONTRAST_LIMIT * view.scene.far_m / (OPTICAL_DEPTH * severity**BEND))
+            visibility = CONTRAST_LIMIT * view.scene.far_m / (OPTICAL_DEPTH * severity**BEND)
         return HazeParams(
             visibility_m=visibility,
             airlight=_airlight(view),
             optical_depth_share=share if infrared else 1.0,
             patchiness=patchiness,
             layer=layer,
-            layer_m=steady(at * view.scene.far_m),
-            layer_thickness_m=steady(thickness * view.scene.far_m),
+            layer_m=at * view.scene.far_m,
+            layer_thickness_m=thickness * view.scene.far_m,
             horizon=view.scene.horizon,
-            lamp_gain=1.0 if infrared else steady(lamps**view.scene.night),
+            lamp_gain=1.0 if infrared else lamps**view.scene.night,
             seed=field_seed(rng),
         )
 
@@ -145,7 +146,7 @@ def _airlight(view: View) -> tuple[float, ...]:
         return (view.ambient,)
     if view.colour:
         return view.scene.airlight
-    return (steady(math.fsum(view.scene.airlight) / 3),)
+    return (math.fsum(view.scene.airlight) / 3,)
 
 
 def _toward(image: Floats, airlight: list[float], transmission: Floats, more: Floats | None = None) -> Floats:

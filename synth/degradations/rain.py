@@ -23,7 +23,7 @@ from synth.degradations.particles import (
 )
 from synth.degradations.shine import Shine
 from synth.images.pixels import Bytes, Floats
-from synth.scene.scene import View, steady
+from synth.scene.scene import View
 
 HEAVIEST = 100.0  # mm/h at severity 1: violent rain (the AMS calls 7.6 mm/h heavy, the WMO 50 mm/h violent)
 BEND = 1.9  # of the severity: the first drops are seen at once
@@ -71,6 +71,7 @@ class Rain(Falling[RainParams]):
     name = "rain"
     version = 3
     order = 1
+    measured = ("veil_gain",)
     quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
     shine = Shine(local=0.2, colour=0.15, albedo=1.1)
     layers = (Layer(1.3, 200), Layer(3.0, 1500), Layer(6.0, 11500))
@@ -82,10 +83,10 @@ class Rain(Falling[RainParams]):
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> RainParams:
         share, seen, veil = (float(rng.uniform(*span)) for span in (INFRARED_SHARE, SEEN_THICKNESS, SEEN_VEIL))
         scene = view.scene
-        speed, exposure = steady(float(fall_speed(TYPICAL_MM))), float(np.clip(scene.exposure_s, *EXPOSURE_S))
+        speed, exposure = float(fall_speed(TYPICAL_MM)), float(np.clip(scene.exposure_s, *EXPOSURE_S))
         return RainParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=steady(veil / (self.extinction(HEAVIEST) * scene.far_m)),
+            veil_gain=veil / (self.extinction(HEAVIEST) * scene.far_m),
             thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(scene.wind[0], speed)),
             seed=view.field_seed(rng),

@@ -25,7 +25,7 @@ from synth.degradations.particles import (
 )
 from synth.degradations.shine import Shine
 from synth.images.pixels import Bytes, Floats
-from synth.scene.scene import View, steady
+from synth.scene.scene import View
 
 HEAVIEST = 5.0  # mm/h of water at severity 1; 2.5 mm/h is heavy snow, a hand deep in ten hours
 BEND = 1.2  # of the severity: the first flakes are seen at once
@@ -75,6 +75,7 @@ class Snow(Falling[SnowParams]):
     name = "snow"
     version = 3
     order = 2
+    measured = ("veil_gain",)
     quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
     layers = (Layer(0.5, 200), Layer(2.3, 800), Layer(6.5, 5700))
@@ -90,7 +91,7 @@ class Snow(Falling[SnowParams]):
         speed = math.hypot(wind, FALL_M_S)
         return SnowParams(
             rate=fixed["rate"] if severity is None else HEAVIEST * severity**BEND,
-            veil_gain=steady(thickness / (self.extinction(HEAVIEST) * scene.far_m)),
+            veil_gain=thickness / (self.extinction(HEAVIEST) * scene.far_m),
             thickness_share=share if view.infrared else 1.0,
             slant=math.degrees(math.atan2(wind, FALL_M_S)),
             seed=view.field_seed(rng),

@@ -35,7 +35,7 @@ DIGITS = 6  # of what is measured in pictures
 
 
 def steady(value: float) -> float:
-    """A quantity that was measured in pictures, to six significant digits, before anything follows from it.
+    """A quantity that was measured in pictures, to six significant digits.
 
     The digits after these are the processor's: its vector units add in another order and round in another way.
     """
@@ -106,7 +106,7 @@ class Scene:
         step = max(1, min(self.depth.shape) // 64)
         some = self.depth[::step, ::step]
         land = some[some < SKY_FROM * self.depth_range_m]
-        return steady(float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, percentile)))
+        return float(np.percentile(land if land.size >= LEAST_LAND * some.size else some, percentile))
 
 
 @dataclass(frozen=True, eq=False)
