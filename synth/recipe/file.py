@@ -105,12 +105,11 @@ def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-        text = text_of(data)
+        if len(data) <= MOST_BYTES:
+            return text_of(data)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    if len(data) > MOST_BYTES:
-        raise UserError(f"{path}: over {MOST_BYTES >> 10} KB; a recipe is a page or two")
-    return text
+    raise UserError(f"{path}: over {MOST_BYTES >> 10} KB; a recipe is a page or two")
 
 
 def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -114,12 +114,16 @@ def test_a_changed_picture_is_a_fault(dataset, recipe, change, member):
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        (("degradations", 0, "severity"), lambda x: x + 1e-4, "degradations[0].severity"),
-        (("degradations", 0, "params", "visibility_m"), lambda x: x * 1.01, "degradations[0].params.visibility_m"),
-        (("crop", "x"), lambda x: x + 1, "crop.x"),
-        (("crop", "flip"), lambda x: not x, "crop.flip"),
-        (("source", "sha256", 0), lambda x: x[::-1], "source.sha256[0]"),
-        (("scene", "gain_kind"), lambda x: x[::-1], "scene.gain_kind"),
+        (("degradations", 0, "severity"), lambda x: x + 1e-4, "the record says degradations[0].severity"),
+        (
+            ("degradations", 0, "params", "visibility_m"),
+            lambda x: x * 1.01,
+            "the record says degradations[0].params.visibility_m",
+        ),
+        (("crop", "x"), lambda x: x + 1, "the record says crop.x"),
+        (("crop", "flip"), lambda x: not x, "the record says crop.flip"),
+        (("source", "sha256", 0), lambda x: x[::-1], "has other pictures than in"),
+        (("scene", "gain_kind"), lambda x: x[::-1], "the record says scene.gain_kind"),
     ],
 )
 def test_a_changed_record_is_a_fault(dataset, recipe, path, value, told):
@@ -135,7 +139,7 @@ def test_a_changed_record_is_a_fault(dataset, recipe, path, value, told):
     forger.save()
     done = verify(dataset, recipe)
     assert done.exit_code == 1
-    assert f"the record says {told}" in done.output
+    assert told in done.output
 
 
 def test_another_sentence_that_would_be_true_too_is_a_fault(dataset, recipe):
