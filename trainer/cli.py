@@ -204,12 +204,12 @@ def fuse(
     check_writable(out)
     if infrared not in get_args(Infrared):
         raise UserError(f"--infrared {infrared}: give {', '.join(get_args(Infrared))}")
-    first, second, told = read_pair(a, b, cast(Infrared, infrared))
-    for line in told:
-        typer.echo(line)
     from trainer.inference.fuser import Fuser
 
     fuser = Fuser.from_pretrained(weights, device=device)
+    first, second, told = read_pair(a, b, cast(Infrared, infrared))
+    for line in told:
+        typer.echo(line)
     if prompt == "auto":
         prompt = fuser.describe(first, second)
         typer.echo(f"auto: {prompt}")

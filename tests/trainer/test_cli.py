@@ -237,3 +237,12 @@ def test_what_is_no_mistake_of_the_user_keeps_its_traceback(
     monkeypatch.setattr("trainer.inference.fuser.Fuser.from_pretrained", fail)
     with pytest.raises(ZeroDivisionError):
         trainer_main("fuse", "a.png", "b.png", "--prompt", "x", "--weights", tmp_path, "-o", tmp_path / "x.png")
+
+
+def test_fuse_names_the_pictures_that_may_be_infrared(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["trainer", "fuse", "a.png", "b.png", "--prompt", "x", "-o", "x.png", "--infrared", "c"]
+    )
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "trainer: --infrared c: give auto, a, b, none\n"
