@@ -243,6 +243,8 @@ def test_fuse_names_the_pictures_that_may_be_infrared(capsys, monkeypatch) -> No
     monkeypatch.setattr(
         sys, "argv", ["trainer", "fuse", "a.png", "b.png", "--prompt", "x", "-o", "x.png", "--infrared", "c"]
     )
+    from trainer.cli import main
+
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err == "trainer: --infrared c: give auto, a, b, none\n"
