@@ -281,3 +281,9 @@ def test_a_command_with_arguments_of_its_own_keeps_them(trainer_main: Command) -
     said = refused(trainer_main, "autoencoder", "eval", "--images", "nowhere", "gone")
     assert "gone" in said
     assert "extra" not in said
+
+
+def test_fuse_names_the_pictures_that_may_be_infrared(trainer_main: Command) -> None:
+    line = refused(trainer_main, "fuse", "a.png", "b.png", "--prompt", "x", "-o", "x.png", "--infrared", "c")
+    assert "infrared" in line
+    assert "'auto', 'a', 'b' or 'none'" in line
