@@ -127,7 +127,9 @@ class TextEncoder:
 
 def padded_to(prompts: Prompts, length: int) -> Prompts:
     """Of one or several, with so many tokens; longer ones stay."""
-    more = max(0, length - prompts.mask.shape[-1])
+    more = length - prompts.mask.shape[-1]
+    if more <= 0:  # and no copy, of a pool's say
+        return prompts
     return Prompts(F.pad(prompts.tokens, (0, 0, 0, more)), F.pad(prompts.mask, (0, more)), prompts.pooled)
 
 
