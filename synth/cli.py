@@ -176,6 +176,9 @@ def manifest(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Links of the folder may lead out of it.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a table that stands there and says something else.")
+    ] = False,
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
     from synth.pairs.writing import Wanted, write_manifest
@@ -183,7 +186,7 @@ def manifest(
     given: dict[Role, str | None] = {"a": a, "b": b, "gt": gt, "depth": depth}
     patterns = {role: pattern for role, pattern in given.items() if pattern is not None}
     wanted = Wanted(task, layout, patterns or None, dataset, split, licence, follow_links)
-    count = write_manifest(root, out, wanted, lambda line: typer.echo(f"  {line}"))
+    count = write_manifest(root, out, wanted, lambda line: typer.echo(f"  {line}"), overwrite)
     typer.echo(f"{count} pairs of {root} → {out}")
 
 

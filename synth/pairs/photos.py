@@ -95,6 +95,9 @@ class PhotoPair(PairRef):
             return None, None
         return header, header
 
+    def local_files(self) -> tuple[Path, ...]:
+        return (self.photograph,) if self.depth is None else (self.photograph, self.depth)
+
     def load(self) -> CleanPair:
         picture = codecs.read(self.photograph)
         image, maker = picture.image, MAKERS[self.make]
