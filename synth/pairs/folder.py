@@ -15,6 +15,7 @@ from synth.pairs import facts
 from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut, Remark
+from synth.paths import home
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
@@ -30,10 +31,10 @@ NO_PAIRS = (
 def _place(value: Any) -> Path | str:
     """A URL as it stands, and anything else as a path. Raises ValueError where it is neither."""
     if isinstance(value, Path):
-        return value
+        return home(value)
     if not isinstance(value, str):
         raise ValueError(f"{value!r} must be a path or a URL")
-    return value if "://" in value else Path(value)
+    return value if "://" in value else home(Path(value))
 
 
 class FolderSource(FileSource):

@@ -8,7 +8,7 @@ from pydantic import Field
 from synth.errors import UserError
 from synth.pairs.files import FilePair
 from synth.pairs.layouts import Found, Listing, images_below, in_order_of_light, in_words, recognise, side_in
-from synth.pairs.source import FileSource, LeftOut, Remark
+from synth.pairs.source import FileSource, LeftOut, LocalPath, Remark
 from synth.pairs.split import side_of
 
 
@@ -21,7 +21,7 @@ class LayoutSource(FileSource):
     kind = "layout"
     own_splits = True
 
-    layout: Path
+    layout: LocalPath
     """The folder, as it was unpacked."""
     way: str | None = None
     """In which of the ways of docs/datasets.md it is laid out, where that is not to be found out."""

@@ -19,7 +19,7 @@ from synth.pairs.folder import OUTSIDE, leads_out
 from synth.pairs.layers import layers_of
 from synth.pairs.refocusing import draw_refocus, refocus
 from synth.pairs.roles import depth_values
-from synth.pairs.source import MOST, FileSource, LeftOut
+from synth.pairs.source import MOST, FileSource, LeftOut, LocalPath
 from synth.scene.capture import Capture
 from synth.scene.depth import distance_share
 from synth.scene.scene import DepthKind
@@ -134,7 +134,7 @@ class PhotoSource(FileSource):
     kind = "photos"
     placeholder = "photos"
 
-    photos: Path
+    photos: LocalPath
     """NAME.jpg (or .png …) in it, and NAME.depth.png where a depth map stands beside it. Folders in it are not looked
     into, a link that leads out of it is not followed unless `follow_links` says so."""
     make: Make | None = None

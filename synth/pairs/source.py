@@ -8,15 +8,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isabstract
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from synth.errors import hint, listed
 from synth.pairs.base import PairRef
 from synth.pairs.split import Split, side_of
+from synth.paths import home
 from synth.tasks import TASKS
 
+LocalPath = Annotated[Path, AfterValidator(home)]
+"""A file or a folder of this machine, `~/` written out."""
 MOST = 1e6  # of any weight or share in a recipe: they are compared, so none needs to be larger
 
 

@@ -27,6 +27,7 @@ from synth.scene.scene import DepthKind, scene_record
 from synth.storage.whole import write_files
 from synth.streams import Streams
 from synth.tasks import DEFAULT, task_named
+from synth.text import yaml_value
 
 RECORD = "record.json"
 
@@ -217,8 +218,8 @@ def _effect_option(text: str) -> tuple[str, dict[str, Any]]:
     name, _, value = text.partition("=")
     try:
         if ":" not in value:
-            return name, {"severity": yaml.safe_load(value)} if value else {}
+            return name, {"severity": yaml_value(value)} if value else {}
         pairs = [part.partition(":") for part in re.split(r",(?![^\[]*\])", value)]
-        return name, {key.strip(): yaml.safe_load(number) for key, _, number in pairs}
+        return name, {key.strip(): yaml_value(number) for key, _, number in pairs}
     except (yaml.YAMLError, ValueError):
         raise UserError(f"--effect {text}: a severity, or key:value with commas between, is needed after =") from None

@@ -1,5 +1,7 @@
 """What commands write: never over what it is made of, and whole or not there."""
 
+import io
+import json
 import os
 import resource
 import signal
@@ -12,6 +14,7 @@ from synth.audit.stages import render_files
 from synth.cli import main
 from synth.errors import StoppedError, UserError
 from synth.pairs.writing import write_manifest
+from synth.paths import home
 from synth.recipe.file import load_recipe
 from synth.sample.degrade import degrade_files
 from synth.sample.plan import make_plan
@@ -126,3 +129,70 @@ def test_files_are_whole_or_not_there(tmp_path):
     assert not Path("/dev/null").is_file()
     with pytest.raises(UserError, match="a/b: cannot be written"):
         write_files({tmp_path / "a/b": b"x"})
+
+
+def test_home_is_written_out_in_commands_and_recipes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    pair = write_pair(tmp_path / "home/pairs/x-0", photograph(60, 60) // 4, photograph(60, 60))
+    (tmp_path / "home/r.yaml").write_text(yaml.safe_dump({**DATA, "samples": 1, "sources": [{"folder": "~/pairs"}]}))
+    assert run(monkeypatch, "manifest", "~/pairs", "--out=~/t.csv", "--task", "mef") == 0
+    for given in ([], ["--data=~/pairs"], ["--data=~/t.csv"]):
+        assert run(monkeypatch, "generate", "--recipe=~/r.yaml", "--out=~/d", "--workers=1", "--dry-run", *given) == 0
+    assert run(monkeypatch, "degrade", pair / "a.png", "~/pairs/x-0/b.png", "--effect=noise=.3", "--out=~/o") == 0
+    assert run(monkeypatch, "generate", "--recipe=~/r.yaml", "--out=~/d", "--workers=1") == 0
+    assert run(monkeypatch, "verify", "~/d") == 0
+    places = [{"photos": "~/pairs/x-0"}, {"manifest": "~/t.csv"}, {"layout": "~/pairs"}]
+    (tmp_path / "home/r.yaml").write_text(yaml.safe_dump({**DATA, "sources": places}))
+    photos, table, layout = load_recipe(tmp_path / "home/r.yaml").tasks["mef"].sources
+    assert list(photos.pairs("mef"))
+    assert list(table.pairs("mef"))
+    assert layout.layout == tmp_path / "home/pairs"  # type: ignore[attr-defined]
+    assert list((tmp_path / "cwd").iterdir()) == []
+    assert str(home("a/~/b")) == "a/~/b"
+    assert home("~other") == "~other"
+
+
+def test_what_an_encoding_lacks_is_a_question_mark(tmp_path, monkeypatch):
+    generate(plan(samples=1), tmp_path / "d")
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", printed)
+    assert run(monkeypatch, "stats", tmp_path / "d") == 0
+    assert run(monkeypatch, "stats", tmp_path / "d", "--json", tmp_path / "x.json") == 0
+    printed.flush()
+    assert b"? " in printed.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("number", ["1e1", "1E+1", "1.e1", "+.1e2", "10", "1.0e+1"])
+def test_numbers_are_those_of_yaml_1_2(tmp_path, number):
+    pair = write_pair(tmp_path / "p", photograph(40, 40), photograph(40, 40))
+    files = {"a": pair / "a.png", "b": pair / "b.png"}
+    degrade_files(files, [f"noise=sigma:{number},images:a"], tmp_path, task="mef", seed=0, depth=None)  # type: ignore[arg-type]
+    [fell] = json.loads((tmp_path / "record.json").read_text())["degradations"]
+    assert fell["params"]["sigma"] == 10
+    text = yaml.safe_dump({**DATA, "degradations": {"always": [{"noise": {"sigma": "SIGMA"}}]}})
+    (tmp_path / "r.yaml").write_text(text.replace("SIGMA", number))
+    [spec] = load_recipe(tmp_path / "r.yaml").tasks["mef"].degradations.always
+    assert dict(spec.quantities)["sigma"] == (10, 10)
+
+
+def test_folders_and_numbers_that_cannot_be(tmp_path, monkeypatch, capsys):
+    pair = write_pair(tmp_path / "p", photograph(40, 40), photograph(40, 40))
+    (tmp_path / "x.tar").write_bytes(b"")
+    effect = ["--effect", "noise", "--out", tmp_path / "o"]
+    for words, said in (
+        (["generate", "--recipe", "mef_haze", "--limit", -3], "'--limit'"),
+        (["generate", "--recipe", "mef_haze", "--samples-per-shard", 0], "'--samples-per-shard'"),
+        (["generate", "--recipe", pair], f"{pair}: is a folder; a recipe is a YAML file"),
+        (["degrade", pair / "a.png", pair, *effect], f"{pair}: is a folder; an image file is needed"),
+        (["degrade", pair / "a.png", pair / "b.png", "--depth", pair, *effect], f"{pair}: is a folder"),
+        *(([command, tmp_path / "x.tar"], "x.tar: is a file; a dataset is a folder") for command in READERS),
+    ):
+        assert run(monkeypatch, *words) == 2
+        told = capsys.readouterr().err.strip().splitlines()
+        assert len(told) == 1
+        assert said in told[0]
+
+
+READERS = ("verify", "stats", "preview")
