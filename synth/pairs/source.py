@@ -24,6 +24,20 @@ LocalPath = Annotated[Path, AfterValidator(home)]
 MOST = 1e6  # of any weight or share in a recipe: they are compared, so none needs to be larger
 
 
+NO_TEXT = "its name is no text in UTF-8"
+SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or a folder is none that a person put there: `._x.jpg` of macOS, `.ipynb_checkpoints`."""
+    return name.startswith(".")
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8, so that a record can hold it."""
+    return not any(ord(letter) in SURROGATES for letter in name)
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A pair that is not used, and why."""
