@@ -46,24 +46,16 @@ class LayoutSource(FileSource):
         root = self.layout
         if not root.is_dir():
             raise UserError(f"{root}: no such folder of a data set")
-        names, outside = images_below(root, self.follow_links)
-        if outside and not names:
-            raise UserError(f"{root}: {links_out(outside)}")
+        names, unused = images_below(root, self.follow_links)
+        if unused and not names:
+            raise UserError(f"{root}: {unused[0]}")
         listing = recognise(root, names, task, self.way)
-        return with_light(root, with_links(listing, outside))
+        return with_light(root, with_remarks(listing, unused))
 
 
-def with_links(listing: Listing, outside: int) -> Listing:
-    """A listing that says how many links lead out."""
-    if not outside:
-        return listing
-    said = links_out(outside)
-    return Listing(listing.layout, listing.pairs, listing.lonely, (*listing.remarks, said))
-
-
-def links_out(count: int) -> str:
-    """What is said of links that are not followed."""
-    return f"{count} links that lead out of the folder; `follow_links: true` (--follow-links) allows that"
+def with_remarks(listing: Listing, said: tuple[str, ...]) -> Listing:
+    """A listing that says more of what is not used."""
+    return Listing(listing.layout, listing.pairs, listing.lonely, (*listing.remarks, *said)) if said else listing
 
 
 def with_light(root: Path, listing: Listing) -> Listing:

@@ -12,7 +12,7 @@ from typing import Any
 from synth.errors import UserError, hint, listed
 from synth.pairs.files import FilePair
 from synth.pairs.folder import NO_IMAGE, NO_PAIRS, FolderSource
-from synth.pairs.layout import LayoutSource, file_pair, name_of, remarks_of, scene_of, with_links
+from synth.pairs.layout import LayoutSource, file_pair, name_of, remarks_of, scene_of, with_remarks
 from synth.pairs.layouts import Listing, Role, by_patterns, images_below
 from synth.pairs.source import LeftOut
 from synth.pairs.split import SIDES, Split, named_side
@@ -107,8 +107,8 @@ def _said(wanted: Wanted) -> dict[str, Any]:
 def _rows(root: Path, base: Path, wanted: Wanted, say: Say) -> Iterator[dict[str, Any]]:
     if wanted.patterns is not None:
         assert wanted.task is not None
-        names, outside = images_below(root, wanted.follow_links)
-        listing = with_links(by_patterns(wanted.patterns, names, wanted.task), outside)
+        names, unused = images_below(root, wanted.follow_links)
+        listing = with_remarks(by_patterns(wanted.patterns, names, wanted.task), unused)
         yield from _listed(root, base, listing, wanted, say)
         return
     tasks = _own_tasks(root, wanted)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from synth.images import codecs
 from synth.pairs.base import PairRef
 from synth.pairs.folder import FolderSource
 from synth.pairs.photos import PhotoSource
 from synth.pairs.source import FileSource, LeftOut
+from synth.pairs.writing import write_manifest
 from tests.synth.helpers import photograph, write_pair
 
 FORK = b"\0\5\26\7\0\2\0\0Mac OS X        " + bytes(300)  # what macOS writes beside a file as ._NAME
@@ -90,3 +92,17 @@ def test_photographs_whose_names_are_no_text(tmp_path):
     pairs, left_out = read(PhotoSource(photos=tmp_path, variants=1))
     assert pairs == ["photos-a-p0"]
     assert left_out == [r"'caf\udce9.png': its name is no text in UTF-8"]
+
+
+def test_names_of_a_data_set_that_are_no_text(tmp_path):
+    for folder in ("under", "over"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        for name in ("1.png", "2.png", os.fsdecode(b"caf\xe9.png")):
+            try:
+                (tmp_path / "set" / folder / name).write_bytes(codecs.encode_png(photograph(40, 40)))
+            except OSError:
+                pytest.skip("a file system that takes UTF-8 alone")
+    said: list[str] = []
+    for suffix in ("csv", "jsonl", "parquet"):
+        assert write_manifest(tmp_path / "set", tmp_path / f"t.{suffix}", say=said.append) == 2
+    assert sum("2 files or folders whose names are no text" in line for line in said) == 3
