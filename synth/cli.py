@@ -1,5 +1,6 @@
 """The commands of `synth`. They parse, call and print; what is heavy is imported where it is used."""
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,8 +46,10 @@ LinksOption = Annotated[
         help="Whether links of sources may lead out of their folders; default: as the recipe says, and in --data.",
     ),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", help="The number of samples, instead of the recipe's.")]
-PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", help="Instead of the recipe's.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="The number of samples, instead of the recipe's.")
+]
+PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", min=1, help="Instead of the recipe's.")]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes. Default: one for each core, or what the cluster has.")
 ]
@@ -176,6 +179,9 @@ def manifest(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Links of the folder may lead out of it.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a table that stands there and says something else.")
+    ] = False,
 ) -> None:
     """Write the pairs of a folder as a table, which a recipe can name as its source."""
     from synth.pairs.writing import Wanted, write_manifest
@@ -183,7 +189,7 @@ def manifest(
     given: dict[Role, str | None] = {"a": a, "b": b, "gt": gt, "depth": depth}
     patterns = {role: pattern for role, pattern in given.items() if pattern is not None}
     wanted = Wanted(task, layout, patterns or None, dataset, split, licence, follow_links)
-    count = write_manifest(root, out, wanted, lambda line: typer.echo(f"  {line}"))
+    count = write_manifest(root, out, wanted, lambda line: typer.echo(f"  {line}"), overwrite)
     typer.echo(f"{count} pairs of {root} → {out}")
 
 
@@ -273,7 +279,12 @@ def _part(text: str, shards: int) -> slice:
 
 
 def main() -> None:
-    """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise."""
+    """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise.
+
+    What the encoding of a terminal or a pipe cannot say is a question mark there.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = app(standalone_mode=False, prog_name="synth")  # of typer.Exit, and of Ctrl-C
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,15 +1,17 @@
 """How a command line is read, and one line for what is wrong with it."""
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
 from synth.errors import UserError
+from synth.paths import home
 
 
 class Command(TyperCommand):
-    """An option where the value of another should stand is refused, and not taken for the value."""
+    """An option where the value of another should stand is refused, and not taken for the value; `~/` is home."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         params = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
@@ -21,7 +23,9 @@ class Command(TyperCommand):
             if waiting and arg in options:
                 raise UserError(f"{waiting}: a value is needed, and {arg} stands there, an option of its own")
             waiting = arg if not waiting and arg in options and not getattr(options[arg], "is_flag", False) else ""
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        ctx.params.update({name: home(value) for name, value in ctx.params.items() if isinstance(value, Path)})
+        return rest
 
 
 def told(error: Any, program: str) -> str:

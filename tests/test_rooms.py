@@ -15,6 +15,7 @@ SYNTH = (
     *(
         "errors",
         "text",
+        "paths",
         "usage",
         "streams",
         "storage",

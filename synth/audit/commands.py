@@ -8,6 +8,7 @@ import typer
 
 from synth import console
 from synth.errors import UserError
+from synth.paths import keep_inputs
 from synth.usage import Command
 
 if TYPE_CHECKING:
@@ -98,11 +99,17 @@ def stats(
     from synth.audit.chart import as_png, draw
     from synth.dataset.stats import gather
     from synth.storage import open_storage
+    from synth.storage.whole import write_files
 
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"{picture}: the picture is a PNG file; name it .png")
+    storage = open_storage(dataset)
+    asked = [path for path in (json_file, picture) if path is not None]
+    if len(asked) > 1 and asked[0].absolute() == asked[1].absolute():
+        raise UserError(f"{asked[0]}: --json and --picture name one file; each needs its own")
+    keep_inputs(asked, _own_files(storage))
     with console.bar("stats", "shards") as progress:
-        found = gather(open_storage(dataset), progress=progress)
+        found = gather(storage, progress=progress)
     _say_stats(found)
     written = []
     if json_file is not None:
@@ -110,9 +117,8 @@ def stats(
         written.append((json_file, text.encode()))
     if picture is not None:
         written.append((picture, as_png(draw(found))))
-    for path, content in written:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(dict(written))
+    for path, _ in written:
         typer.echo(f"→ {path}")
 
 
@@ -138,6 +144,7 @@ def preview(
     check_name(out)
     if recipe is not None:
         plan = _plan(recipe, data, follow_links)
+        keep_inputs([out], plan.local_files())
         samples, name = from_recipe(plan, count), plan.recipe.name
         about = f"{len(samples)} of the {plan.recipe.samples} samples of the recipe, rendered for this page"
     else:
@@ -167,6 +174,17 @@ def _plan(recipe: str, data: str | None, follow_links: bool | None) -> "Plan":
     from synth.sample.plan import make_plan
 
     return make_plan(load_recipe(find_recipe(recipe)), data, follow_links)
+
+
+def _own_files(storage: "Storage") -> list[Path]:
+    """The files of a dataset itself, where it stands in a folder of this machine."""
+    from synth.dataset.card import CARD
+    from synth.dataset.description import DATASET, is_shard
+    from synth.storage import Folder
+
+    if not isinstance(storage, Folder):
+        return []
+    return [storage.path / name for name in storage.sizes() if is_shard(name) or name in (DATASET, CARD)]
 
 
 def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:

@@ -14,6 +14,7 @@ from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
 from synth.sample.record import Record
 from synth.scene.capture import IMAGES
+from synth.storage.whole import write_files
 
 PAGES = (".html", ".htm")
 COLUMNS = 2  # samples side by side
@@ -24,12 +25,12 @@ GAP = 6  # pixels between the images
 def write_preview(samples: Sequence[Shown], title: str, about: str, out: Path) -> None:
     """Write samples as a sheet (a PNG file) or as a page (an HTML file).
 
-    title, about: of the page. Raises UserError where the name says neither, or a picture cannot be decoded.
+    title, about: of the page. Raises UserError where the name says neither, or a picture cannot be decoded,
+    StoppedError where the disk is full.
     """
     check_name(out)
     data = page(title, about, samples).encode() if out.suffix.lower() in PAGES else as_png(sheet(samples))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(data)
+    write_files({out: data})
 
 
 def check_name(out: Path) -> None:

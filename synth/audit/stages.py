@@ -20,10 +20,12 @@ from synth.degradations.engine import Applied
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs, kinds
 from synth.images.pixels import Bytes, Floats, in_colour
+from synth.paths import keep_inputs
 from synth.sample.draft import draft
 from synth.sample.inputs import make_inputs
 from synth.sample.plan import Plan
 from synth.sample.render import fuse_clean
+from synth.storage.whole import write_files
 
 SHEET = "sheet.png"
 LEAST_PX, MOST_PX = 200, 512  # the sides of a cell of the sheet
@@ -71,7 +73,8 @@ def stages(plan: Plan, index: int) -> Stages:
 def render_files(plan: Plan, index: int, out: Path) -> list[str]:
     """Write every stage of a sample, a sheet of them, and its record, into a folder. Returns the files' names.
 
-    a, b and target are the bytes that a shard holds. Raises UserError where the index or its pair cannot be used.
+    a, b and target are the bytes that a shard holds. Raises UserError where the index or its pair cannot be used, or
+    the folder holds a file of the plan's pairs that would be written over; StoppedError where the disk is full.
     """
     if not 0 <= index < plan.recipe.samples:
         raise UserError(f"--index {index}: {plan.recipe.name} has samples 0 to {plan.recipe.samples - 1}")
@@ -88,9 +91,9 @@ def render_files(plan: Plan, index: int, out: Path) -> list[str]:
     files |= {f"{step.name}.png": codecs.encode_png(step.image) for step in made.others if step.name != "target"}
     files["record.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
     files[SHEET] = as_png(sheet(made))
-    out.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (out / name).write_bytes(data)
+    written = {out / name: data for name, data in files.items()}
+    keep_inputs(written, plan.local_files())
+    write_files(written)
     return sorted(files)
 
 

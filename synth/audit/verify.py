@@ -19,6 +19,7 @@ from synth.errors import StoppedError, UserError, with_kind
 from synth.recipe.schema import hash_resolved
 from synth.sample.record import FORMAT_VERSION, MALFORMED
 from synth.storage import Storage
+from synth.storage.whole import PART
 
 DECODED = 256  # pictures of so many samples are decoded where the user does not say
 UNDER_WAY = 2  # shards for each worker: one that it looks at, and one that waits for it
@@ -73,6 +74,10 @@ def find_faults(
     if not _stems(sizes) and DATASET not in sizes:
         raise UserError(f"{storage.url}: no dataset; neither {DATASET} nor a shard is there")
     verdict = Verdict([], set())
+    for name in sorted(sizes):
+        if name.endswith((".tar", ".parquet")) and not is_shard(name) and not name.startswith(PART):
+            told = f"{name}: no shard (a copy, or a trace of macOS), but a reader of all *.tar would take it: remove it"
+            verdict.add(Fault("", "", told))
     described = _described(storage, verdict)
     entries = _entries(described, verdict)
     checks = list(_checks(storage, described, entries, sizes, decode, verdict))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 
@@ -61,6 +62,10 @@ class PairRef(ABC):
     @abstractmethod
     def headers(self) -> tuple[Header | None, ...]:
         """Of each image; None for one that cannot be read."""
+
+    def local_files(self) -> tuple[Path, ...]:
+        """Its files on this machine, which no result may be written over; none of what is made or comes from afar."""
+        return ()
 
     @abstractmethod
     def load(self) -> CleanPair:

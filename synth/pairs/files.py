@@ -47,6 +47,9 @@ class FilePair(PairRef):
     def headers(self) -> tuple[Header | None, ...]:
         return tuple(_header(file) if self.size is None else Header(*self.size) for file in self.images)
 
+    def local_files(self) -> tuple[Path, ...]:
+        return tuple(file for file in (*self.images, self.gt, self.depth) if isinstance(file, Path))
+
     def load(self) -> CleanPair:
         capture = TASKS[self.task].capture
         named = dict(zip(capture.modalities, self.images, strict=True))

@@ -3,23 +3,23 @@
 `pair.yaml` beside the pictures may say more of a pair: `indoor: true` keeps weather out of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from synth.errors import UserError
+from synth.errors import UserError, listed
 from synth.images import codecs
 from synth.pairs import facts
 from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.remote import Remote
-from synth.pairs.source import FileSource, LeftOut, Remark
+from synth.pairs.source import NO_TEXT, FileSource, LeftOut, Remark, is_hidden, is_text
+from synth.paths import home
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
 OUTSIDE = "a link in it leads out of the source's folder; `follow_links: true` (--follow-links) allows that"
-SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
 NO_IMAGE = "no image"
 NO_PAIRS = (
     "no pairs in it; a pair is a folder <dataset>-<scene>/ with a.png and b.png (or jpg); "
@@ -30,10 +30,10 @@ NO_PAIRS = (
 def _place(value: Any) -> Path | str:
     """A URL as it stands, and anything else as a path. Raises ValueError where it is neither."""
     if isinstance(value, Path):
-        return value
+        return home(value)
     if not isinstance(value, str):
         raise ValueError(f"{value!r} must be a path or a URL")
-    return value if "://" in value else Path(value)
+    return value if "://" in value else home(Path(value))
 
 
 class FolderSource(FileSource):
@@ -58,22 +58,25 @@ class FolderSource(FileSource):
     def _all(self, task: str) -> Iterator[FilePair | LeftOut | Remark]:
         root, outside = self.folder, 0
         for folder, files in _folders_at(root) if isinstance(root, str) else _folders_in(root, self.follow_links):
-            if any(ord(letter) in SURROGATES for letter in folder):
-                yield LeftOut(repr(folder), "its name is no text in UTF-8")
+            if is_hidden(folder):
+                continue
+            if not is_text(folder):
+                yield LeftOut(repr(folder), NO_TEXT)
                 continue
             if files is None:
                 yield LeftOut(folder, OUTSIDE)
                 continue
-            roles: dict[str, File] = {}
-            images_in = [name for name in sorted(files) if PurePosixPath(name).suffix.lower() in codecs.SUFFIXES]
-            for role in (lambda stem: stem, str.lower):  # a.png before A.png
-                for name in images_in:
-                    roles.setdefault(role(PurePosixPath(name).stem), files[name])
+            names = TASKS[task].capture.modalities
+            found = _of_roles(files, (*names, *ROLES))
+            twice = next((role for role, of_role in found.items() if len(of_role) > 1), None)
+            if twice is not None:
+                yield LeftOut(folder, f"{len(found[twice])} files could be its {twice}: {listed(found[twice])}")
+                continue
+            roles = {role: files[name] for role, [name] in found.items()}
             dangling = next((file for file in roles.values() if isinstance(file, Path) and not file.exists()), None)
             if dangling is not None:
                 yield LeftOut(folder, f"{dangling.name} is a link to a file that is not there")
                 continue
-            names = TASKS[task].capture.modalities
             missing = [name for name in names if name not in roles]
             if missing:
                 yield LeftOut(folder, f"{NO_IMAGE} {' and no image '.join(missing)}")
@@ -97,6 +100,17 @@ class FolderSource(FileSource):
             yield FilePair(task, dataset, folder, self.licence, images, gt, depth, *settings, indoor=indoor)
         if outside:
             yield Remark(f"{task}: {outside} pairs lie behind links that lead out of their folder, which are followed")
+
+
+def _of_roles(files: Iterable[str], roles: Sequence[str]) -> dict[str, list[str]]:
+    """The image files of each role that has any. `A.png` is taken where there is no `a.png`."""
+    found: dict[str, list[str]] = {}
+    images = [name for name in sorted(files) if PurePosixPath(name).suffix.lower() in codecs.SUFFIXES]
+    for role in roles:
+        exact = [name for name in images if PurePosixPath(name).stem == role]
+        if of_role := exact or [name for name in images if PurePosixPath(name).stem.lower() == role]:
+            found[role] = of_role
+    return found
 
 
 def _folders_in(root: Path, follow_links: bool) -> Iterator[tuple[str, Mapping[str, File] | None]]:

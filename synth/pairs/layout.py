@@ -8,7 +8,7 @@ from pydantic import Field
 from synth.errors import UserError
 from synth.pairs.files import FilePair
 from synth.pairs.layouts import Found, Listing, images_below, in_order_of_light, in_words, recognise, side_in
-from synth.pairs.source import FileSource, LeftOut, Remark
+from synth.pairs.source import FileSource, LeftOut, LocalPath, Remark
 from synth.pairs.split import side_of
 
 
@@ -21,7 +21,7 @@ class LayoutSource(FileSource):
     kind = "layout"
     own_splits = True
 
-    layout: Path
+    layout: LocalPath
     """The folder, as it was unpacked."""
     way: str | None = None
     """In which of the ways of docs/datasets.md it is laid out, where that is not to be found out."""
@@ -46,24 +46,16 @@ class LayoutSource(FileSource):
         root = self.layout
         if not root.is_dir():
             raise UserError(f"{root}: no such folder of a data set")
-        names, outside = images_below(root, self.follow_links)
-        if outside and not names:
-            raise UserError(f"{root}: {links_out(outside)}")
+        names, unused = images_below(root, self.follow_links)
+        if unused and not names:
+            raise UserError(f"{root}: {unused[0]}")
         listing = recognise(root, names, task, self.way)
-        return with_light(root, with_links(listing, outside))
+        return with_light(root, with_remarks(listing, unused))
 
 
-def with_links(listing: Listing, outside: int) -> Listing:
-    """A listing that says how many links lead out."""
-    if not outside:
-        return listing
-    said = links_out(outside)
-    return Listing(listing.layout, listing.pairs, listing.lonely, (*listing.remarks, said))
-
-
-def links_out(count: int) -> str:
-    """What is said of links that are not followed."""
-    return f"{count} links that lead out of the folder; `follow_links: true` (--follow-links) allows that"
+def with_remarks(listing: Listing, said: tuple[str, ...]) -> Listing:
+    """A listing that says more of what is not used."""
+    return Listing(listing.layout, listing.pairs, listing.lonely, (*listing.remarks, *said)) if said else listing
 
 
 def with_light(root: Path, listing: Listing) -> Listing:

@@ -16,6 +16,7 @@ import cv2
 
 from synth.errors import UserError, hint, listed
 from synth.images import codecs
+from synth.pairs.source import is_text
 from synth.pairs.split import Split, named_side
 from synth.pairs.tables import WORDS
 from synth.tasks import TASKS
@@ -211,16 +212,17 @@ def _nothing(root: Path, names: Sequence[str], tried: Sequence[Listing]) -> str:
     return f"{root}: {len(names)} images, laid out in no way that is known ({known}); {way_out}"
 
 
-def images_below(root: Path, follow_links: bool) -> tuple[list[str], int]:
-    """The images below a folder, as paths from it, in order; and how many links lead out of it, which are not followed
-    unless `follow_links` says so. Links in a circle end."""
+def images_below(root: Path, follow_links: bool) -> tuple[list[str], tuple[str, ...]]:
+    """The images below a folder, as paths from it, in order; and what is said of those that are not used: links
+    that lead out of it, which are not followed unless `follow_links` says so, and names that are no text. Links in a
+    circle end."""
     there = root.resolve()
     found: list[str] = []
-    outside = 0
+    outside = nameless = 0
     seen: set[str] = set()
 
     def walk(folder: Path, inner: PurePosixPath) -> None:
-        nonlocal outside
+        nonlocal outside, nameless
         real = os.path.realpath(folder)
         if real in seen:
             return
@@ -235,7 +237,9 @@ def images_below(root: Path, follow_links: bool) -> tuple[list[str], int]:
             except OSError:  # links in a circle
                 continue
             image = is_file and path.suffix.lower() in codecs.SUFFIXES
-            if leads_out and not follow_links:
+            if not is_text(entry.name):
+                nameless += is_folder or image
+            elif leads_out and not follow_links:
                 outside += is_folder or image
             elif is_folder:
                 walk(path, inner / entry.name)
@@ -243,7 +247,11 @@ def images_below(root: Path, follow_links: bool) -> tuple[list[str], int]:
                 found.append(str(inner / entry.name))
 
     walk(root, PurePosixPath())
-    return sorted(found), outside
+    said = [
+        f"{outside} links that lead out of the folder; `follow_links: true` (--follow-links) allows that",
+        f"{nameless} files or folders whose names are no text in UTF-8",
+    ]
+    return sorted(found), tuple(what for count, what in zip((outside, nameless), said, strict=True) if count)
 
 
 def _list(layout: Layout, root: Path, names: Sequence[str]) -> Listing:

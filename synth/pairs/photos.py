@@ -9,7 +9,7 @@ import cv2
 from numpy.random import Generator
 from pydantic import Field
 
-from synth.errors import UnreadableError, UserError
+from synth.errors import UnreadableError, UserError, listed
 from synth.images import codecs
 from synth.images.headers import Header, read_header
 from synth.images.pixels import Bytes, Floats, channels, luma, shrink
@@ -19,7 +19,7 @@ from synth.pairs.folder import OUTSIDE, leads_out
 from synth.pairs.layers import layers_of
 from synth.pairs.refocusing import draw_refocus, refocus
 from synth.pairs.roles import depth_values
-from synth.pairs.source import MOST, FileSource, LeftOut
+from synth.pairs.source import MOST, NO_TEXT, FileSource, LeftOut, LocalPath, is_hidden, is_text
 from synth.scene.capture import Capture
 from synth.scene.depth import distance_share
 from synth.scene.scene import DepthKind
@@ -95,6 +95,9 @@ class PhotoPair(PairRef):
             return None, None
         return header, header
 
+    def local_files(self) -> tuple[Path, ...]:
+        return (self.photograph,) if self.depth is None else (self.photograph, self.depth)
+
     def load(self) -> CleanPair:
         picture = codecs.read(self.photograph)
         image, maker = picture.image, MAKERS[self.make]
@@ -131,7 +134,7 @@ class PhotoSource(FileSource):
     kind = "photos"
     placeholder = "photos"
 
-    photos: Path
+    photos: LocalPath
     """NAME.jpg (or .png …) in it, and NAME.depth.png where a depth map stands beside it. Folders in it are not looked
     into, a link that leads out of it is not followed unless `follow_links` says so."""
     make: Make | None = None
@@ -165,17 +168,22 @@ class PhotoSource(FileSource):
         root = self.photos
         if not root.is_dir():
             raise UserError(f"{root}: no such folder of photographs")
-        files = sorted(path for path in root.iterdir() if path.suffix.lower() in codecs.SUFFIXES and path.is_file())
-        depths = {path.stem.removesuffix(".depth"): path for path in files if path.stem.endswith(".depth")}
-        photographs = [path for path in files if not path.stem.endswith(".depth")]
+        photographs, depths = _by_stem(root)
         if not photographs:
             raise UserError(f"{root}: no photographs in it; NAME.png or NAME.jpg are")
         looks = MAKERS[make].looks
-        for path in photographs:
-            name, depth = f"{self.dataset}-{path.stem}", depths.get(path.stem)
+        for stem, (path, *others) in photographs.items():
+            if not is_text(stem):
+                yield LeftOut(repr(path.name), NO_TEXT)
+                continue
+            name, of_depth = f"{self.dataset}-{stem}", depths.get(stem, [])
+            depth = of_depth[0] if of_depth else None
             if not self.takes(name):
                 continue
-            if not self.follow_links and any(leads_out(file, root) for file in (path, depth) if file is not None):
+            alike = [path, *others] if others else of_depth
+            if len(alike) > 1:
+                yield LeftOut(name, f"{len(alike)} files of one name: {listed(file.name for file in alike)}")
+            elif not self.follow_links and any(leads_out(file, root) for file in (path, depth) if file is not None):
                 yield LeftOut(name, OUTSIDE)
             elif looks is not None and (reason := _glanced(path, looks)) is not None:
                 yield LeftOut(name, reason)
@@ -186,6 +194,17 @@ class PhotoSource(FileSource):
 
     def _make(self, task: str) -> Make | None:
         return self.make or maker_for(TASKS[task].capture)
+
+
+def _by_stem(root: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """The photographs of a folder and the depth maps, by the names of the photographs, in order."""
+    photographs: dict[str, list[Path]] = {}
+    depths: dict[str, list[Path]] = {}
+    for path in sorted(root.iterdir()):
+        if path.suffix.lower() in codecs.SUFFIXES and not is_hidden(path.name) and path.is_file():
+            of = depths if path.stem.endswith(".depth") else photographs
+            of.setdefault(path.stem.removesuffix(".depth"), []).append(path)
+    return photographs, depths
 
 
 def _glanced(path: Path, looks: Callable[[Bytes], str | None]) -> str | None:

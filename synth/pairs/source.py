@@ -8,16 +8,34 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isabstract
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from synth.errors import hint, listed
 from synth.pairs.base import PairRef
 from synth.pairs.split import Split, side_of
+from synth.paths import home
 from synth.tasks import TASKS
 
+LocalPath = Annotated[Path, AfterValidator(home)]
+"""A file or a folder of this machine, `~/` written out."""
 MOST = 1e6  # of any weight or share in a recipe: they are compared, so none needs to be larger
+
+
+NO_TEXT = "its name is no text in UTF-8"
+SURROGATES = range(0xDC80, 0xDD00)  # what Python makes of the bytes of a name that are not UTF-8
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or a folder is none that a person put there: `._x.jpg` of macOS, `.ipynb_checkpoints`."""
+    return name.startswith(".")
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8, so that a record can hold it."""
+    return not any(ord(letter) in SURROGATES for letter in name)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Tables of pairs, written: of folders of pairs, of public data sets, and by a user's own patterns."""
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +12,11 @@ from typing import Any
 from synth.errors import UserError, hint, listed
 from synth.pairs.files import FilePair
 from synth.pairs.folder import NO_IMAGE, NO_PAIRS, FolderSource
-from synth.pairs.layout import LayoutSource, file_pair, name_of, remarks_of, scene_of, with_links
+from synth.pairs.layout import LayoutSource, file_pair, name_of, remarks_of, scene_of, with_remarks
 from synth.pairs.layouts import Listing, Role, by_patterns, images_below
 from synth.pairs.source import LeftOut
 from synth.pairs.split import SIDES, Split, named_side
+from synth.storage.whole import write_files
 from synth.tasks import TASKS
 
 WRITTEN = (".parquet", ".csv", ".jsonl")
@@ -40,12 +42,16 @@ class Wanted:
     follow_links: bool = False
 
 
-def write_manifest(root: Path, out: Path, wanted: Wanted = Wanted(), say: Say = lambda _: None) -> int:
+def write_manifest(
+    root: Path, out: Path, wanted: Wanted = Wanted(), say: Say = lambda _: None, overwrite: bool = False
+) -> int:
     """Write the pairs of a folder as a manifest, their paths from the manifest's own folder; returns how many.
 
     root: `<task>/<dataset>-<scene>/{a,b[,gt][,depth]}.*`, or the folder of one task with `<dataset>-<scene>/…`, whose
     name is then the task; or a public data set, laid out as layouts.py knows it. out: .parquet, .csv or .jsonl, in a
-    folder that holds root. say: told how it was read, and what is left out. Raises UserError.
+    folder that holds root. say: told how it was read, and what is left out. overwrite: a table that stands there and
+    says something else, which may have been edited, is lost; without it, it is refused. Raises UserError, StoppedError
+    where the disk is full.
     """
     if out.suffix.lower() not in WRITTEN:
         raise UserError(f"{out}: a manifest is a .parquet, .csv or .jsonl file")
@@ -65,8 +71,10 @@ def write_manifest(root: Path, out: Path, wanted: Wanted = Wanted(), say: Say = 
         say("split: " + ", ".join(f"{sides[side]} {side}" for side in SIDES if sides[side]))
     if apart := [row["scene"] for row in rows if row["a"] is not None and row["width"] is None]:
         say(f"of two sizes, or not readable: {len(apart)} pairs, which a recipe will leave out: {_few(apart)}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _write(rows, out)
+    data = _encoded(rows, out.suffix.lower())
+    if not overwrite and out.is_file() and not _says(out, data):
+        raise UserError(f"{out}: another table stands there; name another file, or --overwrite it")
+    write_files({out: data})
     return len(rows)
 
 
@@ -99,8 +107,8 @@ def _said(wanted: Wanted) -> dict[str, Any]:
 def _rows(root: Path, base: Path, wanted: Wanted, say: Say) -> Iterator[dict[str, Any]]:
     if wanted.patterns is not None:
         assert wanted.task is not None
-        names, outside = images_below(root, wanted.follow_links)
-        listing = with_links(by_patterns(wanted.patterns, names, wanted.task), outside)
+        names, unused = images_below(root, wanted.follow_links)
+        listing = with_remarks(by_patterns(wanted.patterns, names, wanted.task), unused)
         yield from _listed(root, base, listing, wanted, say)
         return
     tasks = _own_tasks(root, wanted)
@@ -189,17 +197,34 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
-def _write(rows: list[dict[str, Any]], out: Path) -> None:
-    if out.suffix.lower() == ".parquet":
+def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
+    """A table as the bytes of its file."""
+    if suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.Table.from_pylist(rows), out, compression="zstd")
-    elif out.suffix.lower() == ".jsonl":
-        with out.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        packed = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), packed, compression="zstd")
+        return packed.getvalue()
+    text = io.StringIO()
+    if suffix == ".jsonl":
+        text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
-        with out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        writer = csv.DictWriter(text, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _says(out: Path, data: bytes) -> bool:
+    """Whether a file holds this table; of parquet whether its rows do, since each pyarrow writes other bytes."""
+    there = out.read_bytes()
+    if there == data or out.suffix.lower() != ".parquet":
+        return there == data
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return bool(pq.read_table(io.BytesIO(there)).equals(pq.read_table(io.BytesIO(data))))
+    except pa.ArrowException:
+        return False

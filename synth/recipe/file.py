@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from synth.errors import UserError, hint, in_one_line, listed
+from synth.paths import home
 from synth.recipe.schema import (
     OF_A_TASK,
     Crop,
@@ -25,7 +26,7 @@ from synth.recipe.schema import (
     TargetNetwork,
     TaskRecipe,
 )
-from synth.text import text_of
+from synth.text import YamlLoader, text_of
 
 MOST_BYTES = 1 << 16  # of the file
 MOST_VALUES = 20_000  # of the document, its aliases written out
@@ -34,9 +35,11 @@ MOST_DEPTH = 24  # of values in one another; recipes need eight
 
 def find_recipe(name: str) -> Path:
     """A recipe by its path, or by its name among the recipes that ship with the tool. Raises UserError."""
-    path = Path(name)
+    path = home(Path(name))
     if path.is_file():
         return path
+    if path.is_dir():
+        raise UserError(f"{name}: is a folder; a recipe is a YAML file")
     shipped = _shipped()
     file = f"{path.name.removesuffix('.yaml')}.yaml"
     if path.parent == Path() and (shipped / file).is_file():
@@ -51,8 +54,8 @@ def _shipped() -> Path:
     return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which refuses a key that stands twice in one mapping, and documents that grow."""
+class _Loader(YamlLoader):
+    """The loader, which refuses a key that stands twice in one mapping, and documents that grow."""
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()

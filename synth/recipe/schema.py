@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
@@ -30,7 +29,7 @@ from synth.instructions.intent import fit_chances
 from synth.instructions.phrases import PHRASED
 from synth.instructions.sentences import load_sentences
 from synth.pairs.photos import maker_for
-from synth.pairs.source import MOST, Source, parse_source
+from synth.pairs.source import MOST, LocalPath, Source, parse_source
 from synth.targets.target import TargetKind
 from synth.tasks import TASKS, task_named
 
@@ -183,7 +182,7 @@ class Instructions(_Part):
     per_pair: int = Field(default=1, ge=1, le=64)
     """Instructions for each pair; of a degraded one the first of several is `full`, the quotas hold for the others as
     far as no two ask the same. Of a clean one all are `clean`, and those after the first name what is not there."""
-    file: Path | None = None
+    file: LocalPath | None = None
     """The user's own sentences, as JSON lines (synth/instructions/sentences.py)."""
     file_share: float = Field(default=0.5, ge=0, le=1)
     """Where the file has a sentence that fits, how often it is taken instead of one of the grammar's."""
@@ -218,7 +217,7 @@ class TaskRecipe(_Part):
 class DepthNetwork(_Part):
     """A depth network of the user's own, for pairs without a depth map."""
 
-    onnx: Path
+    onnx: LocalPath
     """The file; its hash takes its place in the dataset's record."""
     kind: Literal["distance", "inverse"] = "inverse"
     """What its values stand for; most networks give the inverse of the distance."""
@@ -227,7 +226,7 @@ class DepthNetwork(_Part):
 class TargetNetwork(_Part):
     """A fusion network of the user's own, for `target: network`."""
 
-    onnx: Path
+    onnx: LocalPath
     """The file, of two inputs; its hash takes its place in the dataset's record."""
 
 

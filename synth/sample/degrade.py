@@ -18,13 +18,18 @@ from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.images.pixels import Bytes, Floats
 from synth.pairs.roles import as_roles, depth_values
+from synth.paths import keep_inputs
 from synth.sample.shot import Shot
 from synth.scene.backdrop import Backdrop
 from synth.scene.capture import ImageName
 from synth.scene.depth import distance_share
 from synth.scene.scene import DepthKind, scene_record
+from synth.storage.whole import write_files
 from synth.streams import Streams
 from synth.tasks import DEFAULT, task_named
+from synth.text import yaml_value
+
+RECORD = "record.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +167,14 @@ def degrade_files(
     """`degrade` from files to files: a.png, b.png and record.json in the folder `out`.
 
     effects: `haze=0.6`, `rain=rate:30`, `noise=sigma:25,images:a`. depth: a map, and what its values are. Returns what
-    a user should hear of the files, which stands in the record as `notes`. Raises UserError.
+    a user should hear of the files, which stands in the record as `notes`. Raises UserError, also where `out` holds
+    the pair itself; StoppedError where the disk is full.
     """
+    given = [*files.values(), *([] if depth is None else [depth[0]])]
+    for file in given:
+        if file.is_dir():
+            raise UserError(f"{file}: is a folder; an image file is needed")
+    keep_inputs([out / name for name in ("a.png", "b.png", RECORD)], given)
     try:
         capture = task_named(task).capture
     except ValueError as error:
@@ -187,11 +198,9 @@ def degrade_files(
         )
     except (UnreadableError, ValueError) as error:
         raise UserError(str(error)) from None
-    out.mkdir(parents=True, exist_ok=True)
-    for name, image in done.images.items():
-        (out / f"{name}.png").write_bytes(codecs.encode_png(image))
     record = done.record | ({"notes": list(doubts)} if doubts else {})
-    (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    written = {out / f"{name}.png": codecs.encode_png(image) for name, image in done.images.items()}
+    write_files(written | {out / RECORD: (json.dumps(record, indent=1) + "\n").encode()})
     return doubts
 
 
@@ -209,8 +218,8 @@ def _effect_option(text: str) -> tuple[str, dict[str, Any]]:
     name, _, value = text.partition("=")
     try:
         if ":" not in value:
-            return name, {"severity": yaml.safe_load(value)} if value else {}
+            return name, {"severity": yaml_value(value)} if value else {}
         pairs = [part.partition(":") for part in re.split(r",(?![^\[]*\])", value)]
-        return name, {key.strip(): yaml.safe_load(number) for key, _, number in pairs}
+        return name, {key.strip(): yaml_value(number) for key, _, number in pairs}
     except (yaml.YAMLError, ValueError):
         raise UserError(f"--effect {text}: a severity, or key:value with commas between, is needed after =") from None

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -84,6 +84,10 @@ class Plan:
             for pair in pool.pairs
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def local_files(self) -> Iterator[Path]:
+        """The files of this machine that its pairs are made of."""
+        return (file for pool in self.pools for pair in pool.pairs for file in pair.local_files())
 
     @cached_property
     def chances(self) -> dict[str, Chances]:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from synth.errors import UserError
+from synth.paths import home
 from synth.storage.base import Storage
 from synth.storage.folder import Folder
 
@@ -22,7 +23,7 @@ def open_storage(where: str | Path) -> Storage:
     if isinstance(where, Path) or "://" not in text:
         if ALMOST_URL.match(text):
             raise UserError(f"{text}: neither a path nor a URL; a URL has two slashes: {text.replace(':/', '://', 1)}")
-        return Folder(Path(where))
+        return Folder(home(Path(where)))
     if not PLACE.match(text):
         raise UserError(f"{text}: names no place; a URL is like s3://bucket/prefix")
     if (path := local_path(text)) is not None:
@@ -35,5 +36,5 @@ def open_storage(where: str | Path) -> Storage:
 def local_path(text: str) -> Path | None:
     """The path that a text names; None where it is a URL of elsewhere. `file:///folder` is a path."""
     if "://" not in text:
-        return Path(text)
+        return home(Path(text))
     return Path(text.removeprefix("file://")) if text.startswith("file://") else None

@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import IO, BinaryIO
 
 from synth.errors import UserError
 from synth.storage.base import Storage
+from synth.storage.whole import PART, whole
 
-PART = ".part-"  # how unfinished files in a folder begin; what a killed run leaves is swept away by the next
 LOCKLESS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # what file systems of clusters say that know no locks
 
 
@@ -30,6 +29,10 @@ class Folder(Storage):
             entries = os.scandir(self.path)
         except FileNotFoundError:
             return found
+        except NotADirectoryError:
+            raise UserError(
+                f"{self.path}: is a file; a dataset is a folder: name the one that holds its shards"
+            ) from None
         with entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # the unfinished file of another run, which has its own name by now
@@ -47,22 +50,8 @@ class Folder(Storage):
 
     @contextmanager
     def create(self, name: str) -> Iterator[IO[bytes]]:
-        """A temporary name, no other process's on any machine; fsync, rename, fsync of the folder."""
-        path = self.path / name
-        part = path.with_name(f"{PART}{secrets.token_hex(8)}-{name}")
-        try:
-            with part.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with whole(self.path / name) as file:
+            yield file
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)

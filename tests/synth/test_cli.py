@@ -86,7 +86,9 @@ def test_limit_and_data_and_samples_per_shard(tmp_path):
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path):
     recipe = write(tmp_path)
     refused(synth("generate", "--recipe", "nothing.yaml", cwd=tmp_path), "nothing.yaml: no such recipe")
-    refused(synth("generate", "--recipe", recipe, "--limit", 0, cwd=tmp_path), "samples", "(it is 0)")
+    refused(
+        synth("generate", "--recipe", recipe, "--limit", 0, cwd=tmp_path), "'--limit'", "greater than or equal to 1"
+    )
     refused(synth("generate", "--recipe", recipe, "--data", "nowhere", cwd=tmp_path), "nowhere: no such folder")
     (tmp_path / "empty").mkdir()
     refused(synth("generate", "--recipe", recipe, "--data", "empty", cwd=tmp_path), "no pairs in it", "a.png")

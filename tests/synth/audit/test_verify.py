@@ -293,3 +293,14 @@ def test_a_sidecar_of_another_recipe(dataset):
 def test_no_dataset_at_all_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match="no dataset"):
         verdict_of(tmp_path)
+
+
+def test_strays_beside_the_shards_are_told_and_not_read(tmp_path):
+    generate(plan(samples=2), tmp_path / "d")
+    (tmp_path / "d/000000 (1).tar").write_bytes((tmp_path / "d/000000.tar").read_bytes())
+    (tmp_path / "d/._000000.tar").write_bytes(b"\0\5\26\7")
+    (tmp_path / "d/.part-12-000000.tar").write_bytes(b"of a run that was killed")
+    (tmp_path / "d/stats.json").write_text("{}")
+    verdict = find_faults(Folder(tmp_path / "d"))
+    assert [str(fault).partition(": no shard")[0] for fault in verdict.faults] == ["._000000.tar", "000000 (1).tar"]
+    assert (verdict.samples, verdict.broken) == (2, set())

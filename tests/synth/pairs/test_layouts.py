@@ -52,7 +52,7 @@ def sides(*patterns, train=(1, 2, 3), test=(4,)):
 def read(root, name="t.csv", **wanted):
     """The rows of the table of a folder, and what was said."""
     said: list[str] = []
-    count = write_manifest(root, root / name, Wanted(**wanted), said.append)
+    count = write_manifest(root, root / name, Wanted(**wanted), said.append, overwrite=True)
     with (root / name).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == count

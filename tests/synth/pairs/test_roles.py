@@ -286,7 +286,7 @@ def test_degrade_reads_both_and_says_so(tmp_path):
         assert cv2.imread(str(tmp_path / name / "b.png"), cv2.IMREAD_UNCHANGED).ndim == 2
     assert np.abs(hazed["grey"] - hazed["jet"]).mean() < 1
     with pytest.raises(UserError, match=r"hsv\.png: a depth map in false colours"):
-        degrade_files(files, ["haze=1.0"], tmp_path, task="vif", seed=3, depth=(tmp_path / "hsv.png", "distance"))
+        degrade_files(files, ["haze=1.0"], tmp_path / "o", task="vif", seed=3, depth=(tmp_path / "hsv.png", "distance"))
 
 
 def test_depth_beside_a_photograph_is_read_alike(tmp_path):
