@@ -37,6 +37,7 @@ TRAINER = (
         "console",
         "plain_yaml",
         "files",
+        "locks",
         "schema",
         "pretrained",
         "device",

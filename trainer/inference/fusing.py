@@ -13,11 +13,11 @@ from trainer.console import say
 from trainer.data.false_colours import map_of
 from trainer.data.images import Image, Infrared, check_writable, read_pair, read_together, write_image
 from trainer.errors import UserError
-from trainer.evaluation.labels import labelled_row
 from trainer.files import atomically, read_json
 from trainer.inference.alignment import How, aligned
 from trainer.inference.auto import AUTO
 from trainer.inference.jobs import Job, Jobs
+from trainer.inference.labels import labelled_row
 from trainer.inference.pictures import is_deep, metadata_of, write_picture
 from trainer.inference.stacks import By
 from trainer.schema import Section

@@ -13,9 +13,9 @@ from trainer.data.samples import Sample
 from trainer.data.shards import open_shards
 from trainer.errors import UserError
 from trainer.evaluation import metrics
-from trainer.evaluation.labels import labelled_row
 from trainer.evaluation.sheets import sheet
 from trainer.inference.fuser import Fuser
+from trainer.inference.labels import labelled_row
 from trainer.training.parts import first
 
 HIGHEST = 60.0
