@@ -20,7 +20,8 @@ LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 class FolderLock:
     """Holds a folder, which is made where it is missing, until `release`, or the end of the process.
 
-    shared: with others that ask so. Processes that are forked meanwhile do not hold it on. Raises UserError where another holds it, OSError.
+    shared: with others that ask so. Processes that are forked meanwhile do not hold it on. Raises UserError where
+    another holds it, OSError.
     """
 
     def __init__(self, folder: Path, shared: bool = False) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import field_validator
 
 from trainer.console import say
 from trainer.data.false_colours import map_of
@@ -15,7 +16,7 @@ from trainer.data.images import Image, Infrared, check_writable, read_pair, read
 from trainer.errors import UserError
 from trainer.files import atomically, read_json
 from trainer.inference.alignment import How, aligned
-from trainer.inference.auto import AUTO
+from trainer.inference.auto import AUTO, asked_of
 from trainer.inference.jobs import Job, Jobs
 from trainer.inference.labels import labelled_row
 from trainer.inference.pictures import is_deep, metadata_of, write_picture
@@ -43,6 +44,8 @@ class Asked(Section):
     align: How | None = None
     infrared: Infrared = "auto"
     """Of a pair."""
+
+    _asked = field_validator("prompt")(asked_of)
 
 
 def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False) -> str:
