@@ -12,7 +12,7 @@ from typing import BinaryIO
 from trainer.errors import UserError
 
 LOCK = ".lock"
-"""In the folder; empty. It stays, since a file that is removed while others wait for it locks nothing."""
+"""In the folder while a run writes there; empty. What a killed one leaves holds nothing."""
 LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 """What file systems of clusters say that know no locks: two runs then do as before, and spoil each other's files."""
 
@@ -26,25 +26,42 @@ class FolderLock:
 
     def __init__(self, folder: Path, shared: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO | None = (folder / LOCK).open("ab")
-        try:
-            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in LOCKLESS:
-                return
-            self._file.close()
-            if not isinstance(error, BlockingIOError):
-                raise
-            raise UserError(
-                f"--out {folder}: another run is writing there; wait for it, or choose another folder"
-            ) from None
+        self._path, self._shared = folder / LOCK, shared
+        self._file: BinaryIO | None = None
+        while self._file is None:
+            self._file = self._path.open("ab")
+            try:
+                fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in LOCKLESS:
+                    break
+                self._file.close()
+                if not isinstance(error, BlockingIOError):
+                    raise
+                raise UserError(
+                    f"--out {folder}: another run is writing there; wait for it, or choose another folder"
+                ) from None
+            if not self._is_there(self._file):  # its holder removed it in between
+                self.let_go()
         _HELD.add(self)
 
     def release(self) -> None:
-        """Lets others have the folder; a second time nothing."""
+        """Lets others have the folder, and takes the file away; a second time nothing."""
+        if self._file is not None and not self._shared and self._is_there(self._file):
+            self._path.unlink(missing_ok=True)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """In this process alone."""
         if self._file is not None:
             self._file.close()
         self._file = None
+
+    def _is_there(self, file: BinaryIO) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 def check_free(folder: Path) -> None:
@@ -59,7 +76,7 @@ _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 def _let_go() -> None:
     """In a forked process, such as a DataLoader's, which may outlive a run that is killed."""
     for lock in list(_HELD):
-        lock.release()
+        lock.let_go()
 
 
 os.register_at_fork(after_in_child=_let_go)

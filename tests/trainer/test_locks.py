@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,10 +69,12 @@ def test_each_program_that_writes_a_folder_says_so(
     assert time.monotonic() - begun < 20
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [LOCK]
     held.release()
+    assert not any((tmp_path / "run").iterdir())
     code, _, err = trainer_main(
         "train", "--shards", dataset, "--config", config_file(), "--out", tmp_path / "run", "--stop-after", 4
     )
     assert code == 0, err
+    assert LOCK not in [path.name for path in (tmp_path / "run").iterdir()]
     FolderLock(tmp_path / "run").release()  # the run let go of it
 
 
@@ -82,3 +85,30 @@ def test_a_file_system_without_locks_is_taken_as_it_is(tmp_path: Path, monkeypat
     monkeypatch.setattr(fcntl, "flock", none)
     FolderLock(tmp_path).release()
     check_free(tmp_path)
+
+
+def test_of_many_at_once_one_at_a_time_has_it(tmp_path: Path) -> None:
+    inside, most, taken = 0, 0, 0
+    counting = threading.Lock()
+
+    def again() -> None:
+        nonlocal inside, most, taken
+        for _ in range(200):
+            try:
+                lock = FolderLock(tmp_path)
+            except UserError:
+                continue
+            with counting:
+                inside, taken = inside + 1, taken + 1
+                most = max(most, inside)
+            time.sleep(0)
+            with counting:
+                inside -= 1
+            lock.release()
+
+    threads = [threading.Thread(target=again) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, taken > 4) == (1, True)
