@@ -38,6 +38,7 @@ TRAINER = (
         "console",
         "plain_yaml",
         "files",
+        "locks",
         "schema",
         "pretrained",
         "device",

@@ -1,6 +1,6 @@
 """The command line: parses, calls, prints. Heavy imports wait inside the commands, so that `--help` is quick."""
 
-import errno
+import io
 import os
 import re
 import sys
@@ -14,7 +14,7 @@ from trainer import usage
 from trainer.addresses import shown
 from trainer.autoencoder.cli import app as autoencoder_app
 from trainer.console import say
-from trainer.errors import UserError
+from trainer.errors import NAMED_WRONGLY, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(autoencoder_app, name="autoencoder")
@@ -206,6 +206,8 @@ def evaluate(
     """Measure weights on held-out data, beside references that learn nothing: quality and obedience."""
     if (pairs is None) == (not shards):
         raise UserError("evaluate: give either --shards or --pairs")
+    if pairs is not None and not prompt.strip():
+        raise UserError("--prompt: nothing is asked; say in words what to put right, such as 'fuse the images'")
     from trainer.evaluation.cases import OfPairs, OfShards
     from trainer.evaluation.run import evaluate as run
 
@@ -228,7 +230,8 @@ def fuse(
         str, typer.Option(help="What to put right, in words; `auto`: what the network sees itself, which is printed.")
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The picture to write: .png, .jpg, .tif, …; of folders a folder.")
+        Path,
+        typer.Option("--out", "-o", help="The picture to write: .png, .jpg, .webp, .tif or .bmp; of folders a folder."),
     ],
     weights: Annotated[
         Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
@@ -262,26 +265,28 @@ def fuse(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse registered images of one scene, as the prompt says; or folders of them."""
+    from trainer.data.images import check_suffix
     from trainer.inference.jobs import jobs_of
 
+    if of_folders := images[0].is_dir():
+        check_suffix(Path(f"--suffix {suffix}"))
     jobs = jobs_of(images, out, suffix)
     from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
     from trainer.schema import parse
 
     settings = {"prompt": prompt, "seed": seed, "steps": steps, "strength": strength, "order": order, "align": align}
     asked = parse(Asked, settings | {"infrared": infrared}, "fuse")
-    of_folders = images[0].is_dir()
     if not of_folders:
         check_job(jobs.jobs[0])
     from trainer.inference.fuser import Fuser, PromptCut
 
     fuser = Fuser.from_pretrained(weights, device=device)
-    if unread := fuser.cut(prompt):
+    if unread := fuser.cut(asked.prompt):
         say(f"warning: {unread}")
     warnings.simplefilter("ignore", PromptCut)
     if not of_folders:
         said = fuse_one(fuser, jobs.jobs[0], asked, compare)
-        if said != prompt:
+        if said != asked.prompt:
             typer.echo(f"auto: {said}")
         typer.echo(f"wrote {out}")
         return
@@ -311,17 +316,13 @@ def model(
     typer.echo(describe_network(load_config(config), (int(match[2]), int(match[1]))))
 
 
-NAMED_WRONGLY = {
-    getattr(errno, name)
-    for name in ("ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP", "EINVAL")
-}
-"""Errors of a path that another name mends; the rest, such as a full disk, are not the user's mistake."""
-
-
 def main() -> None:
     """The entry point: a mistake is one line on stderr and exit code 2, a failing disk 1, an interruption 130."""
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or file of few letters shows ? for the rest
+            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     try:
         code = app(standalone_mode=False, prog_name="trainer")
         if code == 130:  # typer makes this of KeyboardInterrupt

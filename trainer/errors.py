@@ -1,6 +1,14 @@
 """The one exception for what the user can put right."""
 
+import errno
+
 from trainer.addresses import shown
+
+NAMED_WRONGLY = {
+    getattr(errno, name)
+    for name in ("ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP", "EINVAL")
+}
+"""Errors of a path that another name mends; the rest, such as a full disk, are not the user's mistake."""
 
 
 class UserError(Exception):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import UserError
+from trainer.errors import NAMED_WRONGLY, UserError
 
 
 def read_json(path: Path, where: str, way_out: str) -> dict[str, Any]:
@@ -73,6 +74,25 @@ def atomically(path: Path, write: Callable[[Path], Any]) -> None:
     temporary.replace(path)
     _sync(path.parent)
     remove(aside)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file of the user's whole or not at all, whoever else writes there; the folder is made where it is
+    missing. Raises UserError where another name mends it, else OSError with the path, as of a full disk.
+    """
+    part = path.with_name(f".part-{secrets.token_hex(8)}")  # of any length of name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(data)
+            _sync(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in NAMED_WRONGLY:
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another place") from None
 
 
 def remove(path: Path) -> None:

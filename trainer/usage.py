@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from os.path import expanduser
 from typing import Any
 
 from typer.core import TyperCommand
@@ -14,11 +16,12 @@ from trainer.errors import UserError
 class Command(TyperCommand):
     """`--shards a.tar b.tar` is `--shards a.tar --shards b.tar`, in commands without arguments of their own.
 
-    An option where the value of another should stand is refused, and not taken for the value.
+    An option where the value of another should stand is refused, and not taken for the value. `~/` at the beginning of
+    a value is the home folder, also where no shell saw it, as in `--out=~/run`.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(_each_with_its_option(self.get_params(ctx), args)))
+        return super().parse_args(ctx, list(map(_at_home, _each_with_its_option(self.get_params(ctx), args))))
 
 
 def _each_with_its_option(params: list[Any], args: list[str]) -> Iterator[str]:
@@ -45,6 +48,11 @@ def _each_with_its_option(params: list[Any], args: list[str]) -> Iterator[str]:
         else:
             option = ""
             yield arg
+
+
+def _at_home(arg: str) -> str:
+    found = re.fullmatch(r"(--[\w-]+=|-\w|)(~/.*)", arg, re.DOTALL)
+    return arg if found is None else found[1] + expanduser(found[2])  # noqa: PTH111 (the rest stays as it is)
 
 
 def told(error: Any, program: str) -> str:

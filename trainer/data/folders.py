@@ -30,10 +30,15 @@ def images_of(folder: Path, option: str) -> list[Path]:
     """The image files under a folder, sorted by path. Raises UserError where there is none."""
     if not folder.is_dir():
         raise UserError(f"{option} {folder}: no such folder")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if is_image(path))
     if not found:
         raise UserError(f"{option} {folder}: no image in it ({', '.join(SUFFIXES)})")
     return found
+
+
+def is_image(path: Path) -> bool:
+    """Whether it is a file with the name of an image; none are those of a system's own, as ._NAME.jpg of macOS."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def pictures_of_pairs(folder: Path) -> Iterator[OfPair]:

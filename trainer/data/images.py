@@ -12,13 +12,15 @@ import torch
 from trainer.data.decoding import read_values
 from trainer.data.levels import STRETCHED, Levels, Values, bits_of, bits_together, to_levels
 from trainer.errors import UserError
-from trainer.files import one_line
+from trainer.files import one_line, write_whole
 
 Image = np.ndarray
 """(H, W, 3) uint8, sRGB."""
 Infrared = Literal["auto", "a", "b", "none"]
 """Which picture of a pair is infrared; `auto`: what the files show (shards/FILES.md)."""
 MOST_BYTES, USUAL_BYTES = 1 << 30, 4 << 20  # of a file
+WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""Suffixes of pictures that are written: OpenCV knows more, of palettes (.gif), of radiance (.hdr), of one channel."""
 PEDESTAL, FULL = 0.5, 0.95  # of the brighter percentile, and of the most that its bits hold
 
 
@@ -144,36 +146,38 @@ def _in_colour(image: np.ndarray) -> Image:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Writes (H, W, 3) RGB; the folder is made where it is missing. Raises UserError."""
+    """Writes (H, W, 3) RGB, whole or not at all; the folder is made where it is missing. Raises UserError, OSError of a
+    full disk.
+    """
     import cv2
 
     check_writable(path)
     ok, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not ok:
         raise UserError(f"{path}: {image.shape[1]}x{image.shape[0]} px cannot be written as {path.suffix}; take .png")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another place") from None
+    write_whole(path, data.tobytes())
 
 
 def check_writable(path: Path) -> None:
     """Raises UserError where `write_image` would refuse the name, so that it shows before any work."""
-    import cv2
-
+    check_suffix(path)
     try:
-        writer = bool(path.suffix) and cv2.haveImageWriter(path.name)
         taken = path.is_dir()
         above = next((parent for parent in path.parents if parent.exists()), None)
     except (OSError, ValueError) as error:
         raise UserError(f"--out {path}: no file can have this name ({one_line(error)})") from None
-    if not writer:
-        raise UserError(f"{path}: no picture format of this name; end it with .png, .jpg, .webp, .tif or .bmp")
     if taken:
         raise UserError(f"--out {path}: is a folder; name a file in it")
     if above is not None and not above.is_dir():
         raise UserError(f"--out {path}: {above} is a file, not a folder; name another place")
+
+
+def check_suffix(path: Path) -> None:
+    """Raises UserError where the name does not end as that of a picture that is written."""
+    if path.suffix.lower() not in WRITTEN:
+        raise UserError(
+            f"{path}: no picture format that is written; end the name with {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
+        )
 
 
 def as_rgb(image: np.ndarray, name: str) -> Image:
@@ -182,6 +186,8 @@ def as_rgb(image: np.ndarray, name: str) -> Image:
         raise UserError(
             f"image {name}: shape {image.shape} of {image.dtype}; give uint8 of shape (H, W), (H, W, 1) or (H, W, 3)"
         )
+    if not image.size:
+        raise UserError(f"image {name}: shape {image.shape}, without a pixel; give an image that has some")
     if image.ndim == 2:
         image = image[:, :, None]
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))

@@ -82,6 +82,11 @@ class Index:
         return [len(shard.rows) for shard in self._shards]
 
     @property
+    def digests(self) -> list[bytes]:
+        """Of each shard what names its samples: their keys and bytes."""
+        return [shard.digest for shard in self._shards]
+
+    @property
     def version(self) -> int:
         """Of the shard format, the newest that any shard has."""
         return max(int(shard.told["mmaif.version"]) for shard in self._shards)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from glob import glob
 from pathlib import Path
@@ -14,6 +15,9 @@ from trainer.data.places import is_pipe, is_remote, matching, names_in, read
 from trainer.errors import UserError
 from trainer.files import parse_json
 
+SIDECAR = re.compile(r"\d+\.parquet")
+"""Names of the sidecars of a dataset's shards."""
+
 
 def expand(urls: list[str]) -> list[str]:
     """Tars in order: braces and globs expanded, dataset folders replaced by their shards. Raises UserError.
@@ -24,8 +28,12 @@ def expand(urls: list[str]) -> list[str]:
 
     names: list[str] = []
     for pattern in urls:
+        path = pattern.removeprefix("file://")
+        if not is_pipe(path) and not is_remote(path) and os.path.lexists(path):  # so it is called
+            names.append(path)
+            continue
         try:
-            each = list(braceexpand(pattern.removeprefix("file://")))
+            each = list(braceexpand(path))
         except ValueError:
             raise UserError(f"--shards {pattern}: braces do not match; write {{000000..000003}}.tar") from None
         names += [name for url in each for name in _globbed(url)]
@@ -96,7 +104,7 @@ def _shards_of_folder(folder: str) -> list[str]:
     names = _names(dataset, path) or [
         name.removesuffix("parquet") + "tar"
         for name in names_in(address if query else folder)
-        if name.endswith(".parquet")
+        if SIDECAR.fullmatch(name)  # no copy of one, as "000000 (1).parquet"
     ]
     if not names:
         raise UserError(f"--shards {folder}: no finished shard in it (a tar counts once its .parquet is there)")

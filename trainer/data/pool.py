@@ -4,6 +4,7 @@ the same: a window of it, and one of eight symmetries, drawn at each visit.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
@@ -35,6 +36,8 @@ POLL = 0.2
 """Seconds between looks for new shards."""
 GPU_SHARE = 0.6
 """Of a GPU's memory, for a pool without a size."""
+SHARD = re.compile(r"\d+")
+"""Names of a dataset's shards, without .tar: no copy of one, as "000000 (1)"."""
 CHANNELS = 9
 """Of a sample in the pool: red, green and blue of a, b and target."""
 
@@ -60,7 +63,11 @@ class Growing:
 
     def new(self) -> list[str]:
         """The shards that were finished since the last call, in the order of their names."""
-        tars = sorted(str(tar) for tar in self.folder.glob("*.tar") if Path(sidecar_of(str(tar))).is_file())
+        tars = sorted(
+            str(tar)
+            for tar in self.folder.glob("*.tar")
+            if SHARD.fullmatch(tar.stem) and Path(sidecar_of(str(tar))).is_file()
+        )
         found = [tar for tar in tars if tar not in self._known]
         self._known.update(found)
         return found

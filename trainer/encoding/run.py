@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,6 +34,7 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import NAME as BASE
 from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import TextEncoder
+from trainer.locks import LOCK, FolderLock, check_free
 from trainer.objectives import make_objective
 from trainer.training.parts import prepare_autoencoder
 
@@ -67,6 +69,8 @@ def encode(  # noqa: PLR0913
     """
     if ":/" in str(out) or (out.exists() and not out.is_dir()):  # of a URL a path keeps one slash
         raise UserError(f"--out {out}: name a folder of this machine")
+    if out.is_dir():
+        check_free(out)
     where = choose_device(device)
     shards = open_shards(list(urls), config.seed)
     if not isinstance(shards, IndexedShards):
@@ -76,22 +80,23 @@ def encode(  # noqa: PLR0913
     objective = make_objective(config.objective, autoencoder)
     needs = Needs(config.model.sees_pixels, objective.needs_pictures)
     manifest = _manifest(config, shards, autoencoder, visits, needs)
-    _claim(out, manifest, autoencoder)
-
     told = {"mmaif.version": str(manifest["version"]), AUTOENCODER: autoencoder.hash, FUSION: BASE}
     told[MADE_BY] = _hash(manifest["encoding"])
     encoder = ShardEncoder(autoencoder, visits, needs, together or TOGETHER.get(where.type, 1), told)
     each = zip(shards.tars, shards.samples.index.counts, strict=True)
     jobs = [_Job(source, out / f"{number:06d}.tar", count) for number, (source, count) in enumerate(each)]
     shards.close()
-    _encode(encoder, jobs, workers)
-    sentences = sorted({sentence for job in jobs for sentence in column_of(str(job.tar), "instruction")})
-    _prompts(out / TABLE, sentences, text)
-    if text.cut:
-        say(f"warning: {text.cut} sentences were cut at {text.max_tokens} tokens (text.max_tokens)")
-    finished = _finished(manifest, jobs)
-    atomically(out / MANIFEST, lambda path: path.write_text(json.dumps(finished, indent=1) + "\n", encoding="utf-8"))
-    total = sum(shard["tar_bytes"] for shard in finished["shards"])
+    with _claimed(out, manifest, autoencoder):
+        _encode(encoder, jobs, workers)
+        sentences = sorted({sentence for job in jobs for sentence in column_of(str(job.tar), "instruction")})
+        _prompts(out / TABLE, sentences, text)
+        if text.cut:
+            say(f"warning: {text.cut} sentences were cut at {text.max_tokens} tokens (text.max_tokens)")
+        finished = _finished(manifest, jobs)
+        atomically(
+            out / MANIFEST, lambda path: path.write_text(json.dumps(finished, indent=1) + "\n", encoding="utf-8")
+        )
+        total = sum(shard["tar_bytes"] for shard in finished["shards"])
     return (
         f"{out}: {finished['counts']['samples']} samples of latents, {total / 1e6:.1f} MB, {len(sentences)} sentences"
     )
@@ -123,8 +128,27 @@ def _hash(encoding: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(encoding, sort_keys=True).encode()).hexdigest()
 
 
-def _claim(out: Path, manifest: Mapping[str, Any], autoencoder: Autoencoder) -> None:
-    """Makes the folder what it is to be. Raises UserError where it holds something else."""
+@contextmanager
+def _claimed(out: Path, manifest: Mapping[str, Any], autoencoder: Autoencoder) -> Iterator[None]:
+    """Makes the folder what it is to be, and holds it. Raises UserError where it holds something else, or where another
+    run holds it.
+    """
+    _check(out, manifest)
+    lock = FolderLock(out)
+    try:
+        _check(out, manifest)  # of a run that has ended since
+        if not (out / MANIFEST).is_file():
+            text = json.dumps(manifest, indent=1) + "\n"
+            atomically(out / MANIFEST, lambda new: new.write_text(text, encoding="utf-8"))
+        if not (out / "autoencoder").is_dir():
+            atomically(out / "autoencoder", autoencoder.save)
+        yield
+    finally:
+        lock.release()
+
+
+def _check(out: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises UserError where the folder holds something else."""
     path = out / MANIFEST
     if path.is_file():
         there = read_json(path, f"--out {path}", "name another folder").get("encoding", {})
@@ -134,12 +158,8 @@ def _claim(out: Path, manifest: Mapping[str, Any], autoencoder: Autoencoder) -> 
             raise UserError(
                 f"--out {out}: holds a dataset of other settings ({', '.join(different)}); name another folder"
             )
-    elif out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
         raise UserError(f"--out {out}: holds something else; name an empty or new folder")
-    else:
-        atomically(path, lambda new: new.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8"))
-    if not (out / "autoencoder").is_dir():
-        atomically(out / "autoencoder", autoencoder.save)
 
 
 def _is_there(tar: Path, made_by: str) -> bool:

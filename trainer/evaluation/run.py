@@ -14,11 +14,11 @@ from trainer.evaluation import methods as known
 from trainer.evaluation import obedience
 from trainer.evaluation.cases import AS_THEY_ARE, Case, OfPairs, OfShards
 from trainer.evaluation.figures import draw_groups
-from trainer.evaluation.labels import labelled_row
 from trainer.evaluation.methods import Method
 from trainer.evaluation.scoring import Row, score, what_of
 from trainer.evaluation.sheets import sheet
 from trainer.evaluation.tables import first_of, markdown
+from trainer.inference.labels import labelled_row
 
 
 class Results(NamedTuple):

@@ -27,6 +27,8 @@ MAX_TOKENS = 256
 """Where prompts are cut, if nothing else is said: all-MiniLM-L6-v2 was trained on sentences of up to so many."""
 PADDED = 40
 """Tokens to which shorter prompts are padded, so that nearly all batches have one shape: longer ones are rare."""
+MOST_UNKNOWN = 0.5
+"""Share of a prompt's tokens that may be unknown before it is told."""
 CACHE_BYTES = 512 << 20
 """Of encoded prompts that are kept, on the encoder's device: 8,500 of 40 tokens of 384 numbers."""
 
@@ -110,11 +112,24 @@ class TextEncoder:
         self._cut.update(hash(prompt) for prompt in prompts if self.length(prompt) > self.max_tokens)
 
     def told(self, prompt: str) -> str:
-        """Of a prompt that is cut: that it is, and after which words."""
-        return (
-            f"a prompt of {self.length(prompt)} tokens is cut at {self.max_tokens}: "
-            f'what stands after "{self._end(prompt)}" is not read'
-        )
+        """What is not read of a prompt: that it is cut, and after which words, or that most of it is unknown; empty
+        where neither is so.
+        """
+        lines = []
+        if self.length(prompt) > self.max_tokens:
+            lines.append(
+                f"a prompt of {self.length(prompt)} tokens is cut at {self.max_tokens}: "
+                f'what stands after "{self._end(prompt)}" is not read'
+            )
+        tokenizer = self._model.tokenizer
+        tokens = tokenizer(prompt, truncation=False, add_special_tokens=False, verbose=False)["input_ids"]
+        unknown = tokens.count(tokenizer.unk_token_id)
+        if unknown > MOST_UNKNOWN * len(tokens):
+            lines.append(
+                f"{unknown} of {len(tokens)} words and signs of the prompt are unknown to the text encoder and not "
+                f"read: {one_line(prompt)}; ask in English, as in 'remove the haze and fuse the images'"
+            )
+        return "; ".join(lines)
 
     def _end(self, prompt: str) -> str:
         """The last words that are read."""

@@ -20,6 +20,13 @@ SURE = 0.5
 STANDARD = Path(__file__).parent / "clauses.yaml"
 
 
+def asked_of(prompt: str) -> str:
+    """A prompt as it is, or AUTO in whatever case. Raises ValueError where it says nothing."""
+    if not prompt.strip():
+        raise ValueError("nothing is asked; say in words what to put right, such as 'fuse the images', or auto")
+    return AUTO if prompt.strip().lower() == AUTO else prompt
+
+
 class Clauses(Section):
     """How effects are asked away; they stand in the weights folder, so that it says what the network was taught."""
 

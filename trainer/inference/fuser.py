@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class PromptCut(UserWarning):
-    """The end of a prompt is not read."""
+    """Not all of a prompt is read: its end, or words that the text encoder does not know."""
 
 
 class Fuser:
@@ -76,7 +76,7 @@ class Fuser:
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
         a regression draws nothing and takes one. strength: from 0, the closed-form fusion of both as they are, to 1,
         the network's picture. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is longer than the text
-        encoder reads. Raises UserError.
+        encoder reads, or most of its words are unknown. Raises UserError.
         """
         picture = self.picture(a, b, prompt, seed=seed, steps=steps, strength=strength, infrared=infrared)
         return np.rint(picture * 255).astype(np.uint8)
@@ -98,7 +98,7 @@ class Fuser:
             raise UserError(f"strength {strength}: from 0 (the closed-form fusion) to 1 (the network's picture)")
         first, second = _pair(a, b, infrared)
         inputs = self._inputs(first, second)
-        said = self._described(inputs) if prompt == AUTO else prompt
+        said = self._described(inputs) if prompt.strip().lower() == AUTO else prompt
         told = self.cut(said)
         if told:
             warnings.warn(told, PromptCut, stacklevel=2)
@@ -148,7 +148,7 @@ class Fuser:
 
     def cut(self, prompt: str) -> str:
         """What is not read of a prompt, in a sentence; empty where all is."""
-        return self.text.told(prompt) if self.text.length(prompt) > self.text.max_tokens else ""
+        return self.text.told(prompt)
 
     def decoded(self, z: torch.Tensor) -> torch.Tensor:
         """The picture of a normalised latent."""

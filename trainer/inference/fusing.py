@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import field_validator
 
 from trainer.console import say
 from trainer.data.false_colours import map_of
 from trainer.data.images import Image, Infrared, check_writable, read_pair, read_together, write_image
 from trainer.errors import UserError
-from trainer.evaluation.labels import labelled_row
 from trainer.files import atomically, read_json
 from trainer.inference.alignment import How, aligned
-from trainer.inference.auto import AUTO
+from trainer.inference.auto import AUTO, asked_of
 from trainer.inference.jobs import Job, Jobs
+from trainer.inference.labels import labelled_row
 from trainer.inference.pictures import is_deep, metadata_of, write_picture
 from trainer.inference.stacks import By
 from trainer.schema import Section
@@ -43,6 +44,8 @@ class Asked(Section):
     align: How | None = None
     infrared: Infrared = "auto"
     """Of a pair."""
+
+    _asked = field_validator("prompt")(asked_of)
 
 
 def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from trainer.data.folders import SUFFIXES
+from trainer.data.folders import is_image
 from trainer.errors import UserError
 
 NAMED = re.compile(r"[a-z]")
@@ -53,7 +53,7 @@ def jobs_of(inputs: Sequence[Path], out: Path, suffix: str = ".png") -> Jobs:
 
 def _of_scenes(folder: Path, out: Path, suffix: str) -> Jobs:
     jobs, left = [], []
-    scenes = sorted({path.parent for path in folder.rglob("*") if _is_image(path) and NAMED.fullmatch(path.stem)})
+    scenes = sorted({path.parent for path in folder.rglob("*") if is_image(path) and NAMED.fullmatch(path.stem)})
     for scene in scenes:
         images = _by_stem(scene.iterdir())
         name = scene.relative_to(folder).as_posix() if scene != folder else scene.resolve().name
@@ -70,7 +70,7 @@ def _of_names(folders: Sequence[Path], out: Path, suffix: str) -> Jobs:
         {
             path.relative_to(folder).with_suffix("").as_posix(): path
             for path in sorted(folder.rglob("*"))
-            if _is_image(path)
+            if is_image(path)
         }
         for folder in folders
     ]
@@ -90,8 +90,4 @@ def _missing(name: str, folders: Sequence[Path], found: Sequence[Mapping[str, Pa
 
 
 def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(paths) if _is_image(path)}
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return {path.stem: path for path in sorted(paths) if is_image(path)}

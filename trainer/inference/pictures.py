@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from trainer.data.images import check_writable
 from trainer.errors import UserError
-from trainer.files import atomically
+from trainer.files import write_whole
 
 TIFF, DEEP = (".tif", ".tiff"), (".png", ".tif", ".tiff")
 """Suffixes; of formats that hold 16 bits in three channels."""
@@ -63,18 +63,14 @@ def is_deep(path: Path) -> bool:
 
 def write_picture(path: Path, picture: NDArray[np.float32], deep: bool, metadata: Metadata) -> None:
     """Writes (H, W, 3) RGB in [0, 1], whole or not at all; 16 bits where `deep` and the format has them, else 8. The
-    folder is made where it is missing. Raises UserError.
+    folder is made where it is missing. Raises UserError, OSError of a full disk.
     """
     check_writable(path)
     suffix = path.suffix.lower()
     most = 65535 if deep and suffix in DEEP else 255
     levels = np.rint(np.clip(picture, 0, 1) * most).astype(np.uint16 if most > 255 else np.uint8)
     data = _tiff(levels, metadata) if suffix in TIFF else _encoded(levels, path, metadata)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomically(path, lambda part: part.write_bytes(data))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another place") from None
+    write_whole(path, data)
 
 
 def _encoded(levels: NDArray[Any], path: Path, metadata: Metadata) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from trainer.config import Resumable
 from trainer.errors import UserError
 from trainer.files import atomically, read_yaml, remove
+from trainer.locks import LOCK, FolderLock, check_free
 from trainer.schema import parse
 from trainer.training.checkpoint import WAY_OUT, OtherRun, check_identity, has_checkpoint
 
@@ -29,11 +30,13 @@ def check_folder(out: Path, config: Resumable | None) -> None:
         if not above.is_dir():
             raise UserError(f"--out {out}: {above} is a file, not a folder; name another place")
         named, begun = (out / CONFIG).is_file(), has_checkpoint(out)
-        if out.is_dir() and any(out.iterdir()) and not named and not begun:
+        if out.is_dir() and any(path.name != LOCK for path in out.iterdir()) and not named and not begun:
             raise UserError(
                 f"--out {out}: holds something else (neither {CONFIG} nor checkpoints of a run); "
                 "name an empty or new folder"
             )
+        if out.is_dir():
+            check_free(out)
         if config is None or not (named or begun):
             return
         begun = begun or (out / "weights").is_dir()
@@ -50,8 +53,16 @@ def check_folder(out: Path, config: Resumable | None) -> None:
         raise OtherRun(f"--out {out}: holds a run of another config: {different}; {WAY_OUT}")
 
 
+def lock_folder(out: Path) -> FolderLock:
+    """Makes the folder, and holds it. Raises UserError, also where another run holds it."""
+    try:
+        return FolderLock(out)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror or error}); name another folder") from None
+
+
 def claim_folder(out: Path, config: Resumable, remove_first: Iterable[str]) -> None:
-    """Makes the folder and saves the resolved config in it, once what another run left there is removed, by name.
+    """Saves the resolved config in the folder, once what another run left there is removed, by name.
 
     Raises UserError.
     """
@@ -59,7 +70,6 @@ def claim_folder(out: Path, config: Resumable, remove_first: Iterable[str]) -> N
         for name in remove_first:
             for path in (out / name, out / f".{name}.part", out / f".{name}.old"):
                 remove(path)
-        out.mkdir(parents=True, exist_ok=True)
         atomically(out / CONFIG, lambda path: path.write_text(config.to_yaml(), encoding="utf-8"))
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror or error}); name another folder") from None

@@ -96,7 +96,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         if where.type == "cuda" and config.training.minutes:  # such a run does not promise the same bits
             torch.backends.cudnn.benchmark = True
 
-        watch = Watch(held_out, config.run, run.out) if held_out else None
+        watch = Watch(held_out, config.run, run.out, feed.shards if run.ranks.leads else None) if held_out else None
         needs = Needs(config.model.sees_pixels, objective.needs_pictures, config.model.effects)
         made = stack.enter_context(closing(feed.batches(run, autoencoder, text, needs)))
         first = list(islice(made, 1))  # what is wrong with it shows here; none of a run that is complete

@@ -17,13 +17,14 @@ PANELS = (
     ("samples_per_s", "samples a second", False),
 )
 """Keys of the log, what they are, and whether their axis is logarithmic where all is above zero."""
+LOG = "log.jsonl"
 SMOOTH = 0.05
 """Share of a curve over which its bold line is averaged."""
 
 
 def read_log(run: Path) -> list[dict[str, float]]:
     """The lines of a run's log, by its folder or the log itself. Raises UserError."""
-    path = run / "log.jsonl" if run.is_dir() else run
+    path = run / LOG if run.is_dir() else run
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -51,7 +52,8 @@ def plot(runs: Sequence[Path], out: Path) -> None:
     """One picture, a panel a quantity and a line a run; panels that no run has are left out. Raises UserError."""
     from matplotlib.figure import Figure
 
-    logs = {(run.parent if run.is_file() else run).name or str(run): read_log(run) for run in runs}
+    runs = list({_folder(run.resolve()): run for run in runs}.values())
+    logs = dict(zip(labels_of(runs), map(read_log, runs), strict=True))
     panels = [panel for panel in PANELS if any(panel[0] in line for lines in logs.values() for line in lines)]
     rows = -(-len(panels) // 2)
     figure = Figure(figsize=(11, 3.2 * rows), layout="constrained")
@@ -79,6 +81,21 @@ def plot(runs: Sequence[Path], out: Path) -> None:
         figure.savefig(out)
     except (OSError, ValueError) as error:
         raise UserError(f"--out {out}: cannot be written ({error}); name a .png, .svg or .pdf") from None
+
+
+def labels_of(runs: Sequence[Path]) -> list[str]:
+    """Of different runs, by folder or log: of each path the shortest end that no other has."""
+    named = [_folder(run.absolute()).parts for run in runs]
+    labels = []
+    for number, parts in enumerate(named):
+        others = [other for at, other in enumerate(named) if at != number]
+        length = next((n for n in range(1, len(parts)) if all(o[-n:] != parts[-n:] for o in others)), len(parts))
+        labels.append(str(Path(*parts[-length:])).replace("$", r"\$"))  # which begins mathematics
+    return labels
+
+
+def _folder(run: Path) -> Path:
+    return run.parent if run.name == LOG else run
 
 
 def smoothed(values: Sequence[float]) -> list[float]:

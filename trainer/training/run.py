@@ -17,6 +17,7 @@ from trainer.config import Resumable
 from trainer.console import say
 from trainer.errors import UserError
 from trainer.files import atomically
+from trainer.locks import FolderLock
 from trainer.training.checkpoint import (
     WAY_OUT,
     Learned,
@@ -29,7 +30,7 @@ from trainer.training.checkpoint import (
     save_checkpoint,
 )
 from trainer.training.ema import EMA
-from trainer.training.folder import WRITES, check_folder, claim_folder
+from trainer.training.folder import WRITES, check_folder, claim_folder, lock_folder
 from trainer.training.gauges import Gauges
 from trainer.training.interrupt import Interruption
 from trainer.training.log import RunLog
@@ -45,8 +46,9 @@ STAGES = ("identify", "resume", "claim", "with", "finish")
 
 class Run:
     """A run in the folder `out`, to be used in this order: `identify`, `resume`, `claim`, `with run:` around the loop
-    over `each`, which calls `stepped`, and `finish`. Nothing is written, nor removed, before `claim`. What was learned
-    is kept where the `with` ends without an error; another order raises RuntimeError.
+    over `each`, which calls `stepped`, and `finish`. Nothing is written, nor removed, before `claim`; from there to the
+    end no other run can have the folder. What was learned is kept where the `with` ends without an error; another order
+    raises RuntimeError.
 
     stop_after: pause at the first step that reaches so many samples. anew: whatever run is there, it is replaced.
     ranks: of several processes one writes; all must call the same. Raises UserError where the folder cannot be used,
@@ -68,12 +70,13 @@ class Run:
         self._identity: dict[str, str] = {}
         self._interruption = Interruption()
         self.fresh = anew or not has_checkpoint(out)
-        behind = 0 if self.fresh else newest(out)
-        if behind > self.pace.samples:
+        self._behind = newest(out)
+        if not self.fresh and self._behind > self.pace.samples:
             raise OtherRun(
-                f"--out {out}: its run has seen {behind} samples, and {self.pace.samples} are fewer; "
-                f"ask for {behind} or more, {WAY_OUT}"
+                f"--out {out}: its run has seen {self._behind} samples, and {self.pace.samples} are fewer; "
+                f"ask for {self._behind} or more, {WAY_OUT}"
             )
+        self._lock: FolderLock | None = None  # of the leading rank, from `claim` on
         self.seen = 0
         """Samples behind it."""
         self.gauges: Gauges | None = None
@@ -111,11 +114,18 @@ class Run:
             say(f"{self.out}: {count / 1e6:.2f} M parameters on {device}, samples {self.seen} to {self.pace.samples}")
 
     def claim(self, **beside: Callable[[Path], Any]) -> None:
-        """Makes the folder, writes config.yaml, and what lies beside it by name: called with a path to write."""
+        """Makes the folder, writes config.yaml, and what lies beside it by name: called with a path to write.
+
+        Raises UserError where another run is writing there, or has since this one looked at the folder.
+        """
         self._reach("claim")
         self.ranks.wait()  # until all have looked at the folder as it was
         if not self.ranks.leads:
             return
+        self._lock = lock_folder(self.out)
+        if newest(self.out) != self._behind:
+            self._lock.release()
+            raise UserError(f"--out {self.out}: another run has written there meanwhile; run the same command again")
         claim_folder(self.out, self.config, (*WRITES, *beside) if self._anew else ())
         for name, write in beside.items():
             if self.fresh or not (self.out / name).is_dir():
@@ -139,6 +149,8 @@ class Run:
         self._stack.close()
         if error is None:
             self._save()
+        if self._lock is not None and (error is not None or self.share() < 1):  # else weights are still to come
+            self._lock.release()
 
     def each(self, stream: Iterator[T]) -> Iterator[T]:
         """What an endless stream gives, until the run has what it wants or a signal stops it.
@@ -200,6 +212,13 @@ class Run:
     def finish(self, write: Callable[[Path], Any]) -> Path | None:
         """The weights' folder, which `write` makes, of a run that is complete; else None. Raises UserError."""
         self._reach("finish")
+        try:
+            return self._finish(write)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def _finish(self, write: Callable[[Path], Any]) -> Path | None:
         if self.share() < 1:
             if self.ranks.leads:
                 say(

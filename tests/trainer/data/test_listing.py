@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import fsspec
@@ -10,6 +11,7 @@ import pytest
 
 from tests.trainer.data.helpers import RangeHandler, serving
 from trainer.data.listing import expand
+from trainer.data.pool import Growing
 from trainer.data.shards import open_shards
 from trainer.errors import UserError
 
@@ -113,3 +115,18 @@ def test_a_name_that_is_no_shard_says_what_would_be(dataset: Path, name: str, sa
 def test_a_tar_named_beside_a_name_that_is_not_there_does_not_hide_it(dataset: Path) -> None:
     with pytest.raises(UserError, match="typo: not there"):
         expand([f"{dataset}/000000.tar", f"{dataset}/typo"])
+
+
+def test_a_folder_whose_name_has_braces_is_taken_as_it_is(dataset: Path) -> None:
+    named = dataset.rename(dataset.with_name("exp{a,b}"))
+    assert expand([str(named)]) == [f"{named}/00000{number}.tar" for number in (0, 1)]
+    assert expand([f"file://{named}/000001.tar"]) == [f"{named}/000001.tar"]
+
+
+def test_a_copy_of_a_shard_in_a_folder_in_the_making_is_none(dataset: Path) -> None:
+    tars = expand([str(dataset)])
+    for copy in ("000000 (1)", "000001 copy", "._000000"):
+        for end in ("tar", "parquet"):
+            shutil.copy(dataset / f"000000.{end}", dataset / f"{copy}.{end}")
+    assert expand([str(dataset)]) == tars
+    assert Growing([str(dataset)]).new() == tars

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from trainer.data.shards import open_shards
 from trainer.errors import UserError
 from trainer.evaluation import metrics
 from trainer.training.loop import train
-from trainer.training.plot import curve, plot, read_log, smoothed
+from trainer.training.plot import curve, labels_of, plot, read_log, smoothed
 
 ConfigFile = Callable[..., str]
 
@@ -155,3 +156,34 @@ def test_the_schema_knows_every_section(trainer_main: Command) -> None:
     assert code == 0
     assert set(found["properties"]) >= {"model", "objective", "training", "run", "pool"}
     assert "detail" in found["$defs"]["NetworkConfig"]["properties"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_held_out_shards_that_are_trained_on_are_told(
+    linked: bool, dataset: Path, held_out: str, tmp_path: Path, config_file: ConfigFile, capsys: Any
+) -> None:
+    config = load_config(config_file(samples=10), {"run.val_samples": 1, "run.val_every": 10})
+    train(config, [str(dataset)], tmp_path / "run", device="cpu", held_out=[held_out])
+    assert "warning" not in capsys.readouterr().err
+    same = str(dataset / "000001.tar")
+    if linked:  # a copy under another name
+        for end in ("tar", "parquet"):
+            shutil.copy(dataset / f"000001.{end}", tmp_path / f"copy.{end}")
+        same = str(tmp_path / "copy.tar")
+    train(config, [str(dataset)], tmp_path / "other", device="cpu", held_out=[held_out, same])
+    assert f"warning: --val-shards {same}: trained on too" in capsys.readouterr().err
+
+
+def test_runs_of_one_name_are_both_drawn(tmp_path: Path, trainer_main: Command) -> None:
+    runs = []
+    for name in ("exp1", "exp2"):
+        (tmp_path / name).mkdir()
+        runs.append(log_at(tmp_path / name / "run", 4))
+    out = tmp_path / "curves.svg"
+    assert trainer_main("plot", *runs, runs[0] / "log.jsonl", "--out", out)[0] == 0
+    drawn = out.read_text()
+    assert "<!-- exp1/run -->" in drawn
+    assert "<!-- exp2/run -->" in drawn
+    assert labels_of([Path("/e/a/run"), Path("/e/b/run"), Path("/other"), Path("/run")]) == [
+        *("a/run", "b/run", "other", "/run")
+    ]
