@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ time.sleep(60)
 
 
 @pytest.fixture
-def holder(tmp_path: Path):
+def holder(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     """The folder that another process holds, which has forked a process of its own, and both."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "run")], stdout=subprocess.PIPE, start_new_session=True
@@ -45,7 +45,9 @@ def holder(tmp_path: Path):
     process.stdout.close()
 
 
-def test_a_folder_that_another_holds_is_refused_and_free_once_that_is_killed(holder) -> None:
+def test_a_folder_that_another_holds_is_refused_and_free_once_that_is_killed(
+    holder: tuple[Path, subprocess.Popen[bytes]],
+) -> None:
     folder, process = holder
     for take in (FolderLock, check_free):
         with pytest.raises(UserError, match="another run is writing there"):
