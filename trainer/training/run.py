@@ -108,6 +108,7 @@ class Run:
         if not self.fresh:
             stand = load_checkpoint(self.out, self._learned)
             self.seen, self._begun = stand.samples, self._begun - stand.seconds
+            self._behind = self.seen  # damaged checkpoints after it are called so now
         self._saved = self.seen
         count, device = sum(p.numel() for p in model.parameters()), next(model.parameters()).device
         if self.ranks.leads:
