@@ -4,12 +4,12 @@ The same samples on real pairs with each encoding in turn, a batch at a time, ev
 of a core, so that a busy machine tells the same; a ratio is the median over the batches.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.dataset.generate import FailureLimit, Run, generate
 from synth.engines.local import LocalEngine
@@ -21,6 +21,7 @@ COMMAND = "make bench-encodings"
 ENCODINGS = ("png", "mixed", "jpeg95")
 RECIPES = ("all_in_one", "vif_jpeg")
 SIZE, BATCH = 256, 48
+QUICK = {"SIZE": 64, "BATCH": 4, "rounds": 1}
 HERE = Run(LocalEngine(1), lambda *_: None, FailureLimit())
 HEAD = ["recipe", "inputs as", "KB of the inputs", "of png", "KB of the tar", "of png", "core ms a sample", "of png"]
 
@@ -62,10 +63,10 @@ def rows_of(pairs: Path, name: str, rounds: int) -> list[list[str]]:
 
 def main() -> None:
     """Measure, print and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
-    parser.add_argument("--rounds", type=int, default=6, help="batches of each encoding")
-    arguments = parser.parse_args()
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, required=True, help="a folder with vif/, mef/ and mff/")
+    wanted.add_argument("--rounds", type=int, default=6, help="batches of each encoding")
+    arguments = parsed(wanted, globals(), QUICK)
     rows = [row for name in RECIPES for row in rows_of(arguments.pairs, name, arguments.rounds)]
     told = f"{arguments.rounds * BATCH} samples of {SIZE} px for each line."
     text = f"{table(HEAD, rows)}\n\n{told}"

@@ -4,12 +4,12 @@
 on train pairs.
 """
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from bench.command import parsed, parser
 from bench.document import put, table
 from synth.errors import UnreadableError
 from synth.images import codecs
@@ -23,6 +23,8 @@ from synth.tasks import TASKS
 EACH = 20  # one infrared image of so many is painted, with every map
 QUALITY = 80  # of JPEG, with colours at half the resolution
 ALIKE = 0.95  # correlation of what was undone with what was painted, or of its negative
+MAPS = tuple(name for name in maps() if name not in CYCLES and not name.endswith(EXCHANGED))
+QUICK = {"MAPS": MAPS[:2]}
 CAPTURE, FILES = TASKS["vif"].capture, {"a": "a", "b": "b"}
 
 
@@ -56,7 +58,6 @@ def of(root: Path) -> list[str]:
     """A row of the table."""
     right, exchanged, known = Counter[str](), Counter[str](), Counter[str]()
     pairs = [pair for pair in FolderSource(folder=root).pairs("vif") if isinstance(pair, FilePair)]
-    usual = [name for name in maps() if name not in CYCLES and not name.endswith(EXCHANGED)]
     for number, pair in enumerate(pairs):
         a, b = (codecs.read(file).image for file in pair.images)
         right[said(a, b)] += 1
@@ -64,7 +65,7 @@ def of(root: Path) -> list[str]:
             exchanged[said(b, a)] += 1
         if number % EACH == 0:
             grey = luma(b)
-            for name in usual:
+            for name in MAPS:
                 png, jpeg = painted(grey, name, a)
                 known += Counter(all=1, png=int(png), jpeg=int(jpeg))
     return [
@@ -78,9 +79,9 @@ def of(root: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=Path, required=True)
-    root = parser.parse_args().pairs
+    wanted = parser(__doc__)
+    wanted.add_argument("--pairs", type=Path, required=True)
+    root = parsed(wanted, globals(), QUICK).pairs
     head = ["pairs", "real infrared that anything is said of", "exchanged colour pictures that are told"]
     head += ["taken for false colours", "painted infrared undone, PNG", f"and JPEG of quality {QUALITY}, 4:2:0"]
     put(
