@@ -187,7 +187,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write: report, rows, pictures.")],
     shards: Annotated[
         list[str] | None,
-        typer.Option(help="Held-out shards with sidecars, as for `train`; best with `store: [clean]`. Repeatable."),
+        typer.Option(help="Held-out shards with sidecars, as for `train`; best with clean pairs in them. Repeatable."),
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="Or pairs as they are: a folder with TASK/DATASET-SCENE/{a,b[,gt]}.png.")

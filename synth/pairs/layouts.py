@@ -208,6 +208,8 @@ def _nothing(root: Path, names: Sequence[str], tried: Sequence[Listing]) -> str:
             f"{root}: {counts['a']} images of a and {counts['b']} of b (layout {seen.layout.name}), none of one name "
             f"(the first: {first}); {way_out}"
         )
+    if len(tried) == 1:
+        return f"{root}: {len(names)} images, no pair laid out as {seen.layout.name} ({seen.layout.tree}); {way_out}"
     known = listed(layout.name for layout in LAYOUTS)
     return f"{root}: {len(names)} images, laid out in no way that is known ({known}); {way_out}"
 

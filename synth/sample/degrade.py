@@ -3,7 +3,7 @@
 import json
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -183,7 +183,8 @@ def degrade_files(
         pictures = codecs.read_together(files, [name for name in files if capture.is_infrared(name)])
         images = {name: picture.image for name, picture in pictures.items()}
         roles = as_roles(images, {name: file.name for name, file in files.items()}, capture)
-        doubts, distances = roles.doubts, None
+        notes = [f"{files[name].name}: {note}" for name, picture in pictures.items() for note in _told(picture)]
+        doubts, distances = (*notes, *roles.doubts), None
         if depth is not None:
             distances, doubt = depth_values(codecs.read_depth(depth[0])[0], depth[1], depth[0].name)
             doubts += () if doubt is None else (doubt,)
@@ -202,6 +203,13 @@ def degrade_files(
     written = {out / f"{name}.png": codecs.encode_png(image) for name, image in done.images.items()}
     write_files(written | {out / RECORD: (json.dumps(record, indent=1) + "\n").encode()})
     return doubts
+
+
+def _told(picture: codecs.Picture) -> Iterator[str]:
+    """What was done to a file, or ignored of it (shards/FILES.md)."""
+    yield from picture.notes
+    if picture.stretch is not None:
+        yield "infrared: {:g} to {:g} became black to white".format(*picture.stretch)
 
 
 def _effect_options(texts: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -129,11 +129,11 @@ def evaluate(
     device: Device = None,
 ) -> None:
     """Measure the round trip: PSNR and SSIM a set, the worst pictures, and a sheet of them."""
+    from trainer.autoencoder import report
     from trainer.autoencoder.evaluation import evaluate as measure
     from trainer.data.images import check_writable, write_image
     from trainer.device import choose_device
     from trainer.errors import UserError
-    from trainer.evaluation import report
     from trainer.evaluation.sets import read_sets
     from trainer.evaluation.sheets import sheet as sheet_of
     from trainer.frozen.loading import load_autoencoder

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from trainer.autoencoder.report import Score
 from trainer.console import say
 from trainer.data.images import Image, to_images, to_tensor
 from trainer.evaluation.metrics import SSIM_RADIUS, psnr, ssim
-from trainer.evaluation.report import Score
 from trainer.evaluation.sheets import where_they_differ
 from trainer.frozen.autoencoder import Autoencoder
 

@@ -58,6 +58,8 @@ class OfShards:
             group = list(members)
             done += len(group)
             if self._limit is not None and done > self._limit:
+                if done == len(group):
+                    raise UserError(f"--limit {self._limit}: whole groups are taken, and the first has {done} samples")
                 return
             yield from group
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trainer.console import say
+from trainer.data.format import DATASET
 from trainer.data.images import Image, write_image
+from trainer.errors import NAMED_WRONGLY, UserError
 from trainer.evaluation import methods as known
 from trainer.evaluation import obedience
 from trainer.evaluation.cases import AS_THEY_ARE, Case, OfPairs, OfShards
@@ -35,12 +37,12 @@ def evaluate(
 
     shuffled: each network once more, with the sentences of other samples. Progress goes to stderr. Raises UserError.
     """
+    _make(out)
     methods, fusers = known.methods_for(weights, device, truth=isinstance(cases, OfShards))
     if shuffled:
         sentences = known.shuffled([known.Said(c.key, c.group, c.task, c.instruction) for c in cases])
         methods |= {f"{name}{known.SHUFFLED}": known.of(fuser, sentences) for name, fuser in fusers.items()}
     results = measure(cases, methods, _progress(cases.count))
-    out.mkdir(parents=True, exist_ok=True)
     text = markdown(results.scores, results.control, list(methods))
     (out / "report.md").write_text(text, encoding="utf-8")
     write_rows(results.scores, out / "results.parquet")
@@ -50,6 +52,19 @@ def evaluate(
     for name in fusers:
         _write_sheets(cases, methods[name], name, results.scores, out / "sheets")
     return text
+
+
+def _make(out: Path) -> None:
+    """The folder, before hours of work. Raises UserError, also where a dataset stands in it: to its readers tables are
+    sidecars."""
+    if (out / DATASET).exists():
+        raise UserError(f"--out {out}: a dataset stands there, and tables beside its sidecars break it; name another")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in NAMED_WRONGLY:
+            raise
+        raise UserError(f"--out {out}: no folder can be made there ({error.strerror}); name another place") from None
 
 
 def measure(cases: Iterable[Case], methods: Mapping[str, Method], tell: Callable[[int], None] | None = None) -> Results:

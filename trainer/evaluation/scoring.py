@@ -18,7 +18,6 @@ Row: TypeAlias = dict[str, Any]
 HIGHEST = 60.0
 """dB, what an equal picture counts, so that means stay finite."""
 WHAT = ("key", "group", "task", "dataset", "scene", "kind", "phrase_split", "effects", "count")
-TO_TARGET = ("PSNR", "SSIM")
 PAIR = re.compile(r"-p\d+$")
 
 

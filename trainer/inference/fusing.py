@@ -82,6 +82,7 @@ def fuse_folder(fuser: Fuser, jobs: Jobs, out: Path, asked: Asked, *, compare: b
     What is there already stays, so that the same command goes on; what was made by other settings is refused, unless it
     may be overwritten. Raises UserError.
     """
+    _keep_inputs(jobs)
     _settle(out, asked, overwrite)
     for line in jobs.left_out:
         say(f"left out: {line}")
@@ -123,6 +124,14 @@ def check_job(job: Job) -> None:
     for path in job.images:
         if job.out.exists() and path.exists() and job.out.samefile(path):
             raise UserError(f"--out {job.out}: this is an input, which it would overwrite; name another file")
+
+
+def _keep_inputs(jobs: Jobs) -> None:
+    """Raises UserError where the picture of a job would stand in the place of an image of one."""
+    inputs = {path.resolve() for job in jobs.jobs for path in job.images}
+    for job in jobs.jobs:
+        if job.out.resolve() in inputs:
+            raise UserError(f"--out: {job.out} would overwrite an input; name another folder")
 
 
 def _settle(out: Path, asked: Asked, overwrite: bool) -> None:

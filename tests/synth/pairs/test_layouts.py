@@ -269,7 +269,7 @@ def test_another_layout_in_the_same_folder_is_told_and_can_be_asked_for(tmp_path
         ({"task": "fif"}, "--task fif: no such task; did you mean"),
         ({"split": "holdout"}, "--split holdout: it is train, val, test"),
         ({"dataset": "a-b"}, "--dataset a-b: a name without hyphens and slashes, as a_b"),
-        ({"layout": "lytro"}, "laid out in no way that is known"),
+        ({"layout": "lytro"}, "no pair laid out as lytro"),
         ({"patterns": {"a": "x"}}, "--a and --b are needed"),
         ({"patterns": {"a": "{scene}", "b": "{scene}"}}, "of which task"),
         ({"patterns": {"a": "vi/*.png", "b": "ir/{scene}.png"}, "task": "vif"}, r"no \{scene\} in it"),

@@ -297,3 +297,14 @@ def test_depth_beside_a_photograph_is_read_alike(tmp_path):
     assert any("24 bits in three channels" in note for note in clean.notes)
     assert clean.depth is not None
     assert np.allclose(clean.depth, np.clip(DISTANCE / DISTANCE.max(), 0.02, 1), atol=1e-3)
+
+
+def test_degrade_says_what_was_done_to_more_than_8_bits(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), VISIBLE.astype(np.uint16) * 257)
+    counts = np.linspace(20000, 22000, TEMPERATURE.size).reshape(TEMPERATURE.shape[:2]).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "b.png"), counts)
+    files = {"a": tmp_path / "a.png", "b": tmp_path / "b.png"}
+    said = degrade_files(files, ["noise=0.5"], tmp_path / "o", task="vif", seed=3, depth=None)
+    assert said[0] == "a.png: 16 bits divided by 257"
+    assert said[1].startswith("b.png: infrared: 2000")
+    assert json.loads((tmp_path / "o/record.json").read_text())["notes"] == list(said)

@@ -6,6 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.trainer.helpers import picture, png, write_shard
+from trainer.errors import UserError
+from trainer.evaluation.cases import Case, OfShards
 from trainer.evaluation.methods import Said, name_of, shuffled
 from trainer.evaluation.metrics import psnr
 from trainer.evaluation.scoring import HIGHEST
@@ -94,7 +96,6 @@ def test_a_shard_without_its_sidecar_is_refused(shards, tmp_path, trainer_main):
 
 def test_equal_pictures_count_as_much_as_is_counted_at_most(tmp_path):
     write_shard(tmp_path / "same.tar", range(1), size=64)
-    from trainer.evaluation.cases import OfShards
     from trainer.evaluation.run import measure
 
     results = measure(OfShards([str(tmp_path / "same.tar")]), {"truth": lambda case: case.target})
@@ -116,3 +117,24 @@ def test_weights_are_named_by_their_run(tmp_path):
     a, b, c = tmp_path / "one/weights", tmp_path / "two/weights", tmp_path / "two/copies/two"
     assert name_of(a, [a, b]) == "one"
     assert name_of(b, [a, b, c]) == str(b)
+
+
+def test_an_out_that_cannot_be_is_told_before_anything_is_measured(shards, tmp_path, trainer_main):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/dataset.json").write_text("{}")
+    for out, said in (("file", "no folder can be made there"), ("set", "a dataset stands there")):
+        code, _, told = trainer_main("evaluate", "--shards", shards, "--weights", "none", "--out", tmp_path / out)
+        assert code == 2
+        assert said in told
+        assert told.count("\n") == 1
+    assert [path.name for path in (tmp_path / "set").iterdir()] == ["dataset.json"]
+
+
+def test_a_limit_below_the_first_group_is_refused():
+    cases = OfShards.__new__(OfShards)
+    record = {"group": "one", "kind": "full", "task": "vif"}
+    image = picture(1, 8)
+    cases._limit, cases._each = 2, lambda: iter([Case(str(n), image, image, "fuse", record) for n in range(3)])
+    with pytest.raises(UserError, match="--limit 2: whole groups are taken, and the first has 3 samples"):
+        list(cases)

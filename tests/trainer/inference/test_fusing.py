@@ -221,3 +221,14 @@ def test_a_picture_in_the_folder_itself_is_a_scene(tmp_path):
         (tmp_path / f"{stem}.PNG").write_bytes(png(picture(1)))
     (job,) = jobs_of([tmp_path], tmp_path / "out").jobs
     assert job.out == tmp_path / "out" / f"{tmp_path.name}.png"
+
+
+def test_an_output_in_the_place_of_an_input_is_refused_and_not_taken_for_done(weights, tmp_path, trainer_main):
+    for name in ("vi", "ir"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(png(picture(len(name), SIZE)))
+    for more in ((), ("--overwrite",)):
+        code, _, told = fused(trainer_main, weights, tmp_path / "vi", tmp_path / "ir", "-o", tmp_path / "ir", *more)
+        assert code == 2
+        assert "would overwrite an input" in told
+    assert [path.name for path in (tmp_path / "ir").iterdir()] == ["1.png"]
