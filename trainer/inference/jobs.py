@@ -42,6 +42,8 @@ def jobs_of(inputs: Sequence[Path], out: Path, suffix: str = ".png") -> Jobs:
         return Jobs([Job(out.stem, tuple(inputs), out)], [])
     if not all(folders):
         raise UserError(f"{inputs[folders.index(False)]}: a file beside folders; give files alone, or folders alone")
+    if out.suffix.lower() in SUFFIXES:
+        raise UserError(f"--out {out}: the name of a picture, and of folders comes a folder; name one")
     found = _of_scenes(inputs[0], out, suffix) if len(inputs) == 1 else _of_names(inputs, out, suffix)
     if not found.jobs:
         where = " and ".join(str(path) for path in inputs)

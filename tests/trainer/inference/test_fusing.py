@@ -194,6 +194,7 @@ def test_what_is_off_by_pixels_is_laid_on_and_told(weights, tmp_path, trainer_ma
         (("a.png", "-o", "out.png"), "one image; give two or more"),
         (("a.png", "folder", "-o", "out.png"), "a.png: a file beside folders"),
         (("folder", "-o", "out"), "no pair found"),
+        (("folder", "-o", "out.png"), "the name of a picture, and of folders comes a folder"),
         (("a.png", "b.png", "-o", "a.png"), "a.png: this is an input"),
         (("a.png", "b.png", "-o", "out.xyz"), "no picture format"),
         (("a.png", "b.png", "-o", "out.png", "--align", "feel"), "align"),
