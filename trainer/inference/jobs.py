@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from trainer.data.folders import is_image
+from trainer.data.folders import SUFFIXES, is_image
 from trainer.errors import UserError
 
 NAMED = re.compile(r"[a-z]")
