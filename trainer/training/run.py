@@ -150,7 +150,7 @@ class Run:
         self._stack.close()
         if error is None:
             self._save()
-        if self._lock is not None and (error is not None or self.share() < 1):  # else weights are still to come
+        if self._lock is not None and error is not None:  # else `finish` is still to come
             self._lock.release()
 
     def each(self, stream: Iterator[T]) -> Iterator[T]:
