@@ -148,9 +148,11 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+        over = False
         if error is None:
             self._save()
-        if self._lock is not None and error is not None:  # else `finish` is still to come
+            over = self.share() >= 1  # which all ranks must ask
+        if self._lock is not None and not over:  # else weights are still to come
             self._lock.release()
 
     def each(self, stream: Iterator[T]) -> Iterator[T]:
