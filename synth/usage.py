@@ -15,7 +15,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         params = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
-        options = {name: param for param in params for name in param.opts}
+        options = {name: param for param in params for name in (*param.opts, *param.secondary_opts)}
         waiting = ""  # the option whose value comes next
         for arg in args:
             if arg == "--":

@@ -25,7 +25,8 @@ class Command(TyperCommand):
 
 
 def _each_with_its_option(params: list[Any], args: list[str]) -> Iterator[str]:
-    options = {name: param for param in params if param.param_type_name == "option" for name in param.opts}
+    named = [param for param in params if param.param_type_name == "option"]
+    options = {name: param for param in named for name in (*param.opts, *param.secondary_opts)}
     takes_more = not any(param.param_type_name == "argument" for param in params)
     option, waiting = "", False  # the one whose values follow, and whether its first is still to come
     rest = iter(args)

@@ -192,6 +192,7 @@ app(["preview", "shards/t"], standalone_mode=False)
         ("generate --recip x", "No such option: --recip; did you mean --recipe?; see synth generate --help"),
         ("generate --recipe", "'--recipe' requires an argument"),
         ("generate --recipe --out x", "--recipe: a value is needed, and --out stands there, an option of its own"),
+        ("generate --recipe x --out --no-follow-links", "--out: a value is needed, and --no-follow-links stands there"),
         ("generate --recipe mef_haze --limit x", "Invalid value for '--limit'"),
         ("verify", "Missing argument 'dataset'; see synth verify --help"),
         ("effects x", "unexpected extra argument"),
