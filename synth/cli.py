@@ -12,7 +12,7 @@ from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
-    from synth.pairs.layouts import Role
+    from synth.pairs.public_sets import Role
     from synth.sample.plan import Plan
     from synth.scene.scene import DepthKind
     from synth.storage import Storage

@@ -5,121 +5,24 @@ Nothing here opens a picture but to see which end of a stack of exposures is the
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeAlias
 
 import cv2
 
 from synth.errors import UserError, hint, listed
 from synth.images import codecs
+from synth.pairs.public_sets import LAYOUTS, ROLES_OF, Layout, Role
 from synth.pairs.source import is_text
 from synth.pairs.split import Split, named_side
-from synth.pairs.tables import WORDS
-from synth.tasks import TASKS
-
-Role: TypeAlias = Literal["a", "b", "gt", "depth"]
-By: TypeAlias = Literal["folders", "names", "stacks"]
 
 SKIPPED = ("__MACOSX", "Thumbs.db")
 TOKENS = re.compile(r"[A-Za-z]+|\d+")
 PARTED = re.compile(r"[\s\-._]+")
 LONGEST_STACK = 20  # exposures of a scene: more numbered files are frames of a film
 NAMED = 3  # images that are named of those without a partner
-TRUTHS = ("gt", "label", "labels", "ground_truth", "groundtruth", "full_clear", "fusion", "reference")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a data set lays out its pairs.
-
-    shows: what a and b are of; that tells the task. by: what tells an image's role: a folder on its way, its own name,
-    or its place in a numbered stack. words: of each role, in small letters. marks: what stands in a path of it, where
-    the words alone do not tell the task. films: the images of a folder are frames of one scene. sides: a folder's side,
-    where the set has its own.
-    """
-
-    name: str
-    shows: tuple[str, str]
-    by: By
-    words: Mapping[Role, tuple[str, ...]]
-    tree: str
-    marks: str = ""
-    films: bool = False
-    sides: Mapping[str, Split] = field(default_factory=dict)
-
-    @property
-    def task(self) -> str:
-        """The task whose pairs are of these two."""
-        return next(name for name, task in TASKS.items() if (*task.capture.modalities.values(),) == self.shows)
-
-
-VISIBLE, INFRARED = (*WORDS["visible"], "images_rgb"), (*WORDS["infrared"], "t", "thermal_8_bit", "images_thermal")
-NEAR, FAR, UNDER, OVER = (WORDS[modality] for modality in ("near", "far", "under", "over"))
-THERMAL, FOCUS, BRACKET = ("visible", "infrared"), ("near", "far"), ("under", "over")
-KAIST_SIDES: dict[str, Split] = {f"set{n:02d}": "train" if n < 6 else "test" for n in range(12)}
-Words: TypeAlias = tuple[str, ...]
-
-
-def _roles(a: Words, b: Words, gt: Words = ()) -> dict[Role, Words]:
-    return {"a": a, "b": b, "gt": gt}
-
-
-def _folders(name: str, shows: tuple[str, str], tree: str, words: dict[Role, Words], **more: Any) -> Layout:
-    return Layout(name, shows, "folders", words, tree, **more)
-
-
-def _names(name: str, shows: tuple[str, str], tree: str, words: dict[Role, Words], **more: Any) -> Layout:
-    return Layout(name, shows, "names", words, tree, **more)
-
-
-LAYOUTS = (
-    _folders("llvip", THERMAL, "{visible,infrared}/{train,test}/010001.jpg", _roles(("visible",), ("infrared",))),
-    _folders("msrs", THERMAL, "{train,test}/{vi,ir}/00001D.png", _roles(("vi",), ("ir",))),
-    _folders("m3fd", THERMAL, "{Vis,Ir}/00000.png", _roles(("vis",), ("ir",))),
-    _folders(
-        *("roadscene", THERMAL, "{crop_LR_visible,cropinfrared}/FLIR_00006.jpg"),
-        _roles(("crop_lr_visible",), ("cropinfrared",)),
-    ),
-    _folders(
-        *("kaist", THERMAL, "set00/V000/{visible,lwir}/I00000.jpg", _roles(("visible",), ("lwir",))),
-        films=True,
-        sides=KAIST_SIDES,
-    ),
-    _folders("pst900", THERMAL, "{train,test}/{rgb,thermal}/1.png", _roles(("rgb",), ("thermal",))),
-    _folders("visible_infrared", THERMAL, "{RGB,T}/1.png, and other words", _roles(VISIBLE, INFRARED)),
-    _names("tno", THERMAL, "SCENE/{VIS,IR}.bmp, SCENE_{vis,ir}.png", _roles(("vis",), ("ir",))),
-    _names("flir", THERMAL, "FLIR_00002_{RGB.jpg,PreviewData.jpeg}", _roles(("rgb",), ("previewdata", "preview"))),
-    _names("epfl_nir", THERMAL, "country/0000_{rgb,nir}.tiff", _roles(("rgb",), ("nir",))),
-    _names(
-        *("visible_infrared_names", THERMAL, "1_{co,th}.png, 1_{RGB,T}.jpg, and other words"),
-        _roles((*VISIBLE, "co"), (*INFRARED, "th", "flir", "preview")),
-    ),
-    _folders(
-        *("mfi_whu", FOCUS, "{source_1,source_2,full_clear}/001.jpg"),
-        _roles(("source_1",), ("source_2",), ("full_clear",)),
-    ),
-    _folders(
-        *("real_mff", FOCUS, "{imageA,imageB,Fusion}/001_{A,B,F}.png"), _roles(("imagea",), ("imageb",), ("fusion",))
-    ),
-    _folders("near_far", FOCUS, "{near,far[,gt]}/1.png", _roles(NEAR, FAR, TRUTHS)),
-    _folders("under_over", BRACKET, "{under,over[,gt]}/1.png", _roles(UNDER, OVER, TRUTHS)),
-    _names("near_far_names", FOCUS, "1_{near,far}.png", _roles(NEAR, FAR, TRUTHS)),
-    _names("under_over_names", BRACKET, "1_{under,over}.png", _roles(UNDER, OVER, TRUTHS)),
-    _names("lytro", FOCUS, "lytro-01-{A,B}.jpg, and MFFW", _roles(("a",), ("b",)), marks=r"lytro|mffw|mff|focus"),
-    _names("mefb", BRACKET, "Arno/Arno_{A,B}.jpg", _roles(("a",), ("b",)), marks=r"mef|expos|hdr"),
-    Layout(
-        *("sice", BRACKET, "stacks", _roles((), (), ("label", "labels", "gt")), "1/{1,…,7}.JPG, Label/1.JPG"),
-        marks=r"sice|label|expos|hdr|bracket",
-    ),
-)
-"""From the particular to the general: of those that take as many pairs, the first is it."""
-ROLES_OF: dict[str, dict[str, Role]] = {
-    layout.name: {word: role for role, words in layout.words.items() for word in words} for layout in LAYOUTS
-}
 
 
 @dataclass(frozen=True)
@@ -409,72 +312,3 @@ def _light(path: Path) -> float | None:
     finally:
         codecs.log_level(logged)
     return None if small is None else float(small.mean())
-
-
-FIELD = re.compile(r"\{(\w+)\}|(\*\*/|\*)|([^{*]+|\{)")
-
-
-def by_patterns(patterns: Mapping[Role, str], names: Sequence[str], task: str) -> Listing:
-    """The pairs of a user's own patterns: `vi/{scene}.png`. A `{field}` stands for any part of a name without a slash,
-    and is the same for all images of a pair, `*` for what may differ, `**/` for folders; `{split}` names the side.
-
-    Raises UserError where a pattern lacks {scene}, or no pair is found.
-    """
-    groups: dict[tuple[str, ...], dict[str, str]] = {}
-    twice = []
-    fields: dict[str, list[str]] = {}
-    for role, pattern in patterns.items():
-        form, fields[role] = _compiled(role, pattern)
-        for name in names:
-            if (match := form.fullmatch(name)) is not None:
-                key = tuple(match[at] for at in sorted(fields[role]))
-                if groups.setdefault(key, {}).setdefault(role, name) != name:
-                    twice.append(name)
-    asked = {role: sorted(found) for role, found in fields.items()}
-    if len({tuple(found) for found in asked.values()}) > 1:
-        shown = "; ".join(f"--{role} has {', '.join(found)}" for role, found in asked.items())
-        raise UserError(f"the patterns have different fields ({shown}): each is the same for all images of a pair")
-    order = asked["a"]
-    matched = Counter(role for files in groups.values() for role in files)
-    pairs: list[Found] = []
-    alone: dict[str, list[str]] = {"a": [], "b": []}
-    for key, files in sorted(groups.items()):
-        if "a" not in files or "b" not in files:
-            for role in ("a", "b"):
-                alone[role] += [files[role]] if role in files else []
-            continue
-        values = dict(zip(order, key, strict=True))
-        side = values.pop("split", None)
-        split = None if side is None else named_side(side)
-        if side is not None and split is None:
-            raise UserError(f"{files['a']}: split {side!r}; it is train, val or test")
-        roles: dict[Role, str] = {role: files[role] for role in patterns if role in files}
-        scene = values.pop("scene")
-        parts = [*([] if side is None else [side]), *values.values(), scene]
-        pairs.append(Found("_".join(map(in_words, parts)), roles, split))
-    pairs.sort(key=lambda pair: pair.scene)
-    if not pairs:
-        counts = ", ".join(f"--{role} {pattern!r} {matched[role]}" for role, pattern in patterns.items())
-        raise UserError(f"no pair: of {len(names)} images, {counts}, and none have equal fields")
-    remarks = (f"{len(twice)} images whose fields are those of another: {twice[0]}",) if twice else ()
-    first, second = TASKS[task].capture.modalities.values()
-    layout = Layout("patterns", (first, second), "names", {}, " + ".join(patterns.values()))
-    return Listing(layout, tuple(pairs), {role: tuple(names) for role, names in alone.items() if names}, remarks)
-
-
-def _compiled(role: str, pattern: str) -> tuple[re.Pattern[str], list[str]]:
-    text, fields = "", []
-    for name, wild, plain in FIELD.findall(pattern.removeprefix("./")):
-        if name and name in fields:
-            text += f"(?P={name})"
-        elif name:
-            fields.append(name)
-            text += f"(?P<{name}>[^/]+)"
-        else:
-            text += {"**/": "(?:.+/)?", "*": "[^/]*"}.get(wild, re.escape(plain))
-    if "scene" not in fields:
-        raise UserError(f"--{role} {pattern!r}: no {{scene}} in it, which tells one pair from another")
-    try:
-        return re.compile(text, re.IGNORECASE), fields
-    except re.error as error:
-        raise UserError(f"--{role} {pattern!r}: no pattern: {error}") from None

@@ -13,7 +13,9 @@ from synth.errors import UserError, hint, listed
 from synth.pairs.files import FilePair
 from synth.pairs.folder import NO_IMAGE, NO_PAIRS, FolderSource
 from synth.pairs.layout import LayoutSource, file_pair, name_of, remarks_of, scene_of, with_remarks
-from synth.pairs.layouts import Listing, Role, by_patterns, images_below
+from synth.pairs.layouts import Listing, images_below
+from synth.pairs.patterns import by_patterns
+from synth.pairs.public_sets import Role
 from synth.pairs.source import LeftOut
 from synth.pairs.split import SIDES, Split, named_side
 from synth.storage.whole import write_files

@@ -11,8 +11,8 @@ from synth.cli import app
 from synth.errors import UserError
 from synth.pairs.files import FilePair
 from synth.pairs.layout import LayoutSource
-from synth.pairs.layouts import LAYOUTS
 from synth.pairs.manifest import ManifestSource
+from synth.pairs.public_sets import LAYOUTS
 from synth.pairs.source import Remark
 from synth.pairs.writing import Wanted, write_manifest
 from synth.recipe.schema import Recipe
