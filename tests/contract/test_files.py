@@ -18,7 +18,7 @@ from trainer.data.images import read_image, read_pair, read_together
 from trainer.errors import UserError
 
 FILES = odd_files()
-SAME = ("kinds", "decoding", "tiff", "levels")
+SAME = ("kinds", "decoding", "tiff", "tiff_tags", "levels")
 """Modules that both programs have, each its own copy."""
 
 

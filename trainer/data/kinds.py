@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
-from trainer.data.tiff import DAMAGED, MAGICS, Tiff, mode_of, read_tags
+from trainer.data.tiff_tags import DAMAGED, MAGICS, Tiff, mode_of, read_tags
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
