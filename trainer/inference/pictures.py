@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from trainer.data.images import check_writable
+from trainer.data.kinds import header_of
 from trainer.errors import UserError
 from trainer.files import write_whole
 
 TIFF, DEEP = (".tif", ".tiff"), (".png", ".tif", ".tiff")
 """Suffixes; of formats that hold 16 bits in three channels."""
-PNG_DEPTH, PNG = 24, b"\x89PNG"
-"""Where a PNG file says how many bits a value has, and how it begins."""
 ORIENTATION = 0x0112
 TOLD = {0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0132: "DateTime", 0x013B: "Artist"}
 TOLD |= {0x8298: "Copyright"}
 """EXIF tags of text that a TIFF file keeps in its first directory."""
-BITS_PER_SAMPLE = 258
 
 
 class Metadata(NamedTuple):
@@ -48,17 +46,9 @@ def metadata_of(path: Path) -> Metadata:
 
 
 def is_deep(path: Path) -> bool:
-    """Whether a file's values have more than 8 bits."""
+    """Whether the values of an image file have more than 8 bits. Raises ValueError where it is none that is read."""
     with path.open("rb") as file:
-        head = file.read(PNG_DEPTH + 1)
-    if head.startswith(PNG):
-        return head[PNG_DEPTH:] == b"\x10"
-    try:
-        with Pillow.open(path) as image:
-            bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
-            return image.mode.startswith(("I", "F")) or max(bits) > 8
-    except (OSError, SyntaxError, ValueError):
-        return path.suffix.lower() in TIFF  # a kind that Pillow does not know has floats or more bits
+        return header_of(file).bits > 8
 
 
 def write_picture(path: Path, picture: NDArray[np.float32], deep: bool, metadata: Metadata) -> None:
