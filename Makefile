@@ -23,6 +23,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
+DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
@@ -40,16 +41,18 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e '.[trainer,dev]'
 	touch $@
 
-demo: $(INSTALLED) ## shards, a sheet, a minute of training and one fused picture, on built-in photographs
+demo: $(INSTALLED) ## a held-out pair fused under two sentences; then shards, a sheet and a minute of training, on built-in photographs
+	$(BIN)/synth generate --recipe mef_haze_test.yaml --out shards/mef_haze_test --overwrite
+	mkdir -p out/demo/pair && tar -xf shards/mef_haze_test/000000.tar -C out/demo/pair
+	$(BIN)/trainer fuse $(DEMO_PAIR) --prompt "$(PROMPT)" --out out/demo/clear.png
+	$(BIN)/trainer fuse $(DEMO_PAIR) --prompt "keep the haze and fuse the images" --out out/demo/hazy.png
+	@echo "fused:   out/demo/clear.png and out/demo/hazy.png, by the weights that ship, under two sentences (inputs and truth: out/demo/pair/)"
 	$(BIN)/synth generate --recipe mef_haze.yaml --out shards/mef_haze --overwrite
 	$(BIN)/synth preview shards/mef_haze --out out/demo/preview.png
-	$(BIN)/synth generate --recipe mef_haze_test.yaml --out shards/mef_haze_test --overwrite
 	$(BIN)/trainer train --shards shards/mef_haze --config tiny --out runs/demo --restart
-	mkdir -p out/demo/pair && tar -xf shards/mef_haze_test/000000.tar -C out/demo/pair
-	$(BIN)/trainer fuse out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png \
-	  --prompt "$(PROMPT)" --weights runs/demo/weights --out out/demo/fused.png
-	@echo "samples: out/demo/preview.png"
-	@echo "fused:   out/demo/fused.png   (\"$(PROMPT)\"; its inputs and its truth are in out/demo/pair/)"
+	$(BIN)/trainer fuse $(DEMO_PAIR) --prompt "$(PROMPT)" --weights runs/demo/weights --out out/demo/fused.png
+	@echo "samples: out/demo/preview.png, which a tiny network has learnt from in a minute"
+	@echo "fused:   out/demo/fused.png, by that network ($(PROMPT))"
 
 shards: $(addprefix shards/,$(RECIPES)) ## the datasets of all recipes
 

@@ -237,7 +237,8 @@ def write_world(world: Path) -> None:
         first = sorted(pictures.iterdir())[0]
         (demo / f"pair/000000000.{name}.png").write_bytes((first / f"{file}.png").read_bytes())
     (demo / "pair/000000000.json").write_text('{"instruction": "fuse the two"}')
-    (demo / "fused.png").write_bytes((demo / "pair/000000000.a.png").read_bytes())
+    for name in ("clear", "hazy", "fused"):
+        (demo / f"{name}.png").write_bytes((demo / "pair/000000000.a.png").read_bytes())
     (world / "runs/demo").mkdir(parents=True)
     write_weights(world / "runs/some/weights")
     (world / "runs/demo/weights").symlink_to(world / "runs/some/weights")
