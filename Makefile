@@ -27,7 +27,7 @@ DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train test test-slow test-release lint bench peers foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo shards train test test-slow test-release lint bench peers openfocus foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -91,6 +91,13 @@ peers: .venv-peers/.installed # albumentations and imagecorruptions, which want 
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --disable-pip-version-check --quiet -r bench/peers.txt
 	.venv-peers/bin/pip install --disable-pip-version-check --quiet --no-deps imagecorruptions==1.1.2
+	touch $@
+
+openfocus: .venv-openfocus/.installed ## OpenFocus, for `trainer evaluate --openfocus .venv-openfocus/bin/openfocus`, in an environment of its own
+
+.venv-openfocus/.installed: bench/openfocus.txt
+	$(PYTHON) -m venv .venv-openfocus
+	.venv-openfocus/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -r bench/openfocus.txt
 	touch $@
 
 bench-effects: $(INSTALLED) peers ## speed of every effect beside its peers, into docs/effects.md
@@ -171,6 +178,9 @@ autoencoder: $(INSTALLED) ## train the autoencoder anew, hours; the same again r
 	$(BIN)/synth generate --recipe all_in_one.yaml --data $(DATA)/pairs/train --limit 600 --out shards/ae_degraded
 	$(BIN)/trainer autoencoder train --photos $(DATA)/photos/train --pairs $(DATA)/pairs/train \
 	  --shards shards/ae_degraded --out runs/autoencoder $(AE_ARGS)
+
+bench-fuse: $(INSTALLED) ## time and memory of `trainer fuse` on one CPU thread, up to 8K, into docs/results.md
+	$(BIN)/python -m bench.fuse
 
 bench-autoencoder: $(INSTALLED) ## the round trip of the shipped autoencoder, its time and memory (DATA=)
 	$(BIN)/synth generate --recipe test.yaml --data $(DATA)/pairs/test --limit 120 --out shards/ae_test --overwrite

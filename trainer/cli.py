@@ -190,12 +190,25 @@ def evaluate(
         typer.Option(help="Held-out shards with sidecars, as for `train`; best with clean pairs in them. Repeatable."),
     ] = None,
     pairs: Annotated[
-        Path | None, typer.Option(help="Or pairs as they are: a folder with TASK/DATASET-SCENE/{a,b[,gt]}.png.")
+        Path | None,
+        typer.Option(help="Or pairs as they are: a folder with [TASK/]DATASET-SCENE/{a,b[,gt]}.png."),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="What all of --pairs are asked.")] = "fuse the images",
+    prompt: Annotated[
+        str | None, typer.Option(help="What all of --pairs are asked; default: 'fuse the images'.")
+    ] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(help="Weights folders to measure, RUN/weights; `none` for the references alone. Repeatable."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of weights that hold both, regression or flow; default: what they were trained for. Repeatable."
+        ),
+    ] = None,
+    openfocus: Annotated[
+        Path | None,
+        typer.Option(help="The program bin/openfocus of an environment that has it: a reference for focused pairs."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Samples at most; whole groups of them.")] = None,
     shuffled: Annotated[
@@ -206,14 +219,26 @@ def evaluate(
     """Measure weights on held-out data, beside references that learn nothing: quality and obedience."""
     if (pairs is None) == (not shards):
         raise UserError("evaluate: give either --shards or --pairs")
-    if pairs is not None and not prompt.strip():
+    if prompt is not None and not prompt.strip():
         raise UserError("--prompt: nothing is asked; say in words what to put right, such as 'fuse the images'")
+    if shards and prompt is not None:
+        raise UserError("--prompt: is for --pairs; samples of shards bring their own sentences")
+    chosen = weights or [Path("release")]
+    if Path("none") in chosen:
+        if len(chosen) > 1:
+            raise UserError("--weights none: the references alone, and other weights beside it; give one or the other")
+        idle = {"--shuffled": shuffled, "--variant": variant}
+        if said := [name for name, value in idle.items() if value]:
+            raise UserError(f"{said[0]}: is of a network, and --weights none measures none")
+        chosen = []
+    if shuffled and not shards:
+        raise UserError("--shuffled: is for --shards; all of --pairs are asked the same")
     from trainer.evaluation.cases import OfPairs, OfShards
+    from trainer.evaluation.methods import Networks
     from trainer.evaluation.run import evaluate as run
 
-    cases = OfPairs(pairs, prompt, limit) if pairs else OfShards(shards or [], limit)
-    chosen = [path for path in weights or [Path("release")] if str(path) != "none"]
-    typer.echo(run(cases, chosen, out, shuffled, device))
+    cases = OfPairs(pairs, prompt or "fuse the images", limit) if pairs else OfShards(shards or [], limit)
+    typer.echo(run(cases, Networks(chosen, variant or (), shuffled, device), out, openfocus))
 
 
 @app.command(cls=usage.Command)
@@ -249,7 +274,7 @@ def fuse(
     compare: Annotated[
         bool, typer.Option("--compare", help="Write a sheet of inputs and picture too: OUT.compare.png.")
     ] = False,
-    suffix: Annotated[str, typer.Option(help="Of the pictures of a folder.")] = ".png",
+    suffix: Annotated[str | None, typer.Option(help="Of the pictures of a folder; default .png.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make pictures of a folder anew that are there already.")
     ] = False,
@@ -260,8 +285,15 @@ def fuse(
             "`auto`: what the files show, which is printed."
         ),
     ] = "auto",
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="Of weights that hold both: regression (one look) or flow (several); default: what they were "
+            "trained for."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of what a flow draws.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow; default: its own number.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse registered images of one scene, as the prompt says; or folders of them."""
@@ -269,8 +301,10 @@ def fuse(
     from trainer.inference.jobs import jobs_of
 
     if of_folders := images[0].is_dir():
-        check_suffix(Path(f"--suffix {suffix}"))
-    jobs = jobs_of(images, out, suffix)
+        check_suffix(Path(f"--suffix {suffix or '.png'}"))
+    elif suffix is not None:
+        raise UserError(f"--suffix {suffix}: of a folder's pictures; --out names this one as a whole")
+    jobs = jobs_of(images, out, suffix or ".png")
     from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
     from trainer.schema import parse
 
@@ -280,7 +314,8 @@ def fuse(
         check_job(jobs.jobs[0])
     from trainer.inference.fuser import Fuser, PromptCut
 
-    fuser = Fuser.from_pretrained(weights, device=device)
+    fuser = Fuser.from_pretrained(weights, device, variant)
+    fuser.check(seed, steps, asked.prompt)
     if unread := fuser.cut(asked.prompt):
         say(f"warning: {unread}")
     warnings.simplefilter("ignore", PromptCut)
@@ -290,9 +325,9 @@ def fuse(
             typer.echo(f"auto: {said}")
         typer.echo(f"wrote {out}")
         return
-    from trainer.inference.folder import network_hash
+    from trainer.inference.folder import hash_of_network
 
-    asked = asked.model_copy(update={"weights": network_hash(weights)})
+    asked = asked.model_copy(update={"weights": hash_of_network(fuser.model)})
     failed = fuse_folder(fuser, jobs, out, asked, compare=compare, overwrite=overwrite)
     typer.echo(f"{out}: {len(jobs.jobs) - failed} pictures" + (f", {failed} could not be made" if failed else ""))
     if failed:

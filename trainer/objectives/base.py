@@ -110,6 +110,11 @@ class Objective(ABC, Generic[Settings]):
         self.config, self.autoencoder = config, autoencoder
 
     @property
+    def takes_steps(self) -> bool:
+        """Whether its sampler goes in steps, as many as one asks for: its section has a number of its own then."""
+        return "steps" in type(self.config).model_fields
+
+    @property
     def needs_pictures(self) -> bool:
         """Whether its loss looks at the pictures themselves: Batch.crops is there then."""
         return False
