@@ -27,7 +27,7 @@ DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train test test-slow test-release lint bench peers openfocus foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo shards train test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -152,6 +152,11 @@ bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what t
 foreign: $(INSTALLED) peers ## a test set of damage by other code into out/foreign, and what plain fusions reach on it (DATA=)
 	$(BIN)/python -m bench.foreign make --pairs $(DATA)/pairs
 	$(BIN)/python -m bench.foreign score --half choices
+
+results: $(INSTALLED) peers openfocus ## what the weights that ship reach on test pairs, into docs/results.md and README.md (DATA=)
+	$(BIN)/synth generate --recipe test.yaml --data $(DATA)/pairs/test --limit 612 --out shards/test
+	$(BIN)/python -m bench.foreign make --half table --pairs $(DATA)/pairs
+	$(BIN)/python -m bench.results --shards shards/test --openfocus .venv-openfocus/bin/openfocus
 
 gpu-pack: $(INSTALLED) ## what travels to a machine with a GPU that one has for minutes, into .gpu/ (docs/gpu.md; DATA=, PACK_ARGS=)
 	$(BIN)/python -m bench.gpu pack --data $(DATA) $(PACK_ARGS)
