@@ -3,8 +3,8 @@
     python -m bench.tiles --pairs data/pairs/train/mef [--weights DIR]
     python -m bench.tiles --shards shards/val512
 
-The first writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles. The second prints
-how near the targets tiles of each size come.
+The first writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles.
+The second prints how near the targets tiles of each size come.
 """
 
 from __future__ import annotations
