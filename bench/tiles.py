@@ -3,7 +3,7 @@
     python -m bench.tiles --pairs data/pairs/train/mef [--weights DIR]
     python -m bench.tiles --shards shards/val512
 
-The first writes docs/results.md: pairs that are large enough are hazed and made noisy, and fused whole and in tiles.
+The first writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles.
 The second prints how near the targets tiles of each size come.
 """
 

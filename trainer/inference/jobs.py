@@ -62,8 +62,8 @@ def _keep_apart(inputs: Sequence[Path], out: Path) -> None:
     for folder in inputs:
         if out.resolve() == folder.resolve():
             raise UserError(
-                f"--out {out}: is a folder of inputs: a picture there would overwrite an input, or be taken for one the "
-                f"next time; name another, such as {out / 'fused'}"
+                f"--out {out}: is a folder of inputs: a picture there would overwrite an input, or be taken for one "
+                f"later; name another, such as {out / 'fused'}"
             )
         within = folder.resolve() in out.resolve().parents and not (out / SETTINGS).is_file()
         if within and (image := next((path for path in sorted(out.rglob("*")) if is_image(path)), None)):
