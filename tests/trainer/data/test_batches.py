@@ -18,7 +18,7 @@ from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
 
 CPU = torch.device("cpu")
-STEPS = [[range(start, start + 4)] for start in (3, 7, 11)]
+STEPS = [Step([range(start, start + 4)]) for start in (3, 7, 11)]
 
 
 @pytest.fixture(scope="module")
