@@ -16,6 +16,7 @@ AE_ARGS ?=# e.g. --precision bf16, twice as fast where a CPU has avx512_bf16
 RELEASE ?= $(if $(wildcard /dev/nvidia0),release,release-cpu-days)# the config of make train-release
 RELEASE_OUT ?= runs/train-release
 RENDER ?= 16384# samples that it renders
+WATCH ?= 96# of scenes held out, for looks on the way
 SAMPLES ?=# that it trains on in all, where the config's number is not wanted
 WORKERS ?=# processes that render
 INIT ?=# weights that it begins from: release, or a folder
@@ -76,7 +77,7 @@ train-release: $(INSTALLED) ## the weights that ship: renders, then trains; the 
 	(cat recipes/release.yaml; echo 'data: {split: train, $(HELD_OUT)}') > $(RELEASE_OUT)/train.yaml
 	(sed 's/^name: .*/name: watch/; s/^seed: .*/seed: 1000003/; s/phrases: train/phrases: test/' recipes/release.yaml; \
 	  echo 'data: {split: val, $(HELD_OUT)}') > $(RELEASE_OUT)/watch.yaml
-	$(BIN)/synth generate --recipe $(RELEASE_OUT)/watch.yaml --data $(RELEASE_OUT)/data --limit 96 \
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/watch.yaml --data $(RELEASE_OUT)/data --limit $(WATCH) \
 	  --out $(RELEASE_OUT)/watch $(addprefix --workers ,$(WORKERS))
 	$(BIN)/synth generate --recipe $(RELEASE_OUT)/train.yaml --data $(RELEASE_OUT)/data --limit $(RENDER) \
 	  --out $(RELEASE_OUT)/shards $(addprefix --workers ,$(WORKERS))

@@ -18,7 +18,7 @@ from trainer.errors import UserError
 from trainer.files import one_line, read_yaml
 from trainer.frozen.text import MAX_TOKENS, PADDED
 from trainer.model.config import NetworkConfig
-from trainer.objectives import STANDARD, AnyObjective
+from trainer.objectives import STANDARD, AnyObjective, CouplesConfig
 from trainer.schema import Section, parse
 
 PRESETS = Path(__file__).parent / "configs"
@@ -244,7 +244,12 @@ class Config(Resumable):
         return self
 
     def _takes_couples(self) -> None:
-        """Raises ValueError where steps, or parts of them, would cut a couple in two."""
+        """Raises ValueError where the objective knows no couples, or steps, or parts of them, would cut one in two."""
+        if not isinstance(self.objective, CouplesConfig):
+            raise ValueError(
+                f"training.couples with objective {self.objective.kind}, which looks at no difference of outputs; take "
+                "regression or flow, or leave out training.couples"
+            )
         sizes = {"training.batch_size": self.training.batch_size}
         if self.pool is not None:
             sizes |= {f"pool.stages[{n}].batch_size": stage.batch_size for n, stage in enumerate(self.pool.stages)}

@@ -81,14 +81,19 @@ class ObjectiveConfig(Section):
     """Names the objective."""
     prompt_dropout: float = Field(default=0.05, ge=0, le=1)
     """Share of the samples that are trained without their instruction, so that none is an instruction too."""
-    difference: float = Field(default=1.0, ge=0)
-    """In steps of couples (training.couples), the weight of the error of the difference of two outputs from that of
-    their targets, counted as the other errors are."""
 
     @property
     def needs_regression(self) -> bool:
         """Whether it begins where a frozen regression ends: the network has adapters then, and gives either."""
         return False
+
+
+class CouplesConfig(ObjectiveConfig):
+    """The section of an objective that takes steps of couples (Batch.couples)."""
+
+    difference: float = Field(default=1.0, ge=0)
+    """In steps of couples (training.couples), the weight of the error of the difference of two outputs from that of
+    their targets, counted as the other errors are."""
 
 
 Settings = TypeVar("Settings", bound=ObjectiveConfig)

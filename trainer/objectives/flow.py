@@ -13,13 +13,13 @@ from torch import Tensor
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.model.inputs import Decode, Estimate, Inputs, Network
-from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig, less_common
+from trainer.objectives.base import CouplesConfig, Losses, Noise, Objective, less_common
 
 ENDING = 0.05
 """Least 1 - t by which the loss divides a velocity."""
 
 
-class FlowConfig(ObjectiveConfig):
+class FlowConfig(CouplesConfig):
     kind: Literal["flow"] = "flow"
     start: Literal["noise", "base", "regression"] = "base"
     """x₀: normal noise (the paper); the base plus a little of it, a bridge, which is short; or what a frozen regression

@@ -11,14 +11,14 @@ from torch import Tensor
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.model.inputs import Decode, Estimate, Inputs, Network
-from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig, less_common
+from trainer.objectives.base import CouplesConfig, Losses, Noise, Objective, less_common
 from trainer.objectives.pictures import PictureStage, picture_errors
 
 LEAST = {"root": 1e-6, "log": 1e-3}
 """What is added to an error before its root, or another power, or its logarithm is taken, which is steep at nothing."""
 
 
-class RegressionConfig(ObjectiveConfig):
+class RegressionConfig(CouplesConfig):
     kind: Literal["regression"] = "regression"
     counts: Literal["square", "root", "log"] | Annotated[float, Field(gt=0, lt=1)] = "root"
     """How much a bad sample counts: by its mean square error, by the root of that or another power (a number below 1),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.trainer.helpers import picture, write_shard
-from trainer.data.batches import Batches, Needs, encode_pair
+from trainer.data.batches import Batches, Needs, Step, encode_pair
 from trainer.data.images import to_tensor
 from trainer.data.shards import open_shards
 from trainer.errors import UserError

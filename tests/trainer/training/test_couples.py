@@ -139,3 +139,9 @@ def test_two_processes_have_the_losses_of_one(grouped: Path, tmp_path: Path, con
     assert_one_curve(tmp_path / "one", tmp_path / "two")
     for one, other in zip(log_of(tmp_path / "one"), log_of(tmp_path / "two"), strict=True):
         assert other["loss/difference"] == pytest.approx(one["loss/difference"], rel=1e-5)
+
+
+def test_an_objective_that_looks_at_no_difference_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.config.CouplesConfig", type("Other", (), {}))
+    with pytest.raises(UserError, match="objective regression, which looks at no difference of outputs"):
+        load_config("tiny", {"training.couples": 0.1})
