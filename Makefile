@@ -13,6 +13,14 @@ RECIPE ?= mef_haze
 OUT ?= runs/$(RECIPE)
 AE_ARGS ?=# e.g. --precision bf16, twice as fast where a CPU has avx512_bf16
 
+RELEASE ?= $(if $(wildcard /dev/nvidia0),release,release-cpu-days)# the config of make train-release
+RELEASE_OUT ?= runs/train-release
+RENDER ?= 16384# samples that it renders
+WATCH ?= 96# of scenes held out, for looks on the way
+SAMPLES ?=# that it trains on in all, where the config's number is not wanted
+WORKERS ?=# processes that render
+INIT ?=# weights that it begins from: release, or a folder
+
 MINUTES ?= 8
 GPU_OUT ?= out/gpu
 PACK_ARGS ?=# e.g. --pairs-mib 21 --photos-mib 18
@@ -27,7 +35,7 @@ DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -61,6 +69,23 @@ shards/%: recipes/%.yaml $(INSTALLED) FORCE ## one dataset, from recipes/NAME.ya
 
 train: $(INSTALLED) ## a model on shards/RECIPE (RECIPE=, CONFIG=, OUT=)
 	$(BIN)/trainer train --shards shards/$(RECIPE) --config $(CONFIG) --out $(OUT) $(TRAIN_ARGS)
+
+HELD_OUT := held_out: 0.15, held_out_val: 0.05
+# of the scenes: 15% are for bench.foreign, which chooses between models, and 5% for looks on the way
+
+train-release: $(INSTALLED) ## the weights that ship: renders, then trains; the same again goes on (DATA=, RELEASE=, RENDER=, SAMPLES=, WORKERS=, INIT=, TRAIN_ARGS=)
+	mkdir -p $(RELEASE_OUT)/data
+	for task in vif mef mff; do ln -sfn $(abspath $(DATA))/pairs/train/$$task $(RELEASE_OUT)/data/$$task; done
+	if [ -d $(DATA)/photos/train ]; then ln -sfn $(abspath $(DATA))/photos/train $(RELEASE_OUT)/data/photos; fi
+	(cat recipes/release.yaml; echo 'data: {split: train, $(HELD_OUT)}') > $(RELEASE_OUT)/train.yaml
+	(sed 's/^name: .*/name: watch/; s/^seed: .*/seed: 1000003/; s/phrases: train/phrases: test/' recipes/release.yaml; \
+	  echo 'data: {split: val, $(HELD_OUT)}') > $(RELEASE_OUT)/watch.yaml
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/watch.yaml --data $(RELEASE_OUT)/data --limit $(WATCH) \
+	  --out $(RELEASE_OUT)/watch $(addprefix --workers ,$(WORKERS))
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/train.yaml --data $(RELEASE_OUT)/data --limit $(RENDER) \
+	  --out $(RELEASE_OUT)/shards $(addprefix --workers ,$(WORKERS))
+	$(BIN)/trainer train --shards $(RELEASE_OUT)/shards --val-shards $(RELEASE_OUT)/watch --config $(RELEASE) \
+	  $(addprefix --init ,$(INIT)) $(addprefix --samples ,$(SAMPLES)) --out $(RELEASE_OUT)/run $(TRAIN_ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

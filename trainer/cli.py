@@ -35,7 +35,10 @@ def train(
         ),
     ] = None,
     config: Annotated[
-        str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
+        str,
+        typer.Option(
+            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or the path of a YAML file."
+        ),
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to train on in all; a run goes on to more.")] = None,
@@ -337,7 +340,10 @@ def fuse(
 @app.command(cls=usage.Command)
 def model(
     config: Annotated[
-        str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
+        str,
+        typer.Option(
+            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or the path of a YAML file."
+        ),
     ] = "release",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT in pixels.")] = "640x480",
 ) -> None:
