@@ -164,14 +164,32 @@ def plot(
 
 @app.command(cls=usage.Command)
 def average(
-    run: Annotated[Path, typer.Argument(help="The folder of a complete run that kept snapshots (training.snapshots).")],
-    std: Annotated[float, typer.Option(help="Width of the average, as a share of the run's samples: 0.01 to 0.25.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The folder of a complete run that kept snapshots (training.snapshots), with --std; or weights "
+            "folders of runs that began from the same weights."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The weights folder to write.")],
+    std: Annotated[
+        float | None, typer.Option(help="Width of a run's average, as a share of its samples: 0.01 to 0.25.")
+    ] = None,
 ) -> None:
-    """Make averaged weights of another width from the snapshots of a run."""
+    """Make averaged weights: of another width from the snapshots of a run, or the mean of several weights folders."""
+    if std is None:
+        if len(folders) < 2:
+            raise UserError("average: give --std for the snapshots of a run, or two weights folders or more")
+        from trainer.training.soup import mean_of
+
+        mean_of(folders, out)
+        typer.echo(f"weights: {out} (the mean of {len(folders)})")
+        return
+    if len(folders) > 1:
+        raise UserError("--std: is of the snapshots of one run; leave it out for the mean of weights folders")
     from trainer.training.posthoc import average as put_together
 
-    found = put_together(run, std, out)
+    found = put_together(folders[0], std, out)
     typer.echo(f"weights: {out} (std {std} of {len(found)} snapshots)")
 
 
