@@ -322,10 +322,10 @@ def fuse(
     from trainer.inference.jobs import jobs_of
 
     if of_folders := images[0].is_dir():
-        check_suffix(Path(f"--suffix {suffix or '.png'}"))
+        check_suffix(Path(f"--suffix {'.png' if suffix is None else suffix}"))
     elif suffix is not None:
         raise UserError(f"--suffix {suffix}: of a folder's pictures; --out names this one as a whole")
-    jobs = jobs_of(images, out, suffix or ".png")
+    jobs = jobs_of(images, out, ".png" if suffix is None else suffix)
     from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
     from trainer.schema import parse
 
