@@ -93,7 +93,7 @@ def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def divergence(gx: Tensor, gy: Tensor) -> Tensor:
-    """Of a field (…, H, W) along x and y whose last difference on each axis, which crosses the border, does not count."""
+    """Of a field (…, H, W) along x and y; the last difference on each axis crosses the border, and does not count."""
     gx, gy = gx[..., :-1], gy[..., :-1, :]
     return (F.pad(gx, (0, 1)) - F.pad(gx, (1, 0))) + (F.pad(gy, (0, 0, 0, 1)) - F.pad(gy, (0, 0, 1, 0)))
 

@@ -32,8 +32,7 @@ class Open(nn.Module):
         """Pixels of which sides are multiples: an hourglass joins latent positions by twos."""
         return 2 * self.autoencoder.factor
 
-    def forward(self, a: Tensor, b: Tensor, base: Tensor, tokens: Tensor, mask: Tensor, pooled: Tensor) -> Tensor:  # noqa: PLR0913
-        """Six arguments besides itself: what the file takes."""
+    def forward(self, a: Tensor, b: Tensor, base: Tensor, tokens: Tensor, mask: Tensor, pooled: Tensor) -> Tensor:
         return self.fused(*(picture * 2 - 1 for picture in (a, b, base)), Prompts(tokens, mask, pooled))
 
     def fused(self, a: Tensor, b: Tensor, base: Tensor, prompts: Prompts) -> Tensor:
