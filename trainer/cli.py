@@ -356,6 +356,27 @@ def fuse(
 
 
 @app.command(cls=usage.Command)
+def export(
+    onnx: Annotated[Path, typer.Option(help="The file to write, .onnx.")],
+    weights: Annotated[
+        Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
+    ] = Path("release"),
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            help="A sentence to bake in, so that the file takes two pictures alone; without it, it takes their "
+            "closed-form fusion and an encoded sentence too."
+        ),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights in fp16: half the file.")] = False,
+) -> None:
+    """Write the regression as an ONNX file for use without torch, once onnxruntime makes the same pictures of it."""
+    from trainer.inference.export import export as write
+
+    typer.echo(write(weights, onnx, prompt, half=half))
+
+
+@app.command(cls=usage.Command)
 def model(
     config: Annotated[
         str,

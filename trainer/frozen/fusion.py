@@ -8,6 +8,8 @@ weighted by saturation. So the focused, the well-exposed and the thermal edges w
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,8 @@ TILE, OVERLAP = 2048, 64
 """Pixels along a side of the tiles of a picture of more than TILE² pixels, and by which they overlap, at least."""
 WHOLE = 4096**2
 """Pixels of the largest picture of which u is found at full resolution."""
+Solve: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""g along x, g along y and u, (B, H, W) each → F, as `screened_poisson`."""
 
 
 @torch.no_grad()
@@ -36,25 +40,25 @@ def fuse_base(a: Tensor, b: Tensor) -> Tensor:
     """
     height, width = a.shape[-2:]
     if height * width <= TILE**2:
-        return _fused(a, b, exposure_fusion(_lumas(a, b)))
+        return fused_about(a, b, exposure_fusion(lumas_of(a, b)))
     if height * width <= WHOLE:
-        u = exposure_fusion(_lumas(a, b))
+        u = exposure_fusion(lumas_of(a, b))
     else:
         halves = tiled(_halved, (a, b), TILE, OVERLAP, 2, (1, 2))
-        u = _up(blended(*halves.movedim(1, 0).split(2))[:, None], a.shape[-2:])[:, 0]
-    return tiled(lambda a, b, u: _fused(a, b, u[:, 0]), (a, b, u[:, None]), TILE, OVERLAP, 1, (1, 1))
+        u = larger(blended(*halves.movedim(1, 0).split(2))[:, None], a.shape[-2:])[:, 0]
+    return tiled(lambda a, b, u: fused_about(a, b, u[:, 0]), (a, b, u[:, None]), TILE, OVERLAP, 1, (1, 1))
 
 
 def _halved(a: Tensor, b: Tensor) -> Tensor:
     """The second level of both lumas' and both weights' pyramids, (B, 4, ⌈H/2⌉, ⌈W/2⌉)."""
-    lumas = _lumas(a, b)
-    return torch.cat([_down(lumas), _down(_worth(lumas))]).movedim(0, 1)
+    lumas = lumas_of(a, b)
+    return torch.cat([smaller(lumas), smaller(worth(lumas))]).movedim(0, 1)
 
 
-def _fused(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
-    """`fuse_base`, with the luma that it should have at large, (B, H, W)."""
-    lumas = _lumas(a, b)
-    luma = screened_poisson(*_stronger(lumas), u)
+def fused_about(a: Tensor, b: Tensor, u: Tensor, solve: Solve | None = None) -> Tensor:
+    """`fuse_base`, with the luma that it should have at large, (B, H, W). solve: in place of `screened_poisson`."""
+    lumas = lumas_of(a, b)
+    luma = (solve or screened_poisson)(*_stronger(lumas), u)
     share = _saturation(a)
     share /= share + _saturation(b)
     fused = torch.lerp(b, a, share[:, None])  # of the colours; their luma goes, the new one comes
@@ -62,7 +66,7 @@ def _fused(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
     return fused.clamp_(-1, 1)
 
 
-def _lumas(a: Tensor, b: Tensor) -> Tensor:
+def lumas_of(a: Tensor, b: Tensor) -> Tensor:
     """(2, B, H, W) in [0, 1]."""
     return torch.stack([F.conv2d(x, x.new_tensor(LUMA)[None, :, None, None]).squeeze(1) for x in (a, b)]) / 2 + 0.5
 
@@ -88,6 +92,12 @@ def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     return F.pad(x.diff(dim=-1), (0, 1)), F.pad(x.diff(dim=-2), (0, 0, 0, 1))
 
 
+def divergence(gx: Tensor, gy: Tensor) -> Tensor:
+    """Of a field (…, H, W) along x and y; the last difference on each axis crosses the border, and does not count."""
+    gx, gy = gx[..., :-1], gy[..., :-1, :]
+    return (F.pad(gx, (0, 1)) - F.pad(gx, (1, 0))) + (F.pad(gy, (0, 0, 0, 1)) - F.pad(gy, (0, 0, 1, 0)))
+
+
 def screened_poisson(gx: Tensor, gy: Tensor, u: Tensor, lam: float = LAMBDA) -> Tensor:
     """argmin over F of ‖∇F - g‖² + λ‖F - u‖², exactly; all (…, H, W).
 
@@ -95,12 +105,10 @@ def screened_poisson(gx: Tensor, gy: Tensor, u: Tensor, lam: float = LAMBDA) -> 
     eigenvalues 2 cos(πk/N) - 2 along each axis (Bhat et al., "Fourier analysis of the 2D screened Poisson
     equation for gradient domain problems", ECCV 2008).
     """
-    gx, gy = gx[..., :-1], gy[..., :-1, :]  # the last difference crosses the border
-    divergence = (F.pad(gx, (0, 1)) - F.pad(gx, (1, 0))) + (F.pad(gy, (0, 0, 0, 1)) - F.pad(gy, (0, 0, 1, 0)))
     height, width = u.shape[-2:]
     rows = 2 - 2 * torch.cos(math.pi * torch.arange(height, device=u.device) / height)
     columns = 2 - 2 * torch.cos(math.pi * torch.arange(width, device=u.device) / width)
-    spectrum = _dct(_dct(lam * u - divergence).mT).mT
+    spectrum = _dct(_dct(lam * u - divergence(gx, gy)).mT).mT
     return _idct(_idct((spectrum / (lam + rows[:, None] + columns)).mT).mT)
 
 
@@ -109,10 +117,10 @@ def exposure_fusion(luma: Tensor) -> Tensor:
 
     Mertens, Kautz, Van Reeth, "Exposure fusion", 2007, on luma. Their saturation is left out: infrared has none.
     """
-    return blended(luma, _worth(luma))
+    return blended(luma, worth(luma))
 
 
-def _worth(luma: Tensor) -> Tensor:
+def worth(luma: Tensor) -> Tensor:
     """The weight of each of K intensities (K, B, H, W) at each place; their sum is 1."""
     padded = F.pad(luma, (1, 1, 1, 1), mode="replicate")
     contrast = 4 * luma
@@ -129,12 +137,12 @@ def blended(luma: Tensor, weight: Tensor) -> Tensor:
     """Σ weight · luma over K, band by band of a pyramid, all (K, B, H, W) → (B, H, W)."""
     fused: list[Tensor] = []
     while min(luma.shape[-2:]) >= 4:
-        smaller = _down(luma)
-        fused.append((weight * (luma - _up(smaller, luma.shape[-2:]))).sum(0))
-        luma, weight = smaller, _down(weight)
+        half = smaller(luma)
+        fused.append((weight * (luma - larger(half, luma.shape[-2:]))).sum(0))
+        luma, weight = half, smaller(weight)
     result = (weight * luma).sum(0)
     for detail in reversed(fused):
-        result = detail + _up(result[None], detail.shape[-2:])[0]
+        result = detail + larger(result[None], detail.shape[-2:])[0]
     return result
 
 
@@ -145,27 +153,36 @@ def blur(x: Tensor, sigma: float = SIGMA) -> Tensor:
     return _separable(x, [tap / sum(kernel) for tap in kernel])
 
 
-def _down(x: Tensor) -> Tensor:
+def smaller(x: Tensor) -> Tensor:
+    """The next level of a pyramid, (…, H, W) → (…, ⌈H/2⌉, ⌈W/2⌉)."""
     return _separable(x, [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16], step=2)
 
 
-def _up(x: Tensor, size: torch.Size) -> Tensor:
+def larger(x: Tensor, size: torch.Size) -> Tensor:
+    """A level, (K, B, h, w), at the size (H, W) of that below it."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def _separable(x: Tensor, kernel: list[float], step: int = 1) -> Tensor:
     """Along both axes of (…, H, W), the border repeated, at every `step` places.
 
-    Tap by tap: on one channel that takes a fraction of the time and memory of torch's convolution.
+    Tap by tap: on one channel that takes a fraction of the time and memory of torch's convolution. Other programs,
+    for which a graph is exported, have quicker ones.
     """
     r = len(kernel) // 2
     flat = x.reshape(-1, 1, *x.shape[-2:])
+    if torch.compiler.is_exporting():
+        taps = flat.new_tensor(kernel)
+        padded = F.pad(flat, (r, r, r, r), mode="replicate")
+        across = F.conv2d(padded, taps[None, None, None], stride=(1, step))
+        flat = F.conv2d(across, taps[None, None, :, None], stride=(step, 1))
+        return flat.view(*x.shape[:-2], *flat.shape[-2:])
     for axis, pad in ((-1, (r, r, 0, 0)), (-2, (0, 0, r, r))):
         side = flat.shape[axis]
         padded = F.pad(flat, pad, mode="replicate").movedim(axis, -1)
-        taps = [padded[..., i : i + side : step] for i in range(2 * r + 1)]
-        flat = kernel[0] * taps[0]
-        for weight, tap in zip(kernel[1:], taps[1:], strict=True):
+        seen = [padded[..., i : i + side : step] for i in range(2 * r + 1)]
+        flat = kernel[0] * seen[0]
+        for weight, tap in zip(kernel[1:], seen[1:], strict=True):
             flat.add_(tap, alpha=weight)
         flat = flat.movedim(-1, axis)
     return flat.view(*x.shape[:-2], *flat.shape[-2:])
