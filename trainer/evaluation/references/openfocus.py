@@ -46,7 +46,10 @@ class OpenFocus:
                 for image, file in ((case.a, "a.png"), (case.b, "b.png")):
                     write_image(pairs[name] / file, image)
         if not pairs:
-            raise UserError(f"--openfocus {program}: is for focused pairs, and none of the samples is of task {TASK}")
+            raise UserError(
+                f"--openfocus {program}: is for focused pairs, and none of the samples is of task {TASK} (of --pairs "
+                f"those in a folder {TASK} are)"
+            )
         say(f"OpenFocus: {len(pairs)} pairs")
         folders = list(pairs.values())
         for first in range(0, len(folders), TOGETHER):
