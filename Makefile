@@ -74,6 +74,7 @@ HELD_OUT := held_out: 0.15, held_out_val: 0.05
 # of the scenes: 15% are for bench.foreign, which chooses between models, and 5% for looks on the way
 
 train-release: $(INSTALLED) ## the weights that ship: renders, then trains; the same again goes on (DATA=, RELEASE=, RENDER=, SAMPLES=, WORKERS=, INIT=, TRAIN_ARGS=)
+	@test -d $(DATA)/pairs/train || { echo "DATA=$(DATA): no pairs/train in it; give DATA=DIR with pairs/train/{vif,mef,mff}, and perhaps photos/train" >&2; exit 2; }
 	mkdir -p $(RELEASE_OUT)/data
 	for task in vif mef mff; do ln -sfn $(abspath $(DATA))/pairs/train/$$task $(RELEASE_OUT)/data/$$task; done
 	if [ -d $(DATA)/photos/train ]; then ln -sfn $(abspath $(DATA))/photos/train $(RELEASE_OUT)/data/photos; fi

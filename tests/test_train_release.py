@@ -35,6 +35,15 @@ def test_it_says_what_it_would_do() -> None:
     assert "--restart" not in dry.stdout
 
 
+def test_data_that_is_not_there_is_told_by_the_name_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "installed").touch()
+    given = [f"INSTALLED={tmp_path / 'installed'}", "-o", str(tmp_path / "installed")]
+    made = make(*given, f"DATA={tmp_path / 'none'}", f"RELEASE_OUT={tmp_path / 'out'}")
+    assert made.returncode == 2
+    assert f"DATA={tmp_path / 'none'}: no pairs/train in it; give DATA=DIR" in made.stderr.splitlines()[0]
+    assert not (tmp_path / "out").exists()
+
+
 def pairs(root: Path, scenes: int) -> None:
     """A folder as `make train-release` wants it, of smooth pictures."""
     rng = np.random.default_rng(0)
