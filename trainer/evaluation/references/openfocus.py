@@ -78,7 +78,8 @@ class OpenFocus:
         if done.returncode or not made:
             lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
             told = f": {lines[-1].strip()}" if lines else ""
-            raise UserError(f"--openfocus {self._program}: failed with exit code {done.returncode}{told}")
+            how = f"failed with exit code {done.returncode}" if done.returncode else "left pairs without a picture"
+            raise UserError(f"--openfocus {self._program}: {how}{told}")
 
 
 def _name_of(case: Case) -> str:
