@@ -20,7 +20,7 @@ from trainer.model.dit import FusionDiT
 from trainer.objectives import STANDARD, make_objective
 from trainer.training.soup import mean_of
 
-NETWORK = {"width": 32, "depth": 1, "heads": 2}
+NETWORK: dict[str, object] = {"width": 32, "depth": 1, "heads": 2}
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +29,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found, text, root = {}, TextEncoder(max_tokens=16), tmp_path_factory.mktemp("soup")
     pictures = list(to_tensor([picture(i, 64) for i in range(8)], torch.device("cpu")))
     autoencoder = Autoencoder(KLTAutoencoder.fit(pictures, 16))
-    for seed, (name, added) in enumerate(
-        {
-            "one": {},
-            "two": {},
-            "head": {"effects": ("haze", "noise")},
-            "turned": {"effects": ("noise", "haze")},
-            "longer": {"effects": ("haze", "noise", "rain")},
-            "fine": {"detail": {"width": 8, "blocks": 1}},
-            "finer": {"detail": {"width": 16, "blocks": 1}},
-            "wide": {"width": 48},
-        }.items()
-    ):
+    variants: dict[str, dict[str, object]] = {
+        "one": {},
+        "two": {},
+        "head": {"effects": ("haze", "noise")},
+        "turned": {"effects": ("noise", "haze")},
+        "longer": {"effects": ("haze", "noise", "rain")},
+        "fine": {"detail": {"width": 8, "blocks": 1}},
+        "finer": {"detail": {"width": 16, "blocks": 1}},
+        "wide": {"width": 48},
+    }
+    for seed, (name, added) in enumerate(variants.items()):
         torch.manual_seed(seed)
         model = FusionDiT(16, 8, 384, NETWORK | added)
         for parameter in model.parameters():
