@@ -15,7 +15,7 @@ AE_ARGS ?=# e.g. --precision bf16, twice as fast where a CPU has avx512_bf16
 
 RELEASE ?= $(if $(wildcard /dev/nvidia0),release,release-cpu-days)# the config of make train-release
 RELEASE_OUT ?= runs/train-release
-RENDER ?= 16384# samples that it renders
+RENDER ?= 16384# samples that it renders; a larger number later adds to them
 WATCH ?= 96# of scenes held out, for looks on the way
 SAMPLES ?=# that it trains on in all, where the config's number is not wanted
 WORKERS ?=# processes that render
@@ -74,15 +74,16 @@ HELD_OUT := held_out: 0.15, held_out_val: 0.05
 # of the scenes: 15% are for bench.foreign, which chooses between models, and 5% for looks on the way
 
 train-release: $(INSTALLED) ## the weights that ship: renders, then trains; the same again goes on (DATA=, RELEASE=, RENDER=, SAMPLES=, WORKERS=, INIT=, TRAIN_ARGS=)
+	@test -d $(DATA)/pairs/train || { echo "DATA=$(DATA): no pairs/train in it; give DATA=DIR with pairs/train/{vif,mef,mff}, and perhaps photos/train" >&2; exit 2; }
 	mkdir -p $(RELEASE_OUT)/data
 	for task in vif mef mff; do ln -sfn $(abspath $(DATA))/pairs/train/$$task $(RELEASE_OUT)/data/$$task; done
 	if [ -d $(DATA)/photos/train ]; then ln -sfn $(abspath $(DATA))/photos/train $(RELEASE_OUT)/data/photos; fi
 	(cat recipes/release.yaml; echo 'data: {split: train, $(HELD_OUT)}') > $(RELEASE_OUT)/train.yaml
 	(sed 's/^name: .*/name: watch/; s/^seed: .*/seed: 1000003/; s/phrases: train/phrases: test/' recipes/release.yaml; \
 	  echo 'data: {split: val, $(HELD_OUT)}') > $(RELEASE_OUT)/watch.yaml
-	$(BIN)/synth generate --recipe $(RELEASE_OUT)/watch.yaml --data $(RELEASE_OUT)/data --limit $(WATCH) \
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/watch.yaml --data $(RELEASE_OUT)/data --extend $(WATCH) \
 	  --out $(RELEASE_OUT)/watch $(addprefix --workers ,$(WORKERS))
-	$(BIN)/synth generate --recipe $(RELEASE_OUT)/train.yaml --data $(RELEASE_OUT)/data --limit $(RENDER) \
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/train.yaml --data $(RELEASE_OUT)/data --extend $(RENDER) \
 	  --out $(RELEASE_OUT)/shards $(addprefix --workers ,$(WORKERS))
 	$(BIN)/trainer train --shards $(RELEASE_OUT)/shards --val-shards $(RELEASE_OUT)/watch --config $(RELEASE) \
 	  $(addprefix --init ,$(INIT)) $(addprefix --samples ,$(SAMPLES)) --out $(RELEASE_OUT)/run $(TRAIN_ARGS)

@@ -31,7 +31,17 @@ def test_it_says_what_it_would_do() -> None:
     assert "--init release --samples 100 --out runs/train-release/run" in dry.stdout
     assert dry.stdout.count("--workers 3") == 2
     assert "--overwrite" not in dry.stdout, "the same command goes on"
+    assert dry.stdout.count("--extend ") == 2, "and a larger one adds samples to those that are there"
     assert "--restart" not in dry.stdout
+
+
+def test_data_that_is_not_there_is_told_by_the_name_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "installed").touch()
+    given = [f"INSTALLED={tmp_path / 'installed'}", "-o", str(tmp_path / "installed")]
+    made = make(*given, f"DATA={tmp_path / 'none'}", f"RELEASE_OUT={tmp_path / 'out'}")
+    assert made.returncode == 2
+    assert f"DATA={tmp_path / 'none'}: no pairs/train in it; give DATA=DIR" in made.stderr.splitlines()[0]
+    assert not (tmp_path / "out").exists()
 
 
 def pairs(root: Path, scenes: int) -> None:
@@ -68,13 +78,15 @@ def test_a_tiny_one_trains_on_scenes_that_neither_looks_nor_choices_have_and_goe
     }
     (tmp_path / "mini.yaml").write_text(yaml.safe_dump(config))
     arguments = [f"BIN={bin_}", f"INSTALLED={bin_ / 'installed'}", f"DATA={tmp_path / 'data'}", "WORKERS=1"]
-    arguments += ["RENDER=16", "WATCH=8", f"RELEASE={tmp_path / 'mini.yaml'}", f"RELEASE_OUT={tmp_path / 'out'}"]
+    arguments += ["WATCH=8", f"RELEASE={tmp_path / 'mini.yaml'}", f"RELEASE_OUT={tmp_path / 'out'}"]
     arguments += ["-o", "pyproject.toml", "-o", "constraints.txt", "-o", str(bin_ / "installed")]
-    for samples, stood in (("20", 20), ("40", 40)):
-        made = make(*arguments, f"SAMPLES={samples}", PYTHONPATH=str(ROOT))
+    for samples, rendered, stood in (("20", "16", 20), ("40", "24", 40)):
+        made = make(*arguments, f"SAMPLES={samples}", f"RENDER={rendered}", PYTHONPATH=str(ROOT))
         assert made.returncode == 0, made.stderr[-2000:]
         log = [json.loads(line) for line in (tmp_path / "out" / "run" / "log.jsonl").read_text().splitlines()]
         assert log[-1]["samples"] == stood
+        told = json.loads((tmp_path / "out" / "shards" / "dataset.json").read_text())
+        assert told["recipe"]["samples"] == int(rendered)
     assert any("loss/difference" in line for line in log)
     assert any("val/psnr" in line for line in log)
     sources = {}

@@ -20,6 +20,8 @@ from synth.recipe.schema import (
     Crop,
     Degradations,
     DepthNetwork,
+    Emphasis,
+    Given,
     Instructions,
     Recipe,
     Some,
@@ -158,6 +160,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "some": Some,
     "degradations": Degradations,
     "instructions": Instructions,
+    "emphasis": Emphasis,
+    "data": Given,
 }
 
 

@@ -230,7 +230,7 @@ def coupled(samples: Sequence[Encoded]) -> list[Encoded]:
         if same and not _alike(first.latents, second.latents):
             raise UserError(
                 f"--shards: {first.key} and {second.key} are of one pair, and show other windows of it; encode the "
-                "shards anew, by this version of the trainer, or leave out training.couples"
+                "shards anew, by this version of the trainer, or train without couples (--set training.couples=0)"
             )
         couples += [first, second if same else first]
     return couples

@@ -277,8 +277,8 @@ class Pool:
         if not mates:
             raise UserError(
                 f"--shards {self.growing.folder}: no pair stands under two instructions in {self.filled} samples, and "
-                "training.couples wants some; make them by a recipe with instructions.per_pair: 2, or leave out "
-                "training.couples"
+                "training.couples wants some; make them by a recipe with instructions.per_pair: 2, or train "
+                "without (--set training.couples=0)"
             )
         draws = generator.integers((len(mates), 2**31), size=(count, 2)).tolist()
         return np.array([mates.nth(place, turn) for place, turn in draws], dtype=np.int64).reshape(-1)

@@ -143,7 +143,8 @@ class IndexedShards(Generic[S]):
         if not self.mates:
             raise UserError(
                 f"--shards {self.tars[0]}: no pair stands under two instructions in these shards, and training.couples "
-                "wants some; make them by a recipe with instructions.per_pair: 2, or leave out training.couples"
+                "wants some; make them by a recipe with instructions.per_pair: 2, or train without "
+                "(--set training.couples=0)"
             )
 
     def couple(self, number: int, turn: int) -> tuple[int, int]:

@@ -67,7 +67,7 @@ class StreamedShards:
     def check_couples(self) -> None:
         raise UserError(
             f"--shards {self.tars[0]}: training.couples needs the sidecars (.parquet), which tell the samples of one "
-            "pair; copy them beside the tars, or leave out training.couples"
+            "pair; copy them beside the tars, or train without (--set training.couples=0)"
         )
 
     def couple(self, number: int, turn: int) -> tuple[int, int]:

@@ -24,8 +24,8 @@ from trainer.training.initial import ADDED
 def mean_of(folders: Sequence[Path], out: Path) -> None:
     """Writes a weights folder with the mean of the weights in `folders`, all else as in the last of them.
 
-    A detail stage or an effect head that not all of them have is the mean of those. Raises UserError where the networks
-    differ in anything else, or are not of one autoencoder.
+    A detail stage or an effect head of the last that not all of them have is the mean of those that do; what the last
+    lacks goes. Raises UserError where the networks differ in anything else, or are not of one autoencoder.
     """
     if out.exists():
         raise UserError(f"--out {out}: is there already; name a new folder")
@@ -34,6 +34,10 @@ def mean_of(folders: Sequence[Path], out: Path) -> None:
     for folder, weights in zip(folders[:-1], found, strict=False):
         if _made_of(weights) != _made_of(last):
             raise UserError(f"{folder}: its network, objective or autoencoder is another than that of {folders[-1]}")
+        for part in ADDED:
+            theirs, ours = (getattr(each.model.network, part) for each in (weights, last))
+            if theirs and ours and theirs != ours:
+                raise UserError(f"{folder}: its model.{part} is another than that of {folders[-1]}")
     states = [weights.model.state_dict() for weights in found]
     for name, tensor in last.model.state_dict().items():
         if tensor.is_floating_point():

@@ -57,6 +57,12 @@ MISTAKES = [
         "crop: scale: [0.5, 2.0] must be [low, high] with 0 < low <= high <= 1",
     ),
     ("{size: 64}", "{size: 64, flop: true}", "crop.flop: unknown key; did you mean 'flip'?"),
+    ("task: mef", "task: mef\ndata: {splt: train}", "data.splt: unknown key; did you mean 'split'?"),
+    (
+        "task: mef",
+        "task: mef\ninstructions: {emphasis: {weight: 1}}",
+        "instructions.emphasis.weight: unknown key; known: amount, share",
+    ),
     ("{builtin: bracketed}", "{builtin: refocused}", "builtin refocused makes mff pairs, not mef"),
     (
         "{builtin: bracketed}",

@@ -113,7 +113,9 @@ def test_no_couples_is_one_line_that_says_what_makes_them(tmp_path: Path, per_pa
     if per_pair == 2:
         open_data(config, [str(folder)]).close()
         return
-    told = r"no pair stands under two instructions in these shards.*instructions\.per_pair: 2"
+    told = (
+        r"no pair stands under two instructions in these shards.*instructions\.per_pair: 2.*--set training\.couples=0"
+    )
     with pytest.raises(UserError, match=told):
         open_data(config, [str(folder)])
     open_data(load_config("tiny"), [str(folder)]).close()

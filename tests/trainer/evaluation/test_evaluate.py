@@ -256,7 +256,7 @@ def test_openfocus_is_asked_once_for_the_focused_pairs_alone(tmp_path, trainer_m
     ("text", "said"),
     [
         ("#!/bin/sh\necho 'error: no memory' >&2\nexit 1\n", "failed with exit code 1: error: no memory"),
-        ("#!/bin/sh\nexit 0\n", "failed with exit code 0"),
+        ("#!/bin/sh\nexit 0\n", "left pairs without a picture"),
         ("#!/nowhere/at/all\n", "does not run"),
     ],
 )

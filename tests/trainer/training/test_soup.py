@@ -20,18 +20,26 @@ from trainer.model.dit import FusionDiT
 from trainer.objectives import STANDARD, make_objective
 from trainer.training.soup import mean_of
 
-NETWORK = {"width": 32, "depth": 1, "heads": 2}
+NETWORK: dict[str, object] = {"width": 32, "depth": 1, "heads": 2}
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """As if trained: two of one network, one with an effect head too, one of another width."""
+    """As if trained: two of one network, some with an effect head or a detail stage too, one of another width."""
     found, text, root = {}, TextEncoder(max_tokens=16), tmp_path_factory.mktemp("soup")
     pictures = list(to_tensor([picture(i, 64) for i in range(8)], torch.device("cpu")))
     autoencoder = Autoencoder(KLTAutoencoder.fit(pictures, 16))
-    for seed, (name, added) in enumerate(
-        {"one": {}, "two": {}, "head": {"effects": ("haze", "noise")}, "wide": {"width": 48}}.items()
-    ):
+    variants: dict[str, dict[str, object]] = {
+        "one": {},
+        "two": {},
+        "head": {"effects": ("haze", "noise")},
+        "turned": {"effects": ("noise", "haze")},
+        "longer": {"effects": ("haze", "noise", "rain")},
+        "fine": {"detail": {"width": 8, "blocks": 1}},
+        "finer": {"detail": {"width": 16, "blocks": 1}},
+        "wide": {"width": 48},
+    }
+    for seed, (name, added) in enumerate(variants.items()):
         torch.manual_seed(seed)
         model = FusionDiT(16, 8, 384, NETWORK | added)
         for parameter in model.parameters():
@@ -62,6 +70,10 @@ def test_each_weight_is_the_mean_of_those_that_have_it(
 def test_what_cannot_be_averaged_is_told(folders: dict[str, Path], tmp_path: Path, trainer_main: Command) -> None:
     with pytest.raises(UserError, match=r"one: its network, objective or autoencoder is another than that of .*wide"):
         mean_of([folders["one"], folders["wide"]], tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
+    for one, other, part in (("head", "turned", "effects"), ("head", "longer", "effects"), ("fine", "finer", "detail")):
+        with pytest.raises(UserError, match=rf"{one}: its model\.{part} is another than that of .*{other}"):
+            mean_of([folders[one], folders[other]], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
     with pytest.raises(UserError, match="is there already"):
         mean_of([folders["one"], folders["two"]], tmp_path)

@@ -46,7 +46,10 @@ class OpenFocus:
                 for image, file in ((case.a, "a.png"), (case.b, "b.png")):
                     write_image(pairs[name] / file, image)
         if not pairs:
-            raise UserError(f"--openfocus {program}: is for focused pairs, and none of the samples is of task {TASK}")
+            raise UserError(
+                f"--openfocus {program}: is for focused pairs, and none of the samples is of task {TASK} (of --pairs "
+                f"those in a folder {TASK} are)"
+            )
         say(f"OpenFocus: {len(pairs)} pairs")
         folders = list(pairs.values())
         for first in range(0, len(folders), TOGETHER):
@@ -75,7 +78,8 @@ class OpenFocus:
         if done.returncode or not made:
             lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
             told = f": {lines[-1].strip()}" if lines else ""
-            raise UserError(f"--openfocus {self._program}: failed with exit code {done.returncode}{told}")
+            how = f"failed with exit code {done.returncode}" if done.returncode else "left pairs without a picture"
+            raise UserError(f"--openfocus {self._program}: {how}{told}")
 
 
 def _name_of(case: Case) -> str:
