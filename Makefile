@@ -13,6 +13,14 @@ RECIPE ?= mef_haze
 OUT ?= runs/$(RECIPE)
 AE_ARGS ?=# e.g. --precision bf16, twice as fast where a CPU has avx512_bf16
 
+RELEASE ?= $(if $(wildcard /dev/nvidia0),release,release-cpu-days)# the config of make train-release
+RELEASE_OUT ?= runs/train-release
+RENDER ?= 16384# samples that it renders
+WATCH ?= 96# of scenes held out, for looks on the way
+SAMPLES ?=# that it trains on in all, where the config's number is not wanted
+WORKERS ?=# processes that render
+INIT ?=# weights that it begins from: release, or a folder
+
 MINUTES ?= 8
 GPU_OUT ?= out/gpu
 PACK_ARGS ?=# e.g. --pairs-mib 21 --photos-mib 18
@@ -23,10 +31,11 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RECIPES := $(basename $(notdir $(wildcard recipes/*.yaml)))
 PROMPT := remove the haze and fuse the images
+DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train test test-slow test-release lint bench peers foreign gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -40,16 +49,18 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e '.[trainer,dev]'
 	touch $@
 
-demo: $(INSTALLED) ## shards, a sheet, a minute of training and one fused picture, on built-in photographs
+demo: $(INSTALLED) ## a held-out pair fused under two sentences; then shards, a sheet and a minute of training, on built-in photographs
+	$(BIN)/synth generate --recipe mef_haze_test.yaml --out shards/mef_haze_test --overwrite
+	mkdir -p out/demo/pair && tar -xf shards/mef_haze_test/000000.tar -C out/demo/pair
+	$(BIN)/trainer fuse $(DEMO_PAIR) --prompt "$(PROMPT)" --out out/demo/clear.png
+	$(BIN)/trainer fuse $(DEMO_PAIR) --prompt "keep the haze and fuse the images" --out out/demo/hazy.png
+	@echo "fused:   out/demo/clear.png and out/demo/hazy.png, by the weights that ship, under two sentences (inputs and truth: out/demo/pair/)"
 	$(BIN)/synth generate --recipe mef_haze.yaml --out shards/mef_haze --overwrite
 	$(BIN)/synth preview shards/mef_haze --out out/demo/preview.png
-	$(BIN)/synth generate --recipe mef_haze_test.yaml --out shards/mef_haze_test --overwrite
 	$(BIN)/trainer train --shards shards/mef_haze --config tiny --out runs/demo --restart
-	mkdir -p out/demo/pair && tar -xf shards/mef_haze_test/000000.tar -C out/demo/pair
-	$(BIN)/trainer fuse out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png \
-	  --prompt "$(PROMPT)" --weights runs/demo/weights --out out/demo/fused.png
-	@echo "samples: out/demo/preview.png"
-	@echo "fused:   out/demo/fused.png   (\"$(PROMPT)\"; its inputs and its truth are in out/demo/pair/)"
+	$(BIN)/trainer fuse $(DEMO_PAIR) --prompt "$(PROMPT)" --weights runs/demo/weights --out out/demo/fused.png
+	@echo "samples: out/demo/preview.png, which a tiny network has learnt from in a minute"
+	@echo "fused:   out/demo/fused.png, by that network ($(PROMPT))"
 
 shards: $(addprefix shards/,$(RECIPES)) ## the datasets of all recipes
 
@@ -58,6 +69,23 @@ shards/%: recipes/%.yaml $(INSTALLED) FORCE ## one dataset, from recipes/NAME.ya
 
 train: $(INSTALLED) ## a model on shards/RECIPE (RECIPE=, CONFIG=, OUT=)
 	$(BIN)/trainer train --shards shards/$(RECIPE) --config $(CONFIG) --out $(OUT) $(TRAIN_ARGS)
+
+HELD_OUT := held_out: 0.15, held_out_val: 0.05
+# of the scenes: 15% are for bench.foreign, which chooses between models, and 5% for looks on the way
+
+train-release: $(INSTALLED) ## the weights that ship: renders, then trains; the same again goes on (DATA=, RELEASE=, RENDER=, SAMPLES=, WORKERS=, INIT=, TRAIN_ARGS=)
+	mkdir -p $(RELEASE_OUT)/data
+	for task in vif mef mff; do ln -sfn $(abspath $(DATA))/pairs/train/$$task $(RELEASE_OUT)/data/$$task; done
+	if [ -d $(DATA)/photos/train ]; then ln -sfn $(abspath $(DATA))/photos/train $(RELEASE_OUT)/data/photos; fi
+	(cat recipes/release.yaml; echo 'data: {split: train, $(HELD_OUT)}') > $(RELEASE_OUT)/train.yaml
+	(sed 's/^name: .*/name: watch/; s/^seed: .*/seed: 1000003/; s/phrases: train/phrases: test/' recipes/release.yaml; \
+	  echo 'data: {split: val, $(HELD_OUT)}') > $(RELEASE_OUT)/watch.yaml
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/watch.yaml --data $(RELEASE_OUT)/data --limit $(WATCH) \
+	  --out $(RELEASE_OUT)/watch $(addprefix --workers ,$(WORKERS))
+	$(BIN)/synth generate --recipe $(RELEASE_OUT)/train.yaml --data $(RELEASE_OUT)/data --limit $(RENDER) \
+	  --out $(RELEASE_OUT)/shards $(addprefix --workers ,$(WORKERS))
+	$(BIN)/trainer train --shards $(RELEASE_OUT)/shards --val-shards $(RELEASE_OUT)/watch --config $(RELEASE) \
+	  $(addprefix --init ,$(INIT)) $(addprefix --samples ,$(SAMPLES)) --out $(RELEASE_OUT)/run $(TRAIN_ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
@@ -88,6 +116,13 @@ peers: .venv-peers/.installed # albumentations and imagecorruptions, which want 
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --disable-pip-version-check --quiet -r bench/peers.txt
 	.venv-peers/bin/pip install --disable-pip-version-check --quiet --no-deps imagecorruptions==1.1.2
+	touch $@
+
+openfocus: .venv-openfocus/.installed ## OpenFocus, for `trainer evaluate --openfocus .venv-openfocus/bin/openfocus`, in an environment of its own
+
+.venv-openfocus/.installed: bench/openfocus.txt
+	$(PYTHON) -m venv .venv-openfocus
+	.venv-openfocus/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -r bench/openfocus.txt
 	touch $@
 
 bench-effects: $(INSTALLED) peers ## speed of every effect beside its peers, into docs/effects.md
@@ -143,6 +178,11 @@ foreign: $(INSTALLED) peers ## a test set of damage by other code into out/forei
 	$(BIN)/python -m bench.foreign make --pairs $(DATA)/pairs
 	$(BIN)/python -m bench.foreign score --half choices
 
+results: $(INSTALLED) peers openfocus ## what the weights that ship reach on test pairs, into docs/results.md and README.md (DATA=)
+	$(BIN)/synth generate --recipe test.yaml --data $(DATA)/pairs/test --limit 612 --out shards/test
+	$(BIN)/python -m bench.foreign make --half table --pairs $(DATA)/pairs
+	$(BIN)/python -m bench.results --shards shards/test --openfocus .venv-openfocus/bin/openfocus
+
 gpu-pack: $(INSTALLED) ## what travels to a machine with a GPU that one has for minutes, into .gpu/ (docs/gpu.md; DATA=, PACK_ARGS=)
 	$(BIN)/python -m bench.gpu pack --data $(DATA) $(PACK_ARGS)
 
@@ -168,6 +208,9 @@ autoencoder: $(INSTALLED) ## train the autoencoder anew, hours; the same again r
 	$(BIN)/synth generate --recipe all_in_one.yaml --data $(DATA)/pairs/train --limit 600 --out shards/ae_degraded
 	$(BIN)/trainer autoencoder train --photos $(DATA)/photos/train --pairs $(DATA)/pairs/train \
 	  --shards shards/ae_degraded --out runs/autoencoder $(AE_ARGS)
+
+bench-fuse: $(INSTALLED) ## time and memory of `trainer fuse` on one CPU thread, up to 8K, into docs/results.md
+	$(BIN)/python -m bench.fuse
 
 bench-autoencoder: $(INSTALLED) ## the round trip of the shipped autoencoder, its time and memory (DATA=)
 	$(BIN)/synth generate --recipe test.yaml --data $(DATA)/pairs/test --limit 120 --out shards/ae_test --overwrite

@@ -1,6 +1,5 @@
-"""What the model of `make demo` is worth: PSNR on the held-out samples, beside its untrained start; and docs/demo.png.
-
-`python -m bench.demo`, after `make demo`.
+"""What `make demo` shows, in numbers and as docs/demo.png: PSNR on its held-out samples of the model that it trains,
+beside that model's start, and of the weights that ship. `python -m bench.demo`, after `make demo`.
 """
 
 import json
@@ -16,8 +15,11 @@ from synth.images.codecs import read
 from synth.images.pixels import Bytes, in_colour
 from trainer import Fuser
 
-PAIR = Path("out/demo/pair")
+OUT = Path("out/demo")
+PAIR = OUT / "pair"
 WEIGHTS = Path("runs/demo/weights")
+SHOWN = ("pair/000000000.a", "pair/000000000.b", "clear", "hazy", "fused", "pair/000000000.target")
+"""From left to right."""
 
 
 def untrained(fuser: Fuser) -> Fuser:
@@ -28,33 +30,31 @@ def untrained(fuser: Fuser) -> Fuser:
     return fuser
 
 
+def picture(name: str) -> Bytes:
+    """(H, W, 3), of a name in OUT."""
+    return in_colour(read(OUT / f"{name}.png").image)
+
+
 def scores(fuser: Fuser) -> list[float]:
     """PSNR in dB of every sample that stands unpacked in PAIR, under its own instruction."""
     found = []
     for record in sorted(PAIR.glob("*.json")):
-        stem = PAIR / record.name.removesuffix(".json")
-        a, b, target = (in_colour(read(stem.with_suffix(f".{name}.png")).image) for name in ("a", "b", "target"))
+        a, b, target = (picture(f"pair/{record.stem}.{name}") for name in ("a", "b", "target"))
         found.append(peak_signal_noise_ratio(target, fuser(a, b, json.loads(record.read_text())["instruction"])))
     return found
 
 
 def main() -> None:
-    """Print both means and draw the first sample."""
+    """Print the means and draw the first sample."""
     parsed(parser(__doc__), globals(), {})
-    fuser = Fuser.from_pretrained(WEIGHTS)
-    trained = scores(fuser)
     start = scores(untrained(Fuser.from_pretrained(WEIGHTS)))
+    trained, shipped = scores(Fuser.from_pretrained(WEIGHTS)), scores(Fuser.from_pretrained("release"))
     better = sum(after > before for after, before in zip(trained, start, strict=True))
     print(
         f"{np.mean(start):.1f} dB before training, {np.mean(trained):.1f} dB after; better in {better} of {len(start)}"
+        f"; the weights that ship: {np.mean(shipped):.1f} dB"
     )
-    first = PAIR / "000000000"
-    shown: list[Bytes] = [in_colour(read(first.with_suffix(f".{name}.png")).image) for name in ("a", "b")]
-    shown += [
-        in_colour(read(Path("out/demo/fused.png")).image),
-        in_colour(read(first.with_suffix(".target.png")).image),
-    ]
-    Image.fromarray(np.hstack(shown)).save(place("demo.png"), optimize=True)
+    Image.fromarray(np.hstack([picture(name) for name in SHOWN])).save(place("demo.png"), optimize=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = "README.md"
 QUICK = Path("out/quick")
 """Where documents and their pictures go in a rehearsal."""
 _folder = DOCS
@@ -17,12 +18,15 @@ def rehearse() -> None:
 
 
 def place(name: str) -> Path:
-    """Where a document or a picture of one is written."""
-    return _folder / name
+    """Where a document or a picture of one is written: in docs/, but for README.md."""
+    return _folder.parent / name if name == README and _folder == DOCS else _folder / name
 
 
 def put(document: str, section: str, command: str, text: str) -> None:
-    """Replace a section of docs/DOCUMENT, or append it: `<!-- section: command -->` … `<!-- end section -->`."""
+    """Replace a section of a document, or append it: `<!-- section: command -->` … `<!-- end section -->`.
+
+    document: the name of a file in docs/, or README.md.
+    """
     path = place(document)
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     body = f"<!-- {section}: {command} -->\n{text.strip()}\n<!-- end {section} -->"

@@ -1,17 +1,14 @@
-"""What working in tiles changes, and what memory and time large pictures take, with weights as they are used.
+"""What working in tiles changes, with weights as they are used.
 
     python -m bench.tiles --pairs data/pairs/train/mef [--weights DIR]
     python -m bench.tiles --shards shards/val512
 
-The first writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles; a
-picture of 4,096 px is fused in a process of its own. The second prints how near the targets tiles of each size come.
+The first writes docs/results.md. Pairs that are large enough are hazed and made noisy, and fused whole and in tiles.
+The second prints how near the targets tiles of each size come.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
-import time
 from pathlib import Path
 
 import cv2
@@ -39,8 +36,7 @@ TRUE_SIDES = (32, 48, 64)
 LEAST = 850
 """Pixels along the long side of a pair that is large enough."""
 PAIRS = 4
-SIZES = ((480, 640), (1080, 1920), (2160, 3840), (4096, 4096))
-QUICK = {"SIDES": {24: 1}, "TRUE_SIDES": (24,), "LEAST": 160, "PAIRS": 1, "SIZES": ((48, 64),)}
+QUICK = {"SIDES": {24: 1}, "TRUE_SIDES": (24,), "LEAST": 160, "PAIRS": 1}
 
 
 def fused(fuser: Fuser, a: Image, b: Image, side: int) -> Tensor:
@@ -109,17 +105,6 @@ def to_truth(fuser: Fuser, shards: str) -> str:
     return table(["tile, positions", "samples", "PSNR to the target, dB"], rows)
 
 
-def cost(weights: str, size: tuple[int, int]) -> tuple[float, float]:
-    """Seconds on one thread, and the largest memory of a process in MiB; to be run in a process of its own."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    rng = np.random.default_rng(0)
-    a, b = (cv2.resize(rng.integers(256, size=(9, 16, 3), dtype=np.uint8), size[::-1]) for _ in "ab")
-    fuser, begun = Fuser.from_pretrained(weights, "cpu"), time.process_time()
-    fuser(a, b, PROMPT)
-    return time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
 def main() -> None:
     wanted = parser(__doc__)
     what = wanted.add_mutually_exclusive_group(required=True)
@@ -133,15 +118,7 @@ def main() -> None:
         return
     rows = compared(fuser, given.pairs)
     heads = ["tile, positions", "pairs", "PSNR to the whole, dB (worst)", "steepness where tiles meet (worst)"]
-    text = [table(heads, rows)]
-    rows = []
-    for size in SIZES:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            seconds, peak = pool.apply(cost, (given.weights, size))
-        rows.append([f"{size[1]}x{size[0]}", f"{seconds:.1f}", f"{peak:.0f}"])
-        print(*rows[-1], flush=True)
-    text.append(table(["picture", "CPU seconds, one thread", "peak of the process, MiB"], rows))
-    put("results.md", "tiles", COMMAND, "\n\n".join(text))
+    put("results.md", "tiles", COMMAND, table(heads, rows))
 
 
 if __name__ == "__main__":

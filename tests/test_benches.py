@@ -46,6 +46,7 @@ ALIKE = {
     "bench.foreign score --half choices --weights release": "with other weights, of the same half",
     "bench.loop": "on latents that are there; bench.reader makes such",
     "bench.reader": "with its sizes",
+    "bench.results --shards shards/test": "with other weights",
     "bench.tiles --pairs data/pairs/train/mef": "with other weights",
 }
 """Commands whose options alone are read, since another command does the same, and how that is given."""
@@ -60,6 +61,8 @@ GIVEN = {
     "--pairs DIR": "--pairs data/pairs/train",
     "--photos DIR": "--photos data/photos/test",
     "--weights DIR": "--weights runs/some/weights",
+    "--openfocus PROGRAM": "",
+    "--openfocus .venv-openfocus/bin/openfocus": "",
     "RUN/weights": "runs/some/weights",
     "out/ablation/hourglass-1": "runs/some/weights",
     "fuse_time WEIGHTS": "fuse_time runs/some/weights",
@@ -194,12 +197,12 @@ def write_shards(root: Path) -> None:
     recipe = root / "some.yaml"
     recipe.write_text(
         "{name: some, task: mef, samples: 2, sources: [{builtin: bracketed}], crop: {size: 64}, "
-        "degradations: {some: {count: {1: 1}, of: [haze, noise]}}}"
+        "store: [clean], degradations: {some: {count: {1: 1}, of: [haze, noise]}}}"
     )
     sys.argv = ["synth", "generate", "--recipe", str(recipe), "--out", str(root / "val128"), "--workers", "1"]
     with contextlib.suppress(SystemExit):
         synth()
-    for other in ("train", "val320", "val512"):
+    for other in ("train", "val320", "val512", "test"):
         (root / other).symlink_to(root / "val128")
     encode(load_config("release-cpu"), [str(root / "val128")], root / "latents", Visits())
 
@@ -237,7 +240,8 @@ def write_world(world: Path) -> None:
         first = sorted(pictures.iterdir())[0]
         (demo / f"pair/000000000.{name}.png").write_bytes((first / f"{file}.png").read_bytes())
     (demo / "pair/000000000.json").write_text('{"instruction": "fuse the two"}')
-    (demo / "fused.png").write_bytes((demo / "pair/000000000.a.png").read_bytes())
+    for name in ("clear", "hazy", "fused"):
+        (demo / f"{name}.png").write_bytes((demo / "pair/000000000.a.png").read_bytes())
     (world / "runs/demo").mkdir(parents=True)
     write_weights(world / "runs/some/weights")
     (world / "runs/demo/weights").symlink_to(world / "runs/some/weights")

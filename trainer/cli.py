@@ -35,7 +35,10 @@ def train(
         ),
     ] = None,
     config: Annotated[
-        str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
+        str,
+        typer.Option(
+            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or the path of a YAML file."
+        ),
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to train on in all; a run goes on to more.")] = None,
@@ -161,14 +164,32 @@ def plot(
 
 @app.command(cls=usage.Command)
 def average(
-    run: Annotated[Path, typer.Argument(help="The folder of a complete run that kept snapshots (training.snapshots).")],
-    std: Annotated[float, typer.Option(help="Width of the average, as a share of the run's samples: 0.01 to 0.25.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The folder of a complete run that kept snapshots (training.snapshots), with --std; or weights "
+            "folders of runs that began from the same weights."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The weights folder to write.")],
+    std: Annotated[
+        float | None, typer.Option(help="Width of a run's average, as a share of its samples: 0.01 to 0.25.")
+    ] = None,
 ) -> None:
-    """Make averaged weights of another width from the snapshots of a run."""
+    """Make averaged weights: of another width from the snapshots of a run, or the mean of several weights folders."""
+    if std is None:
+        if len(folders) < 2:
+            raise UserError("average: give --std for the snapshots of a run, or two weights folders or more")
+        from trainer.training.soup import mean_of
+
+        mean_of(folders, out)
+        typer.echo(f"weights: {out} (the mean of {len(folders)})")
+        return
+    if len(folders) > 1:
+        raise UserError("--std: is of the snapshots of one run; leave it out for the mean of weights folders")
     from trainer.training.posthoc import average as put_together
 
-    found = put_together(run, std, out)
+    found = put_together(folders[0], std, out)
     typer.echo(f"weights: {out} (std {std} of {len(found)} snapshots)")
 
 
@@ -190,12 +211,25 @@ def evaluate(
         typer.Option(help="Held-out shards with sidecars, as for `train`; best with clean pairs in them. Repeatable."),
     ] = None,
     pairs: Annotated[
-        Path | None, typer.Option(help="Or pairs as they are: a folder with TASK/DATASET-SCENE/{a,b[,gt]}.png.")
+        Path | None,
+        typer.Option(help="Or pairs as they are: a folder with [TASK/]DATASET-SCENE/{a,b[,gt]}.png."),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="What all of --pairs are asked.")] = "fuse the images",
+    prompt: Annotated[
+        str | None, typer.Option(help="What all of --pairs are asked; default: 'fuse the images'.")
+    ] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(help="Weights folders to measure, RUN/weights; `none` for the references alone. Repeatable."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of weights that hold both, regression or flow; default: what they were trained for. Repeatable."
+        ),
+    ] = None,
+    openfocus: Annotated[
+        Path | None,
+        typer.Option(help="The program bin/openfocus of an environment that has it: a reference for focused pairs."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Samples at most; whole groups of them.")] = None,
     shuffled: Annotated[
@@ -206,14 +240,26 @@ def evaluate(
     """Measure weights on held-out data, beside references that learn nothing: quality and obedience."""
     if (pairs is None) == (not shards):
         raise UserError("evaluate: give either --shards or --pairs")
-    if pairs is not None and not prompt.strip():
+    if prompt is not None and not prompt.strip():
         raise UserError("--prompt: nothing is asked; say in words what to put right, such as 'fuse the images'")
+    if shards and prompt is not None:
+        raise UserError("--prompt: is for --pairs; samples of shards bring their own sentences")
+    chosen = weights or [Path("release")]
+    if Path("none") in chosen:
+        if len(chosen) > 1:
+            raise UserError("--weights none: the references alone, and other weights beside it; give one or the other")
+        idle = {"--shuffled": shuffled, "--variant": variant}
+        if said := [name for name, value in idle.items() if value]:
+            raise UserError(f"{said[0]}: is of a network, and --weights none measures none")
+        chosen = []
+    if shuffled and not shards:
+        raise UserError("--shuffled: is for --shards; all of --pairs are asked the same")
     from trainer.evaluation.cases import OfPairs, OfShards
+    from trainer.evaluation.methods import Networks
     from trainer.evaluation.run import evaluate as run
 
-    cases = OfPairs(pairs, prompt, limit) if pairs else OfShards(shards or [], limit)
-    chosen = [path for path in weights or [Path("release")] if str(path) != "none"]
-    typer.echo(run(cases, chosen, out, shuffled, device))
+    cases = OfPairs(pairs, prompt or "fuse the images", limit) if pairs else OfShards(shards or [], limit)
+    typer.echo(run(cases, Networks(chosen, variant or (), shuffled, device), out, openfocus))
 
 
 @app.command(cls=usage.Command)
@@ -249,7 +295,7 @@ def fuse(
     compare: Annotated[
         bool, typer.Option("--compare", help="Write a sheet of inputs and picture too: OUT.compare.png.")
     ] = False,
-    suffix: Annotated[str, typer.Option(help="Of the pictures of a folder.")] = ".png",
+    suffix: Annotated[str | None, typer.Option(help="Of the pictures of a folder; default .png.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make pictures of a folder anew that are there already.")
     ] = False,
@@ -260,8 +306,15 @@ def fuse(
             "`auto`: what the files show, which is printed."
         ),
     ] = "auto",
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="Of weights that hold both: regression (one look) or flow (several); default: what they were "
+            "trained for."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of what a flow draws.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow; default: its own number.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
 ) -> None:
     """Fuse registered images of one scene, as the prompt says; or folders of them."""
@@ -269,8 +322,10 @@ def fuse(
     from trainer.inference.jobs import jobs_of
 
     if of_folders := images[0].is_dir():
-        check_suffix(Path(f"--suffix {suffix}"))
-    jobs = jobs_of(images, out, suffix)
+        check_suffix(Path(f"--suffix {'.png' if suffix is None else suffix}"))
+    elif suffix is not None:
+        raise UserError(f"--suffix {suffix}: of a folder's pictures; --out names this one as a whole")
+    jobs = jobs_of(images, out, ".png" if suffix is None else suffix)
     from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
     from trainer.schema import parse
 
@@ -280,7 +335,8 @@ def fuse(
         check_job(jobs.jobs[0])
     from trainer.inference.fuser import Fuser, PromptCut
 
-    fuser = Fuser.from_pretrained(weights, device=device)
+    fuser = Fuser.from_pretrained(weights, device, variant)
+    fuser.check(seed, steps, asked.prompt)
     if unread := fuser.cut(asked.prompt):
         say(f"warning: {unread}")
     warnings.simplefilter("ignore", PromptCut)
@@ -290,9 +346,9 @@ def fuse(
             typer.echo(f"auto: {said}")
         typer.echo(f"wrote {out}")
         return
-    from trainer.inference.folder import network_hash
+    from trainer.inference.folder import hash_of_network
 
-    asked = asked.model_copy(update={"weights": network_hash(weights)})
+    asked = asked.model_copy(update={"weights": hash_of_network(fuser.model)})
     failed = fuse_folder(fuser, jobs, out, asked, compare=compare, overwrite=overwrite)
     typer.echo(f"{out}: {len(jobs.jobs) - failed} pictures" + (f", {failed} could not be made" if failed else ""))
     if failed:
@@ -323,7 +379,10 @@ def export(
 @app.command(cls=usage.Command)
 def model(
     config: Annotated[
-        str, typer.Option(help="A preset (tiny, release, gpu, release-cpu, ti, s, b, l) or the path of a YAML file.")
+        str,
+        typer.Option(
+            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or the path of a YAML file."
+        ),
     ] = "release",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT in pixels.")] = "640x480",
 ) -> None:

@@ -18,7 +18,7 @@ from trainer.errors import UserError
 from trainer.files import one_line, read_yaml
 from trainer.frozen.text import MAX_TOKENS, PADDED
 from trainer.model.config import NetworkConfig
-from trainer.objectives import STANDARD, AnyObjective
+from trainer.objectives import STANDARD, AnyObjective, CouplesConfig
 from trainer.schema import Section, parse
 
 PRESETS = Path(__file__).parent / "configs"
@@ -118,6 +118,9 @@ class TrainingConfig(Section):
     The rate falls by the time that has passed. What resumes such a run has the rest of the time, not the same bits."""
     batch_size: int = Field(ge=1, le=2**20)
     """Samples in a step."""
+    couples: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps whose samples come two by two: each pair under two of its instructions, in one window, with
+    `objective.difference` in the loss. For shards of a recipe with instructions.per_pair: 2 or more."""
     learns: tuple[Literal["detail", "effects"], ...] = ()
     """Parts that learn alone, of a run that begins from weights (--init): the rest stays as it is. None: all learn."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -233,10 +236,28 @@ class Config(Resumable):
                 f"run.sharding fsdp2 with model.adapters {self.model.adapters}: the regression beneath them runs in a "
                 "shell of its own around the same weights, and would find parts of them; take run.sharding: ddp"
             )
+        if self.training.couples:
+            self._takes_couples()
         for part in self.training.learns:
             if not getattr(self.model, part):
                 raise ValueError(f"training.learns {part}: the network has none; give model.{part}")
         return self
+
+    def _takes_couples(self) -> None:
+        """Raises ValueError where the objective knows no couples, or steps, or parts of them, would cut one in two."""
+        if not isinstance(self.objective, CouplesConfig):
+            raise ValueError(
+                f"training.couples with objective {self.objective.kind}, which looks at no difference of outputs; take "
+                "regression or flow, or leave out training.couples"
+            )
+        sizes = {"training.batch_size": self.training.batch_size}
+        if self.pool is not None:
+            sizes |= {f"pool.stages[{n}].batch_size": stage.batch_size for n, stage in enumerate(self.pool.stages)}
+        for name, size in sizes.items():
+            if size % 2:
+                raise ValueError(f"{name} {size} with training.couples: samples come two by two; give an even number")
+        if self.run.micro_batch == 1:
+            raise ValueError("run.micro_batch 1 with training.couples: a couple stays together; give 2 or more")
 
     @property
     def pace(self) -> Pace:

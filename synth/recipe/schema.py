@@ -30,6 +30,7 @@ from synth.instructions.phrases import PHRASED
 from synth.instructions.sentences import load_sentences
 from synth.pairs.photos import maker_for
 from synth.pairs.source import MOST, LocalPath, Source, parse_source
+from synth.pairs.split import Split
 from synth.targets.target import TargetKind
 from synth.tasks import TASKS, task_named
 
@@ -238,8 +239,26 @@ def _task_name(name: str) -> str:
 TaskName = Annotated[str, AfterValidator(_task_name)]
 
 
+class Given(_Part):
+    """Which scenes of the pairs and photographs that are given beside the recipe (--data): as a source says it."""
+
+    split: Split = "all"
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    held_out_val: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Given":
+        if self.held_out + self.held_out_val >= 1:
+            raise ValueError(f"held_out {self.held_out:g} and held_out_val {self.held_out_val:g} leave none for train")
+        if self.split == "val" and self.held_out_val == 0:
+            raise ValueError("split: val needs the share of the scenes that is for val, such as held_out_val: 0.05")
+        return self
+
+
 class Recipe(_Part):
     """A dataset: the interface of the tool. Everything in the output follows from it and from the source pictures."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"data"})
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
@@ -250,6 +269,8 @@ class Recipe(_Part):
     target_network: TargetNetwork | None = None
     crop: Crop = Field(default_factory=Crop)
     instructions: Instructions = Instructions()
+    data: Given | None = None
+    """Which scenes of what `--data` names; without it as the sources that it replaces say."""
     store: tuple[Literal["clean"], ...] = ()
     """`clean` keeps the clean pair beside the degraded one, for evaluation."""
     encoding: Literal["png", "jpeg95", "mixed"] = "png"

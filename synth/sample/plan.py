@@ -240,9 +240,11 @@ def _weights(sizes: Mapping[str, int], given: Mapping[str, float], sources: Sequ
 def _with_data(recipe: Recipe, root: Path | str, follow_links: bool) -> Recipe:
     """The recipe with one source for each task, which keeps the settings of those that it replaces, and another of the
     photographs where the recipe asks for pairs made of them."""
-    return _with_sources(
-        recipe, {task: _sources_at(root, task, part, follow_links) for task, part in recipe.tasks.items()}
-    )
+    sources = {task: _sources_at(root, task, part, follow_links) for task, part in recipe.tasks.items()}
+    if recipe.data is not None:
+        asked = recipe.data.model_dump()
+        sources = {task: tuple(one.model_copy(update=asked) for one in found) for task, found in sources.items()}
+    return _with_sources(recipe, sources)
 
 
 def _with_sources(recipe: Recipe, sources: Mapping[str, tuple[Source, ...]]) -> Recipe:

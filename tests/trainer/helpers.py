@@ -50,11 +50,12 @@ def write_shard(  # noqa: PLR0913
     kind: str = "images",
     grey_b: bool = False,
     clean: bool = False,
+    per_pair: int = 1,
 ) -> None:
     """One tar and its sidecar. Sample i: target is `picture(i)`, a is darker, b brighter (or grey).
 
-    clean: with a clean pair, of which a is the target and b its negative. (Nine arguments: each a way in which shards
-    differ, one at a time.)
+    clean: with a clean pair, of which a is the target and b its negative. per_pair: samples of a group, whose inputs
+    are those of the first. (Ten arguments: each a way in which shards differ, one at a time.)
     """
     rows = []
     with tarfile.open(tar_path, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -63,15 +64,17 @@ def write_shard(  # noqa: PLR0913
             instruction = INSTRUCTIONS[index % len(INSTRUCTIONS)]
             record = {"version": 1, "key": key, "index": index, "task": "mef", "instruction": instruction}
             row: dict[str, Any] = {"key": key, "index": index, "status": "ok", "height": size, "width": size}
+            if per_pair > 1:
+                record["group"] = row["group"] = f"{index - index % per_pair:09d}"
             if index in failed:
                 row |= {"status": "failed", "reason": "unreadable"}
                 row |= {f"{member}_{part}": None for member in MEMBERS for part in PARTS}
                 rows.append(row)
                 continue
-            target = picture(index, size)
-            b = (target // 2 + 127).astype(np.uint8)
+            target, shown = picture(index, size), picture(index - index % per_pair, size)
+            b = (shown // 2 + 127).astype(np.uint8)
             members = {
-                "a": ("png", png(target // 2)),
+                "a": ("png", png(shown // 2)),
                 "b": ("png", png(b[:, :, 0] if grey_b else b)),
                 "json": ("json", json.dumps(record).encode()),
                 "target": ("png", png(target)),

@@ -87,7 +87,7 @@ def test_an_unfinished_shard_among_finished_ones_is_refused(trainer_main: Comman
 
 
 def test_a_missing_config_names_the_presets(trainer_main: Command, dataset: Path) -> None:
-    assert "presets are b, gpu, l, release, release-cpu, s, ti, tiny" in refused(
+    assert "presets are b, gpu, l, release, release-cpu, release-cpu-days, s, ti, tiny" in refused(
         trainer_main, "train", "--shards", dataset, "--config", "huge"
     )
 

@@ -107,7 +107,7 @@ def read_pictures(
 ) -> Pictures:
     """All pictures of folders of photographs, folders of pairs, shards, and a folder that `pack` wrote.
 
-    pairs: <task>/<dataset>-<scene>/{a,b[,gt]}.*; of shards a, b and target are taken. Raises UserError.
+    pairs: [<task>/]<dataset>-<scene>/{a,b[,gt]}.*; of shards a, b and target are taken. Raises UserError.
     """
     pictures = Pictures()
     for folder in photos:
@@ -115,7 +115,8 @@ def read_pictures(
             pictures.add("photos", read_image(path))
     for folder in pairs:
         for picture in pictures_of_pairs(folder):
-            pictures.add(f"pairs/{picture.task}-{picture.scene.split('-')[0]}", picture.image)
+            group = "-".join(filter(None, (picture.task, picture.scene.split("-")[0])))
+            pictures.add(f"pairs/{group}", picture.image)
     for sample in samples_of(shards) if shards else ():
         for image in (sample.a, sample.b, sample.target):
             pictures.add("degraded", image)

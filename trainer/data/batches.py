@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import Prompts
 from trainer.model.inputs import Inputs, Whole, in_range
+
+DIFFERENT = 0.02
+"""Distance of latents, as a share of their length, beyond which they are not of the same pictures."""
 
 
 class Crops(NamedTuple):
@@ -45,6 +48,25 @@ class Batch(NamedTuple):
     """(B, 2, E), for an effect head (data/labels.py)."""
     share: float = 0.0
     """Of the run that lies behind it, for what changes on the way."""
+    couples: bool = False
+    """Whether its samples 2k and 2k + 1 show one pair, and one window of it, under two instructions."""
+
+    @property
+    def draws(self) -> Sequence[int]:
+        """The position by which each sample draws: the two of a couple draw alike."""
+        first = self.positions.start
+        return [p - (p - first) % 2 for p in self.positions] if self.couples else self.positions
+
+
+class Step(NamedTuple):
+    """What is planned of a step of one rank."""
+
+    parts: list[range]
+    """Positions, in pieces whose gradients are added up."""
+    couples: bool = False
+    """Whether its batches are (Batch.couples)."""
+    window: int | None = None
+    """Side in pixels of the windows of a pool; None: all of a sample."""
 
 
 class Needs(NamedTuple):
@@ -129,7 +151,7 @@ class Batches:
         self._room = cache_mb << 20
         self._cache: dict[int, Encoded] = {}
 
-    def run(self, steps: Iterable[list[range]]) -> Generator[list[Batch], None, None]:
+    def run(self, steps: Iterable[Step]) -> Generator[list[Batch], None, None]:
         """Batches for the positions of each step's parts, made one step ahead in a thread of their own."""
         with ThreadPoolExecutor(1, "encoder") as pool:
             ahead = None
@@ -140,12 +162,16 @@ class Batches:
             if ahead:
                 yield ahead.result()
 
-    def _step(self, step: list[range]) -> list[Batch]:
-        return [self.batch(positions) for positions in step]
+    def _step(self, step: Step) -> list[Batch]:
+        return [self.batch(positions, step.couples) for positions in step.parts]
 
-    def batch(self, positions: range) -> Batch:
-        """The samples at these positions. Raises UserError."""
-        numbers = [self.shards.at(position) for position in positions]
+    def batch(self, positions: range, couples: bool = False) -> Batch:
+        """The samples at these positions; couples: every other one of them, with one of its mates. Raises UserError."""
+        if couples:
+            firsts = positions[::2]
+            numbers = [n for position in firsts for n in self.shards.couple(self.shards.at(position), position // 2)]
+        else:
+            numbers = [self.shards.at(position) for position in positions]
         known = {number: self._cache[number] for number in numbers if number in self._cache}
         missing = sorted(set(numbers) - set(known))
         for number, sample in zip(missing, self.shards.load(missing), strict=True):
@@ -156,7 +182,8 @@ class Batches:
                 known[number] = encode_sample(self.autoencoder, sample, self.needs)
                 self.encoded, self.seconds = self.encoded + 1, self.seconds + time.perf_counter() - begun
                 self._keep(number, known[number])
-        return self._together([known[number] for number in numbers], positions)
+        samples = [known[number] for number in numbers]
+        return self._together(coupled(samples) if couples else samples, positions)._replace(couples=couples)
 
     def _together(self, samples: list[Encoded], positions: range) -> Batch:
         needs, device = self.needs, self.autoencoder.device
@@ -191,6 +218,35 @@ class Batches:
         if sample.bytes <= self._room:
             self._room -= sample.bytes
             self._cache[number] = sample
+
+
+def coupled(samples: Sequence[Encoded]) -> list[Encoded]:
+    """Couples, as they are; one whose mate was broken, and so is another sample, with itself. Raises UserError where
+    two do not show the same.
+    """
+    couples = []
+    for first, second in zip(samples[::2], samples[1::2], strict=True):
+        same = group_of(first.record, first.key) == group_of(second.record, second.key)
+        if same and not _alike(first.latents, second.latents):
+            raise UserError(
+                f"--shards: {first.key} and {second.key} are of one pair, and show other windows of it; encode the "
+                "shards anew, by this version of the trainer, or leave out training.couples"
+            )
+        couples += [first, second if same else first]
+    return couples
+
+
+def group_of(record: Mapping[str, Any], key: str) -> str:
+    """Of a sample with this record; its own key where there are no groups."""
+    return str(record.get("group", key))
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether latents (4, C, h, w) are of equal inputs, to within rounding."""
+    if one.shape != other.shape:
+        return False
+    seen, there = one[:3].float(), other[:3].float()
+    return float((seen - there).norm()) <= DIFFERENT * float(there.norm())
 
 
 def _first(whole: Whole, device: torch.device) -> Whole:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from trainer.data.images import Image, read_together
+from trainer.data.images import Image, read_pair, read_together
 from trainer.data.kinds import SUFFIXES as SUFFIXES
 from trainer.data.shards import IndexedShards, Sample, open_shards
 from trainer.errors import UserError
 
 OF_A_PAIR = ("a", "b", "gt")
+TASKS = ("vif", "mef", "mff")
+"""Names by which the folder itself that is given says of what task its pairs are; one in it says so by any name."""
 
 
 class OfPair(NamedTuple):
-    """A picture of a folder of pairs, <task>/<dataset>-<scene>/{a,b[,gt]}.*."""
+    """A picture of a folder of pairs, [<task>/]<dataset>-<scene>/{a,b[,gt]}.*."""
 
     task: str
+    """Empty where no folder names it."""
     scene: str
     """<dataset>-<scene>."""
     name: str
     """a, b or gt."""
     image: Image
+    place: str
+    """Of the scene in the folder that was given; the name of that itself, where it is the scene."""
 
 
 def images_of(folder: Path, option: str) -> list[Path]:
@@ -42,15 +47,36 @@ def is_image(path: Path) -> bool:
 
 
 def pictures_of_pairs(folder: Path) -> Iterator[OfPair]:
-    """All pictures of a folder of pairs; other files there, such as depth, are passed over. Raises UserError."""
+    """All pictures of a folder of pairs; other files there, such as depth, are passed over.
+
+    The folder may be one of tasks, one of scenes, or a scene itself. Where nothing names the task, which picture is
+    infrared is seen as `trainer fuse` sees it. Raises UserError.
+    """
     found = (path for path in images_of(folder, "--pairs") if path.stem in OF_A_PAIR)
     for place, paths in groupby(found, lambda path: path.parent):
         named: dict[str, Path] = {}
         for path in paths:
             named.setdefault(path.stem, path)
-        task = place.parent.name
-        for name, image in read_together(named, ("b",) if task == "vif" else ()).items():
-            yield OfPair(task, place.name, name, image)
+        parts = place.relative_to(folder).parts
+        scene = parts[-1] if parts else folder.resolve().name
+        task = _task_of(folder, parts)
+        for name, image in _read(named, task).items():
+            yield OfPair(task, scene, name, image, "/".join(parts) or scene)
+
+
+def _task_of(folder: Path, parts: Sequence[str]) -> str:
+    """parts: of the scene's place in the folder."""
+    if len(parts) > 1:
+        return parts[-2]
+    name = (folder.resolve() if parts else folder.resolve().parent).name
+    return name if name in TASKS else ""
+
+
+def _read(named: Mapping[str, Path], task: str) -> dict[str, Image]:
+    if task or not {"a", "b"} <= named.keys():
+        return read_together(named, ("b",) if task == "vif" else ())
+    a, b, _ = read_pair(named["a"], named["b"])
+    return {"a": a, "b": b, **read_together({name: path for name, path in named.items() if name not in ("a", "b")})}
 
 
 def samples_of(shards: Sequence[str]) -> Iterator[Sample]:

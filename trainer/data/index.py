@@ -59,7 +59,7 @@ class Index:
     def __init__(
         self, tars: list[str], members: Sequence[str] = MEMBERS, only: Only = ALL, kind: str = PICTURES
     ) -> None:
-        self.tars, self.members = tars, tuple(members)
+        self.tars, self.members, self._only, self._kind = tars, tuple(members), only, kind
         self._shards = at_once(partial(_read_sidecar, members=self.members, only=only, kind=kind), tars)
         self._ends = np.cumsum([len(shard.rows) for shard in self._shards])
         self.failed = sum(shard.failed for shard in self._shards)
@@ -85,6 +85,16 @@ class Index:
     def digests(self) -> list[bytes]:
         """Of each shard what names its samples: their keys and bytes."""
         return [shard.digest for shard in self._shards]
+
+    def groups(self) -> np.ndarray:
+        """Of each sample a number that those of its group share, (N,) int64: of entries of latents those that show one
+        window. A sample of a shard that knows no groups is alone. Raises UserError.
+        """
+        found = at_once(partial(_read_groups, only=self._only, kind=self._kind), self.tars)
+        numbers = [group + start for group, start in zip(found, [0, *self._ends[:-1]], strict=True)]
+        if [len(group) for group in found] != self.counts:
+            raise UserError(f"{sidecar_of(self.tars[0])}: the sidecars changed while they were read; run it again")
+        return np.concatenate(numbers)
 
     @property
     def version(self) -> int:
@@ -206,6 +216,27 @@ def _read_sidecar(tar: str, members: Sequence[str], only: Only, kind: str) -> _S
         content=int(rows["size"].sum(dtype=np.int64)),
         told=metadata,
     )
+
+
+def _read_groups(tar: str, only: Only, kind: str) -> np.ndarray:
+    """Of each sample of a shard that is taken the number, below their count, of the first that is of its group."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with _opened(sidecar_of(tar)) as source:
+        file = pq.ParquetFile(source)
+        grouped = "group" in file.schema_arrow.names
+        columns = ["key", "status", *only.columns, *(["group"] if grouped else [])]
+        table = file.read(columns=columns, use_threads=False)
+    table = table.filter(pc.not_equal(table["status"], "failed"))
+    table = table.filter(only.of(table)) if only.columns else table
+    if not grouped:
+        return np.arange(table.num_rows)
+    names = table["group"].fill_null(table["key"]).to_pylist()
+    if kind != PICTURES:
+        names = [name + key[len(name) :] for name, key in zip(names, table["key"].to_pylist(), strict=True)]
+    firsts: dict[str, int] = {}
+    return np.array([firsts.setdefault(name, row) for row, name in enumerate(names)], dtype=np.int64)
 
 
 @contextmanager

@@ -54,6 +54,21 @@ class Mixture:
         # each dataset in an order of its own, so that two of one length do not walk in step
         return self._starts[which] + self.parts[which].order.at(self.seed + 1 + which, within)
 
+    def check_couples(self) -> None:
+        """Raises UserError where none of them has couples; where some have, couples are drawn from these alone."""
+        if not any(part.mates for part in self.parts):
+            self.parts[0].check_couples()
+
+    def couple(self, number: int, turn: int) -> tuple[int, int]:
+        which = bisect_right(self._starts, number) - 1
+        for more in range(len(self.parts)):
+            there = (which + more) % len(self.parts)
+            if self.parts[there].mates:
+                within = (number - self._starts[which]) % len(self.parts[there])
+                first, second = self.parts[there].couple(within, turn)
+                return self._starts[there] + first, self._starts[there] + second
+        raise ValueError("none of the datasets has couples; see check_couples")
+
     def load(self, numbers: Sequence[int]) -> list[Sample | Encoded]:
         wanted: dict[int, list[int]] = {}
         for number in numbers:

@@ -18,10 +18,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from trainer.data.batches import Batch, Crops, Needs, network_inputs
+from trainer.data.batches import Batch, Crops, Needs, Step, group_of, network_inputs
 from trainer.data.format import sidecar_of
 from trainer.data.images import from_bytes, to_bytes
 from trainer.data.labels import labels_of
+from trainer.data.mates import Mates
 from trainer.data.places import is_remote
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.data.windows import Windows
@@ -178,6 +179,10 @@ class Pool:
         """Samples that the pool holds at most; known with the first shard."""
         self.visits = 0
         self.keys: list[str] = []
+        self._groups = np.empty(0, dtype=np.int64)
+        """Of each sample a number that its group alone has."""
+        self._known = 0
+        self._mates: Mates | None = None
         self._lock, self._stop = Lock(), Event()
         self._error: Exception | None = None
         on_gpu = autoencoder.device.type == "cuda"
@@ -209,10 +214,10 @@ class Pool:
         self._stop.set()
         self._thread.join(timeout=10)
 
-    def run(self, steps: Iterator[tuple[list[range], int | None]]) -> Generator[list[Batch], None, None]:
-        """A step's batches, for the positions of its parts, and the side of its windows in pixels (None: all)."""
+    def run(self, steps: Iterator[Step]) -> Generator[list[Batch], None, None]:
+        """The batches of each step."""
         begun = time.monotonic()
-        for parts, window in steps:
+        for step in steps:
             while self.filled < min(self.config.at_least, self.room or self.config.at_least):
                 self._check()
                 if time.monotonic() - begun > self.config.patience:
@@ -222,21 +227,26 @@ class Pool:
                     )
                 time.sleep(POLL)
             self._check()
-            yield [self.batch(positions, window) for positions in parts]
+            yield [self.batch(positions, step.window, step.couples) for positions in step.parts]
 
     @torch.no_grad()
-    def batch(self, positions: range, window: int | None) -> Batch:
-        """Samples drawn for these positions, with replacement."""
+    def batch(self, positions: range, window: int | None, couples: bool = False) -> Batch:
+        """Samples drawn for these positions, with replacement; couples: of groups of several, two of each, in one
+        window. Raises UserError where there is none.
+        """
         device, count = self.autoencoder.device, len(positions)
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, positions.start], dtype=np.uint64)))
 
         with self._lock:
             if self._written is not None:
                 self._written.wait()
-            chosen = torch.from_numpy(generator.integers(self.filled, size=count))
+            drawn = self._couples(generator, count // 2) if couples else generator.integers(self.filled, size=count)
+            chosen = torch.from_numpy(drawn)
             height, width = self.images.shape[1:3]
             side = min(height, width) if window is None else min(window, height, width)
-            windows = Windows.draw(generator, count, (height, width), (side, side), self.config.symmetries).to(device)
+            several = count // 2 if couples else count
+            windows = Windows.draw(generator, several, (height, width), (side, side), self.config.symmetries)
+            windows = (windows.twice() if couples else windows).to(device)
             keys = tuple(self.keys[number] for number in chosen.tolist())
             chosen = chosen.to(device)
             images = self.images.index_select(0, chosen)
@@ -256,7 +266,22 @@ class Pool:
         if whole is not None:
             inputs = inputs._replace(whole=windows.glance(whole))
         crops = Crops(a, b, target) if self.needs.crops else None
-        return Batch(inputs, self.autoencoder.normalise(latents[:, 3]), keys, positions, crops, labels)
+        target = self.autoencoder.normalise(latents[:, 3])
+        return Batch(inputs, target, keys, positions, crops, labels, couples=couples)
+
+    def _couples(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        """Where so many samples that have mates lie, each beside one of these, (2 count,)."""
+        if self._mates is None:
+            self._mates = Mates(self._groups[: self.filled])
+        mates = self._mates
+        if not mates:
+            raise UserError(
+                f"--shards {self.growing.folder}: no pair stands under two instructions in {self.filled} samples, and "
+                "training.couples wants some; make them by a recipe with instructions.per_pair: 2, or leave out "
+                "training.couples"
+            )
+        draws = generator.integers((len(mates), 2**31), size=(count, 2)).tolist()
+        return np.array([mates.nth(place, turn) for place, turn in draws], dtype=np.int64).reshape(-1)
 
     def _bytes(self) -> float:
         """That it may take."""
@@ -297,9 +322,13 @@ class Pool:
             self.prompts = Prompts(*(part.new_empty(self.room, *part.shape[1:]) for part in prompts))
             self.labels = labels.new_empty(self.room, *labels.shape[1:])
             self.keys = [""] * self.room
+            self._groups = np.zeros(self.room, dtype=np.int64)
         if images.shape[1:] != self.images.shape[1:]:
             raise UserError(f"--shards {self.growing.folder}: shards of different sizes of crop; a pool takes one")
         prompts = padded_to(prompts, self.prompts.mask.shape[1])
+        names = [group_of(record, key) for record, key in zip(kept.records, kept.keys, strict=True)]
+        numbers = {name: self._known + number for number, name in enumerate(dict.fromkeys(names))}
+        groups, self._known = np.array([numbers[name] for name in names]), self._known + len(numbers)
         with self._lock:
             if self._read is not None:
                 self._read.wait()
@@ -312,7 +341,9 @@ class Pool:
                 for ours, theirs in zip(held, (images, labels, *prompts), strict=True):
                     ours[place : place + last - first] = theirs[first:last]
                 self.keys[place : place + last - first] = kept.keys[first:last]
+                self._groups[place : place + last - first] = groups[first:last]
                 first = last
+            self._mates = None
             if self._written is not None:
                 self._written.record()
             self.loaded += len(images)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from threading import Lock
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from trainer.data.format import LATENTS, sidecar_of
 from trainer.data.index import schema_of
 from trainer.data.latents import Encoded, Latents
 from trainer.data.listing import expand
+from trainer.data.mates import Mates
 from trainer.data.order import Order
 from trainer.data.places import at_once, can_be_had, exists, is_pipe
 from trainer.data.samples import MOST_BROKEN, Broken, Sample, Samples, Stored
@@ -46,6 +48,14 @@ class Shards(Protocol[Seen]):
 
     def load(self, numbers: Sequence[int]) -> Sequence[Seen]:
         """The samples with these numbers, decoded. Raises UserError."""
+
+    def check_couples(self) -> None:
+        """Raises UserError where no pair stands under two instructions."""
+
+    def couple(self, number: int, turn: int) -> tuple[int, int]:
+        """Two samples of one pair under different instructions: a sample, or the next that has mates, and of its mates
+        the one whose turn it is.
+        """
 
     def close(self) -> None: ...
 
@@ -128,6 +138,21 @@ class IndexedShards(Generic[S]):
 
     def at(self, position: int) -> int:
         return self.order.at(self.seed, position)
+
+    def check_couples(self) -> None:
+        if not self.mates:
+            raise UserError(
+                f"--shards {self.tars[0]}: no pair stands under two instructions in these shards, and training.couples "
+                "wants some; make them by a recipe with instructions.per_pair: 2, or leave out training.couples"
+            )
+
+    def couple(self, number: int, turn: int) -> tuple[int, int]:
+        return self.mates.couple(number, turn)
+
+    @cached_property
+    def mates(self) -> Mates:
+        """Which samples are of one pair. Read from the sidecars once it is asked for."""
+        return Mates(self.samples.index.groups())
 
     def load(self, numbers: Sequence[int]) -> list[S]:
         """In place of one that is broken comes the next that is not; over a share of MOST_BROKEN raises UserError."""

@@ -64,6 +64,15 @@ class StreamedShards:
     def at(self, position: int) -> int:
         return position
 
+    def check_couples(self) -> None:
+        raise UserError(
+            f"--shards {self.tars[0]}: training.couples needs the sidecars (.parquet), which tell the samples of one "
+            "pair; copy them beside the tars, or leave out training.couples"
+        )
+
+    def couple(self, number: int, turn: int) -> tuple[int, int]:
+        raise NotImplementedError("a stream does not know which samples are of one pair; see check_couples")
+
     def load(self, numbers: Sequence[int]) -> list[Sample]:
         samples = []
         for number in numbers:

@@ -54,6 +54,11 @@ class Windows(NamedTuple):
         across = torch.where(turns // 2 % 2 == 1, across.flip(1), across)
         return cls(down, across, turns, size)
 
+    def twice(self) -> Windows:
+        """Each for two pictures, one after the other."""
+        down, across, turns = (part.repeat_interleave(2, dim=0) for part in self[:3])
+        return Windows(down, across, turns, self.size)
+
     @property
     def is_whole(self) -> bool:
         """Whether nothing of the pictures is left out."""

@@ -120,6 +120,8 @@ def _manifest(
         "pixels": needs.planes,
         "glance": needs.pixels,
     }
+    if shards.mates:
+        encoding["drawn"] = "group"  # by earlier versions each sample had windows of its own
     version = shards.samples.index.version
     return {"version": version, "kind": LATENTS, "name": config.name, "complete": False, "encoding": encoding}
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from trainer.data.batches import Needs
+from trainer.data.batches import Needs, group_of
 from trainer.data.images import to_bytes, to_tensor
 from trainer.data.samples import Sample
 from trainer.data.windows import Windows
@@ -34,11 +34,11 @@ class Visits(Section):
     symmetries: bool = False
     """Whether they are turned and mirrored."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Of what is drawn, together with a sample's key."""
+    """Of what is drawn, together with a sample's group."""
 
-    def of(self, key: str, size: tuple[int, int]) -> Windows:
-        """The windows of a sample of this height and width. Symmetries come again once all have come."""
-        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little")
+    def of(self, group: str, size: tuple[int, int]) -> Windows:
+        """The windows of the samples of a group, of this height and width. Symmetries come again once all have come."""
+        number = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "little")
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64)))
         window = size if self.window is None else (self.window, self.window)
         return Windows.draw(generator, self.count, size, window, self.symmetries, again=False)
@@ -69,7 +69,7 @@ class Seen(NamedTuple):
     def of(cls, sample: Sample, visits: Visits, needs: Needs, device: torch.device) -> Seen:
         a, b, target = (to_tensor([image], device) for image in (sample.a, sample.b, sample.target))
         four = torch.cat([a, b, fuse_base(a, b), target])  # the base is that of the whole sample
-        windows = visits.of(sample.key, (four.shape[2], four.shape[3])).to(device)
+        windows = visits.of(group_of(sample.record, sample.key), (four.shape[2], four.shape[3])).to(device)
         channels_last = four.flatten(0, 1).movedim(0, 2).expand(visits.count, -1, -1, -1)
         pictures = windows.cut(channels_last).movedim(3, 1).unflatten(1, (4, 3))
         whole = None

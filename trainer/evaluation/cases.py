@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from trainer.console import say
 from trainer.data.folders import pictures_of_pairs
 from trainer.data.format import CLEAN
 from trainer.data.images import Image
@@ -69,29 +70,50 @@ class OfShards:
 
 
 class OfPairs:
-    """<task>/<dataset>-<scene>/{a,b[,gt]}.* of a folder, each with one sentence; measured against its own images, and
-    against gt where there is one. Raises UserError.
+    """[<task>/]<dataset>-<scene>/{a,b[,gt]}.* of a folder, each with one sentence; measured against its own images, and
+    against gt where there is one. Says of which scenes an image is missing. Raises UserError.
     """
 
     def __init__(self, folder: Path, sentence: str, limit: int | None = None) -> None:
         self._folder, self._sentence, self._limit = folder, sentence, limit
-        self.count = sum(1 for _ in self)
+        left_out: list[str] = []
+        self.count = sum(1 for _ in self._each(left_out))
         if not self.count:
-            raise UserError(f"--pairs {folder}: no pair in it; <task>/<scene>/a.png and b.png are looked for")
+            hint = f" ({left_out[0]})" if left_out else ""
+            raise UserError(
+                f"--pairs {folder}: no pair in it; TASK/SCENE or SCENE, a folder each with a.png and b.png, is looked "
+                f"for{hint}"
+            )
+        for line in left_out:
+            say(f"left out: {line}")
 
     def __iter__(self) -> Iterator[Case]:
+        return self._each([])
+
+    def _each(self, left_out: list[str]) -> Iterator[Case]:
+        """left_out: filled with a line for each scene that is no pair."""
         done = 0
-        pictures = pictures_of_pairs(self._folder)
-        for (task, scene), members in groupby(pictures, key=lambda picture: (picture.task, picture.scene)):
+        for place, members in groupby(pictures_of_pairs(self._folder), key=lambda picture: picture.place):
             if done == self._limit:
                 return
-            found = {picture.name: picture.image for picture in members}
-            if not {"a", "b"} <= found.keys():
+            pictures = {picture.name: picture for picture in members}
+            if missing := [name for name in ("a", "b") if name not in pictures]:
+                left_out.append(f"{place}: no image {' and no image '.join(missing)}")
                 continue
             done += 1
+            a, b, gt = (pictures[name].image if name in pictures else None for name in ("a", "b", "gt"))
+            assert a is not None
+            assert b is not None
+            if other := next((name for name, x in (("b", b), ("gt", gt)) if x is not None and x.shape != a.shape), ""):
+                raise UserError(_of_two_sizes(place, a, other, pictures[other].image))
+            task, scene = pictures["a"].task, pictures["a"].scene
             record = {"task": task, "kind": AS_THEY_ARE, "source": {"scene": scene, "dataset": scene.split("-")[0]}}
-            a, b = found["a"], found["b"]
-            yield Case(f"{task}/{scene}", a, b, self._sentence, record, found.get("gt"), (a, b))
+            yield Case(place, a, b, self._sentence, record, gt, (a, b))
+
+
+def _of_two_sizes(place: str, a: Image, name: str, other: Image) -> str:
+    sizes = f"a is {a.shape[1]}x{a.shape[0]}, {name} is {other.shape[1]}x{other.shape[0]}"
+    return f"--pairs: {place}: images of different sizes: {sizes}; bring them to one size, or take the scene out"
 
 
 def _open(urls: Sequence[str]) -> IndexedShards[Sample]:

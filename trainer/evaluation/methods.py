@@ -11,6 +11,7 @@ import numpy as np
 
 from trainer.data.images import Image, to_images, to_tensor
 from trainer.evaluation.cases import Case
+from trainer.evaluation.references import openfocus
 from trainer.evaluation.references.classical import restore
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ Method: TypeAlias = Callable[[Case], Image]
 """A case to (H, W, 3) uint8."""
 
 AVERAGE, CLOSED, ORACLE, CEILING = "average", "closed form", "oracle", "round trip of the target"
+OPENFOCUS = "OpenFocus (mff alone)"
+REFERENCES = (AVERAGE, CLOSED, ORACLE, OPENFOCUS)
+"""What a network has to beat: they learn nothing here."""
+TASKS = {OPENFOCUS: openfocus.TASK}
+"""Of methods that are for one task alone."""
 SHUFFLED = ", sentences shuffled"
 
 
@@ -101,16 +107,37 @@ def shuffled(said: Sequence[Said]) -> dict[str, str]:
     return found
 
 
-def methods_for(weights: Sequence[Path], device: str | None, truth: bool) -> tuple[dict[str, Method], dict[str, Fuser]]:
+class Networks(NamedTuple):
+    """Which networks are measured."""
+
+    weights: Sequence[Path] = ()
+    """Weights folders."""
+    variants: Sequence[str] = ()
+    """Of each of them (Fuser.from_pretrained); none: what it was trained for."""
+    shuffled: bool = False
+    """Each once more, with the sentences of other samples."""
+    device: str | None = None
+
+
+def methods_for(
+    networks: Networks, truth: bool, others: Mapping[str, Method] | None = None
+) -> tuple[dict[str, Method], dict[str, Fuser]]:
     """The references, and the networks by the name of their folder, in the order of a table. Raises UserError.
 
     truth: every case has a target and says what was done to it; the oracle and the ceiling stand for these alone. The
-    ceiling is that of the first network's autoencoder; without a network there is none.
+    ceiling is that of the first network's autoencoder; without a network there is none. others: more references.
     """
     from trainer.inference.fuser import Fuser
 
-    fusers = {name_of(folder, weights): Fuser.from_pretrained(folder, device) for folder in weights}
+    fusers = {
+        name_of(folder, networks.weights) + (f", {variant}" if variant else ""): Fuser.from_pretrained(
+            folder, networks.device, variant
+        )
+        for folder in networks.weights
+        for variant in networks.variants or (None,)
+    }
     methods: dict[str, Method] = {AVERAGE: average, CLOSED: closed_form, **({ORACLE: oracle} if truth else {})}
+    methods |= others or {}
     methods |= {name: of(fuser) for name, fuser in fusers.items()}
     for fuser in list(fusers.values())[: 1 if truth else 0]:
         methods[CEILING] = ceiling(fuser.autoencoder)
@@ -118,9 +145,16 @@ def methods_for(weights: Sequence[Path], device: str | None, truth: bool) -> tup
 
 
 def name_of(folder: Path, among: Sequence[Path]) -> str:
-    """The last part of a weights folder's path (the run's, of RUN/weights), where that tells it from the others."""
+    """The last part of a weights folder's path (the run's, of RUN/weights), where that tells it from the others and
+    from the references."""
 
     def short(path: Path) -> str:
         return path.parent.name if path.name == "weights" and path.parent.name else path.name or str(path)
 
-    return short(folder) if sum(short(folder) == short(other) for other in among) == 1 else str(folder)
+    known = (*REFERENCES, CEILING, *(short(other) for other in among if other != folder))
+    return str(folder) if short(folder) in known else short(folder)
+
+
+def takes(method: str, task: str) -> bool:
+    """Whether a method is for that task."""
+    return TASKS.get(method, task) == task

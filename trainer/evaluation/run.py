@@ -17,10 +17,11 @@ from trainer.evaluation import obedience
 from trainer.evaluation.cases import AS_THEY_ARE, Case, OfPairs, OfShards
 from trainer.evaluation.figures import draw_groups
 from trainer.evaluation.methods import Method
+from trainer.evaluation.references.openfocus import OpenFocus
 from trainer.evaluation.scoring import Row, score, what_of
 from trainer.evaluation.sheets import sheet
 from trainer.evaluation.tables import first_of, markdown
-from trainer.inference.labels import labelled_row
+from trainer.inference.captions import labelled_row
 
 
 class Results(NamedTuple):
@@ -30,16 +31,15 @@ class Results(NamedTuple):
     control: list[Row]
 
 
-def evaluate(
-    cases: OfShards | OfPairs, weights: Sequence[Path], out: Path, shuffled: bool = False, device: str | None = None
-) -> str:
+def evaluate(cases: OfShards | OfPairs, networks: known.Networks, out: Path, openfocus: Path | None = None) -> str:
     """Measure, and write OUT/{report.md, results.parquet, control.parquet, groups.png, sheets/}; returns the report.
 
-    shuffled: each network once more, with the sentences of other samples. Progress goes to stderr. Raises UserError.
+    openfocus: the program, for one more reference on focused pairs. Progress goes to stderr. Raises UserError.
     """
     _make(out)
-    methods, fusers = known.methods_for(weights, device, truth=isinstance(cases, OfShards))
-    if shuffled:
+    others: dict[str, Method] = {} if openfocus is None else {known.OPENFOCUS: OpenFocus(openfocus, cases)}
+    methods, fusers = known.methods_for(networks, isinstance(cases, OfShards), others)
+    if networks.shuffled:
         sentences = known.shuffled([known.Said(c.key, c.group, c.task, c.instruction) for c in cases])
         methods |= {f"{name}{known.SHUFFLED}": known.of(fuser, sentences) for name, fuser in fusers.items()}
     results = measure(cases, methods, _progress(cases.count))
@@ -72,7 +72,8 @@ def measure(cases: Iterable[Case], methods: Mapping[str, Method], tell: Callable
     results, done = Results([], []), 0
     for _, members in groupby(cases, key=lambda case: case.group):
         group = list(members)
-        _score(group, {name: [method(each) for each in group] for name, method in methods.items()}, results)
+        taking = {name: method for name, method in methods.items() if known.takes(name, group[0].task)}
+        _score(group, {name: [method(each) for each in group] for name, method in taking.items()}, results)
         done += len(group)
         if tell is not None:
             tell(done)

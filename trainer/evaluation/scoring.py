@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from trainer.data.images import Image
@@ -21,11 +21,15 @@ WHAT = ("key", "group", "task", "dataset", "scene", "kind", "phrase_split", "eff
 PAIR = re.compile(r"-p\d+$")
 
 
+def effects_of(record: Mapping[str, Any]) -> list[str]:
+    """The effects that fell on a sample, each once, by its record."""
+    return list(dict.fromkeys(each["effect"] for each in record.get("degradations", ())))
+
+
 def what_of(case: Case) -> Row:
     """`WHAT` of a case, from its record: effects are those that fell on it, each once; count is how many."""
     record = case.record
-    source = record.get("source", {})
-    effects = list(dict.fromkeys(each["effect"] for each in record.get("degradations", ())))
+    source, effects = record.get("source", {}), effects_of(record)
     return {
         "key": case.key,
         "group": case.group,

@@ -17,9 +17,9 @@ def read_sets(images: Sequence[Path], pairs: Sequence[Path], shards: Sequence[st
         for path in images_of(folder, "--images"):
             yield str(folder), path.relative_to(folder).as_posix(), read_image(path)
     for folder in pairs:
-        for task, scene, name, image in pictures_of_pairs(folder):
-            infrared = " infrared" if task == "vif" and name == "b" else " visible" if task == "vif" else ""
-            yield f"pairs {task}{infrared}", f"{scene}/{name}", image
+        for found in pictures_of_pairs(folder):
+            kind = "" if found.task != "vif" else " infrared" if found.name == "b" else " visible"
+            yield f"pairs {found.task}{kind}".strip(), f"{found.scene}/{found.name}", found.image
     for sample in samples_of(shards) if shards else ():
         task = sample.record.get("task", "")
         for member, image in (("a", sample.a), ("b", sample.b), ("target", sample.target)):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from trainer.evaluation.cases import AS_THEY_ARE
 from trainer.evaluation.intervals import Mean, mean_of, ratio_of
-from trainer.evaluation.methods import CEILING, SHUFFLED
+from trainer.evaluation.methods import CEILING, REFERENCES, SHUFFLED
 from trainer.evaluation.metrics import ARROWS
 from trainer.evaluation.obedience import EVERYTHING, NOTHING
 from trainer.evaluation.scoring import Row
@@ -103,7 +103,9 @@ def by_group(rows: Sequence[Row], methods: Sequence[str]) -> str:
 
 
 def _gain(group: Sequence[Row], network: str, means: Mapping[str, Mean], metric: str) -> str:
-    best = max((name for name in REFERENCES if name in means), key=lambda name: means[name].value)
+    whole = max(each.samples for each in means.values())  # a reference for one task alone says nothing of all
+    there = [name for name in REFERENCES if name in means and means[name].samples == whole]
+    best = max(there, key=lambda name: means[name].value)
     theirs = {row["key"]: row.get(metric, math.nan) for row in group if row["method"] == best}
     ours = [row for row in group if row["method"] == network]
     gains = [row.get(metric, math.nan) - theirs[row["key"]] for row in ours]
@@ -170,9 +172,6 @@ def control_of(rows: Sequence[Row]) -> tuple[str, str]:
     cosine = along / math.sqrt(asked * done) if done else 0.0
     interval = "" if math.isnan(slope.low) else f" ({slope.low:.2f} to {slope.high:.2f})"
     return f"{slope.value:.2f}{interval}", f"{cosine:.2f}"
-
-
-REFERENCES = ("average", "closed form", "oracle")
 
 
 def mean(rows: Sequence[Row], name: str) -> Mean:

@@ -20,7 +20,7 @@ from trainer.frozen.loading import load_autoencoder
 from trainer.frozen.text import MAX_TOKENS, PADDED, TextEncoder
 from trainer.inference.auto import Clauses, standard_clauses
 from trainer.model.dit import FusionDiT
-from trainer.objectives import OBJECTIVES, AnyObjective, Objective, make_objective
+from trainer.objectives import OBJECTIVES, STANDARD, AnyObjective, Objective, ObjectiveConfig, make_objective
 from trainer.pretrained import load_model
 from trainer.schema import Section, parse
 
@@ -28,6 +28,8 @@ VERSION = 2
 MANIFEST = "fuser.json"
 SHIPPED = {"release": Path(__file__).parents[1] / "weights" / "release"}
 """Weights that come with the trainer, by name."""
+REGRESSION = STANDARD.kind
+"""The variant that lies beneath a flow with adapters."""
 LARGEST_FILE = "15MB"
 """Of weights in fp16."""
 
@@ -85,7 +87,7 @@ def save_weights(weights: Weights, folder: Path, config: Config) -> None:
     manifest = Manifest(
         version=VERSION,
         objective=objective.config,
-        dit=_Hashed(hash=_hash_of_network(model)),
+        dit=_Hashed(hash=hash_of_network(model)),
         autoencoder=_Hashed(hash=autoencoder.hash),
         latents=_Hashed(hash=autoencoder.statistics_hash),
         text=_Text(encoder=text.name, hash=text.hash, max_tokens=text.max_tokens),
@@ -94,12 +96,18 @@ def save_weights(weights: Weights, folder: Path, config: Config) -> None:
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def load_weights(folder: Path, where: torch.device) -> Weights:
-    """What `save_weights` wrote, or what ships by that name. Raises UserError where it is not that, is of another
-    version, or does not fit.
+def load_weights(folder: Path, where: torch.device, variant: str | None = None) -> Weights:
+    """What `save_weights` wrote, or what ships by that name.
+
+    variant: by the kind of an objective, which of the networks that it holds: that which it was trained for (as None),
+    or of a flow with adapters the regression beneath. Raises UserError where the folder is no such folder, is of
+    another version, does not fit, or has no such variant.
     """
     folder = named(folder)
     manifest = _read_manifest(folder)
+    kind = manifest.objective.kind
+    if variant not in (None, kind) and not (variant == REGRESSION and manifest.objective.needs_regression):
+        raise UserError(_no_variant(folder, variant, manifest.objective))
     told = manifest.text.max_tokens  # the network attends to any number of words: a prompt is read beyond those of old
     text = TextEncoder(manifest.text.encoder, max(told, MAX_TOKENS), where, padded=min(told, PADDED))
     if text.hash != manifest.text.hash:
@@ -129,10 +137,20 @@ def load_weights(folder: Path, where: torch.device) -> Weights:
             f"--weights {folder}/dit: trained on the base '{model.config['base']}', and this trainer "
             f"makes '{fusion.NAME}'; use the trainer that they came with"
         )
-    if _hash_of_network(model) != manifest.dit.hash:
+    if hash_of_network(model) != manifest.dit.hash:
         raise UserError(f"--weights {folder}/dit: not the network that {MANIFEST} names; copy the folder again")
-    objective = make_objective(manifest.objective, autoencoder)
-    return Weights(model.to(where), autoencoder, text, objective, manifest.clauses)
+    settings = manifest.objective
+    if variant not in (None, kind):
+        model, settings = regression_beneath(model), STANDARD
+    return Weights(model.to(where), autoencoder, text, make_objective(settings, autoencoder), manifest.clauses)
+
+
+def regression_beneath(model: FusionDiT) -> FusionDiT:
+    """The frozen regression of a network with adapters as a network of its own, of the same tensors."""
+    config = {name: value for name, value in model.config.items() if not name.startswith("_")}
+    made = FusionDiT(**{**config, "network": {**config["network"], "adapters": 0}, "time": False})
+    made.load_state_dict(model.regression.state_dict(), assign=True)
+    return made
 
 
 def named(folder: Path) -> Path:
@@ -145,7 +163,13 @@ def network_hash(folder: Path) -> str:
     return _read_manifest(named(folder)).dit.hash
 
 
-def _hash_of_network(model: FusionDiT) -> str:
+def _no_variant(folder: Path, variant: str | None, objective: ObjectiveConfig) -> str:
+    beneath = f" and the {REGRESSION} beneath it" if objective.needs_regression else ""
+    way_out = f"--variant {objective.kind}" + (f" or {REGRESSION}" if beneath else "")
+    return f"--variant {variant}: {folder} holds a {objective.kind}{beneath}; {way_out}, or other weights"
+
+
+def hash_of_network(model: FusionDiT) -> str:
     """sha256 over the weights and the config: another number of heads, say, leaves every weight its shape."""
     config = {name: value for name, value in model.config.items() if not name.startswith("_")}
     return hashlib.sha256(f"{hash_of(model)}{json.dumps(config, sort_keys=True)}".encode()).hexdigest()

@@ -73,10 +73,10 @@ class Fuser:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
 
         infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": by shards/FILES.md.
-        prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler;
-        a regression draws nothing and takes one. strength: from 0, the closed-form fusion of both as they are, to 1,
-        the network's picture. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is longer than the text
-        encoder reads, or most of its words are unknown. Raises UserError.
+        prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler; a
+        regression draws nothing, and has no steps to choose (None). strength: from 0, the closed-form fusion of both as
+        they are, to 1, the network's picture. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is longer
+        than the text encoder reads, or most of its words are unknown. Raises UserError.
         """
         picture = self.picture(a, b, prompt, seed=seed, steps=steps, strength=strength, infrared=infrared)
         return np.rint(picture * 255).astype(np.uint8)
@@ -96,9 +96,10 @@ class Fuser:
         """The same, before it is rounded to bytes: (H, W, 3) float32 RGB in [0, 1]. Raises UserError."""
         if not 0 <= strength <= 1:
             raise UserError(f"strength {strength}: from 0 (the closed-form fusion) to 1 (the network's picture)")
+        self.check(seed, steps, prompt)
         first, second = _pair(a, b, infrared)
         inputs = self._inputs(first, second)
-        said = self._described(inputs) if prompt.strip().lower() == AUTO else prompt
+        said = self._described(inputs) if _is_auto(prompt) else prompt
         told = self.cut(said)
         if told:
             warnings.warn(told, PromptCut, stacklevel=2)
@@ -112,6 +113,22 @@ class Fuser:
             found = torch.lerp(base, found, strength)
         picture: NDArray[np.float32] = found[0].float().add(1).div(2).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
         return picture
+
+    def check(self, seed: int = 0, steps: int | None = None, prompt: str = "") -> None:
+        """Raises UserError where these weights cannot be asked for that, whatever the pair."""
+        if not 0 <= seed < 1 << 64:
+            raise UserError(f"seed {seed}: from 0 to 2^64 - 1")
+        if _is_auto(prompt) and not self.model.network.effects:
+            raise UserError("--prompt auto: these weights have no effect head; say in words what to put right")
+        if steps is None:
+            return
+        if not self.objective.takes_steps:
+            raise UserError(
+                f"steps {steps}: these weights fuse by a {self.objective.config.kind}, which knows no steps; "
+                "leave them out, or take a flow"
+            )
+        if steps < 1:
+            raise UserError(f"steps {steps}: at least 1")
 
     def stack(
         self, images: Sequence[np.ndarray | str | Path], prompt: str, *, by: By = "auto", **options: Any
@@ -185,8 +202,7 @@ class Fuser:
         return found_in(self._guess(inputs), self.model.network.effects)
 
     def _guess(self, inputs: Inputs) -> torch.Tensor:
-        if not self.model.network.effects:
-            raise UserError("--prompt auto: these weights have no effect head; say in words what to put right")
+        self.check(prompt=AUTO)
         beneath = self.model if self.model.state is None else self.model.regression
         guess = InTiles(beneath, self.tile)(inputs).guess
         assert guess is not None
@@ -205,9 +221,17 @@ class Fuser:
         save_weights(Weights(self.model, self.autoencoder, self.text, self.objective, self.clauses), folder, config)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> Fuser:
-        """Loads a weights folder (`trainer train` writes RUN/weights). Raises UserError where it is none, or newer."""
-        return cls(*load_weights(Path(folder), choose_device(device)))
+    def from_pretrained(cls, folder: str | Path, device: str | None = None, variant: str | None = None) -> Fuser:
+        """Loads a weights folder (`trainer train` writes RUN/weights).
+
+        variant: "regression" or "flow", of weights that hold both, a flow with adapters beside a regression; None: what
+        they were trained for. Raises UserError where the folder is none, is newer, or has no such variant.
+        """
+        return cls(*load_weights(Path(folder), choose_device(device), variant))
+
+
+def _is_auto(prompt: str) -> bool:
+    return prompt.strip().lower() == AUTO
 
 
 def _pair(a: np.ndarray | str | Path, b: np.ndarray | str | Path, infrared: Infrared) -> tuple[Image, Image]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from trainer.console import say
 from trainer.data.false_colours import map_of
@@ -17,8 +17,8 @@ from trainer.errors import UserError
 from trainer.files import atomically, read_json
 from trainer.inference.alignment import How, aligned
 from trainer.inference.auto import AUTO, asked_of
-from trainer.inference.jobs import Job, Jobs
-from trainer.inference.labels import labelled_row
+from trainer.inference.captions import labelled_row
+from trainer.inference.jobs import SETTINGS, Job, Jobs
 from trainer.inference.pictures import is_deep, metadata_of, write_picture
 from trainer.inference.stacks import By
 from trainer.schema import Section
@@ -26,8 +26,6 @@ from trainer.schema import Section
 if TYPE_CHECKING:
     from trainer.inference.fuser import Fuser
 
-SETTINGS = "fuse.json"
-"""In a folder of fused pictures: what they were made by."""
 SHEET = ".compare.png"
 
 
@@ -36,8 +34,8 @@ class Asked(Section):
 
     prompt: str
     weights: str = ""
-    """The hash of their network; of a single picture nothing asks for it."""
-    seed: int = 0
+    """The hash of the network that fuses; of a single picture nothing asks for it."""
+    seed: int = Field(default=0, ge=0, lt=1 << 64)
     steps: int | None = None
     strength: float = 1.0
     order: By = "auto"
@@ -110,6 +108,8 @@ def _read(job: Job, infrared: Infrared) -> list[Image]:
         images = [first, second]
         for line in told:
             say(line)
+    elif infrared not in ("auto", "none"):
+        raise UserError(f"{job.name}: --infrared {infrared}: of two images, and here are {len(job.images)}")
     else:
         images = list(read_together({str(number): path for number, path in enumerate(job.images)}).values())
     for path, image in zip(job.images, images, strict=True):

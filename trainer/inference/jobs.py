@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from trainer.data.folders import SUFFIXES, is_image
 from trainer.errors import UserError
 
+SETTINGS = "fuse.json"
+"""In a folder of fused pictures: what they were made by."""
 NAMED = re.compile(r"[a-z]")
 """Of images of a scene's folder: a.png, b.png, c.png, … ; others there, such as gt or depth, are passed over."""
 
@@ -32,6 +34,7 @@ class Jobs(NamedTuple):
 def jobs_of(inputs: Sequence[Path], out: Path, suffix: str = ".png") -> Jobs:
     """Two or more files: one picture, at `out`. Two or more folders: images of one name in each (their suffixes may
     differ), OUT/<name><suffix>. One folder: each folder in it with a.*, b.* and perhaps c.* and on, OUT/<path><suffix>.
+    What lies below OUT was made before, and is no input.
 
     Raises UserError where it is none of these, or where nothing is found.
     """
@@ -44,6 +47,7 @@ def jobs_of(inputs: Sequence[Path], out: Path, suffix: str = ".png") -> Jobs:
         raise UserError(f"{inputs[folders.index(False)]}: a file beside folders; give files alone, or folders alone")
     if out.suffix.lower() in SUFFIXES:
         raise UserError(f"--out {out}: the name of a picture, and of folders comes a folder; name one")
+    _keep_apart(inputs, out)
     found = _of_scenes(inputs[0], out, suffix) if len(inputs) == 1 else _of_names(inputs, out, suffix)
     if not found.jobs:
         where = " and ".join(str(path) for path in inputs)
@@ -53,43 +57,60 @@ def jobs_of(inputs: Sequence[Path], out: Path, suffix: str = ".png") -> Jobs:
     return found
 
 
+def _keep_apart(inputs: Sequence[Path], out: Path) -> None:
+    """Raises UserError where pictures would come to lie among the inputs, and be read as such the next time."""
+    for folder in inputs:
+        if out.resolve() == folder.resolve():
+            raise UserError(
+                f"--out {out}: is a folder of inputs: a picture there would overwrite an input, or be taken for one "
+                f"later; name another, such as {out / 'fused'}"
+            )
+        within = folder.resolve() in out.resolve().parents and not (out / SETTINGS).is_file()
+        if within and (image := next((path for path in sorted(out.rglob("*")) if is_image(path)), None)):
+            raise UserError(f"--out {out}: {image} is there already, an input; name a folder without inputs")
+
+
+def _images_in(folder: Path, out: Path) -> list[Path]:
+    """The image files below a folder, sorted, but for those below `out`."""
+    above = out.resolve()
+    made = folder / above.relative_to(folder.resolve()) if folder.resolve() in above.parents else None
+    return sorted(path for path in folder.rglob("*") if is_image(path) and made not in path.parents)
+
+
 def _of_scenes(folder: Path, out: Path, suffix: str) -> Jobs:
     jobs, left = [], []
-    scenes = sorted({path.parent for path in folder.rglob("*") if is_image(path) and NAMED.fullmatch(path.stem)})
-    for scene in scenes:
-        images = _by_stem(scene.iterdir())
+    scenes: dict[Path, dict[str, list[Path]]] = {}
+    for path in _images_in(folder, out):
+        if NAMED.fullmatch(path.stem):
+            scenes.setdefault(path.parent, {}).setdefault(path.stem, []).append(path)
+    for scene, images in sorted(scenes.items()):
         name = scene.relative_to(folder).as_posix() if scene != folder else scene.resolve().name
         if not {"a", "b"} <= images.keys():
             left.append(f"{name}: no image {'b' if 'a' in images else 'a'}")
-            continue
-        named = tuple(images[stem] for stem in sorted(images) if NAMED.fullmatch(stem))
-        jobs.append(Job(name, named, out / f"{name}{suffix}"))
+        elif twice := next((of_stem for of_stem in images.values() if len(of_stem) > 1), None):
+            left.append(f"{name}: {_several(twice)}")
+        else:
+            jobs.append(Job(name, tuple(images[stem][0] for stem in sorted(images)), out / f"{name}{suffix}"))
     return Jobs(jobs, left)
 
 
 def _of_names(folders: Sequence[Path], out: Path, suffix: str) -> Jobs:
-    found = [
-        {
-            path.relative_to(folder).with_suffix("").as_posix(): path
-            for path in sorted(folder.rglob("*"))
-            if is_image(path)
-        }
-        for folder in folders
-    ]
-    names = sorted(set().union(*found))
-    jobs = [
-        Job(name, tuple(images[name] for images in found), out / f"{name}{suffix}")
-        for name in names
-        if all(name in images for images in found)
-    ]
-    left = [_missing(name, folders, found) for name in names if any(name not in images for images in found)]
+    found: list[dict[str, list[Path]]] = []
+    for folder in folders:
+        found.append({})
+        for path in _images_in(folder, out):
+            found[-1].setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    jobs, left = [], []
+    for name in sorted(set().union(*found)):
+        of_name = [images.get(name, []) for images in found]
+        if [] in of_name:
+            left.append(f"{name}: none in {folders[of_name.index([])]}")
+        elif twice := next((paths for paths in of_name if len(paths) > 1), None):
+            left.append(f"{name}: {_several(twice)}")
+        else:
+            jobs.append(Job(name, tuple(paths[0] for paths in of_name), out / f"{name}{suffix}"))
     return Jobs(jobs, left)
 
 
-def _missing(name: str, folders: Sequence[Path], found: Sequence[Mapping[str, Path]]) -> str:
-    where = next(folder for folder, images in zip(folders, found, strict=True) if name not in images)
-    return f"{name}: none in {where}"
-
-
-def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(paths) if is_image(path)}
+def _several(paths: Sequence[Path]) -> str:
+    return f"{len(paths)} files of one name in {paths[0].parent}: {', '.join(path.name for path in paths)}"

@@ -5,7 +5,7 @@ import pkgutil
 from typing import Annotated, Any, TypeAlias
 
 from trainer.frozen.autoencoder import Autoencoder
-from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
+from trainer.objectives.base import CouplesConfig, Losses, Noise, Objective, ObjectiveConfig
 from trainer.schema import OneOf
 
 for _module in pkgutil.iter_modules(__path__):
@@ -30,6 +30,7 @@ __all__ = [
     "OBJECTIVES",
     "STANDARD",
     "AnyObjective",
+    "CouplesConfig",
     "Losses",
     "Noise",
     "Objective",

@@ -88,7 +88,24 @@ class ObjectiveConfig(Section):
         return False
 
 
+class CouplesConfig(ObjectiveConfig):
+    """The section of an objective that takes steps of couples (Batch.couples)."""
+
+    difference: float = Field(default=1.0, ge=0)
+    """In steps of couples (training.couples), the weight of the error of the difference of two outputs from that of
+    their targets, counted as the other errors are."""
+
+
 Settings = TypeVar("Settings", bound=ObjectiveConfig)
+
+
+def less_common(x: Tensor, target: Tensor) -> Tensor:
+    """Of couples, (2 K, …): each estimate less the error of its mate's, so that what both have wrong cancels.
+
+    Its error from the target is that of the difference of the two: (x₁ - x₂) - (t₁ - t₂), or the negative.
+    """
+    error = (x - target).unflatten(0, (-1, 2))
+    return x - error.flip(1).flatten(0, 1)
 
 
 class Objective(ABC, Generic[Settings]):
@@ -108,6 +125,11 @@ class Objective(ABC, Generic[Settings]):
 
     def __init__(self, config: Settings, autoencoder: Autoencoder) -> None:
         self.config, self.autoencoder = config, autoencoder
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether its sampler goes in steps, as many as one asks for: its section has a number of its own then."""
+        return "steps" in type(self.config).model_fields
 
     @property
     def needs_pictures(self) -> bool:

@@ -13,13 +13,13 @@ from torch import Tensor
 from trainer.data.batches import Batch
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.model.inputs import Decode, Estimate, Inputs, Network
-from trainer.objectives.base import Losses, Noise, Objective, ObjectiveConfig
+from trainer.objectives.base import CouplesConfig, Losses, Noise, Objective, less_common
 
 ENDING = 0.05
 """Least 1 - t by which the loss divides a velocity."""
 
 
-class FlowConfig(ObjectiveConfig):
+class FlowConfig(CouplesConfig):
     kind: Literal["flow"] = "flow"
     start: Literal["noise", "base", "regression"] = "base"
     """x₀: normal noise (the paper); the base plus a little of it, a bridge, which is short; or what a frozen regression
@@ -71,9 +71,16 @@ class Flow(Objective[FlowConfig]):
         inputs, at = self.prompted(batch.inputs, noise), t[:, None, None, None]
         start = self._start(model, inputs, drawn)
         estimate = model(inputs, (1 - at) * start + at * batch.target, t)
-        error = (self.weight * (estimate.z - batch.target) ** 2).sum(1).mean((1, 2))  # (B,)
         weight = (1 - t).clamp_min(ENDING).pow(-2).clamp_max(self.config.most_weight)
-        return Losses.of(weight * error, self.terms(estimate, batch))
+
+        def error(z: Tensor) -> Tensor:
+            return weight * (self.weight * (z - batch.target) ** 2).sum(1).mean((1, 2))  # (B,)
+
+        total, shown = error(estimate.z), {}
+        if batch.couples and self.config.difference:  # both stand at one t, and have one start's noise
+            shown["difference"] = self.config.difference * error(less_common(estimate.z, batch.target))
+            total = total + shown["difference"]
+        return Losses.of(total, self.terms(estimate, batch), shown)
 
     @torch.no_grad()
     def sample(

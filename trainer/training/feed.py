@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.config import Config
 from trainer.console import say
-from trainer.data.batches import Batch, Batches, Needs
+from trainer.data.batches import Batch, Batches, Needs, Step
 from trainer.data.cache import ShardCache
 from trainer.data.latents import Latents
 from trainer.data.mixture import Mixture
@@ -20,7 +20,7 @@ from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import TextEncoder
 from trainer.training.run import Run
-from trainer.training.schedule import parts, steps
+from trainer.training.schedule import of_couples, planned, steps
 
 
 class Feed(ABC):
@@ -58,7 +58,16 @@ def open_feed(config: Config, urls: list[str]) -> Feed:
 
 
 def open_data(config: Config, urls: list[str]) -> IndexedShards[Any] | StreamedShards | Mixture:
-    """The shards of --shards, or the datasets of `data`, one or several. Raises UserError."""
+    """The shards of --shards, or the datasets of `data`, one or several, which hold couples where the config wants
+    some. Raises UserError.
+    """
+    shards = _opened(config, urls)
+    if config.training.couples:
+        shards.check_couples()
+    return shards
+
+
+def _opened(config: Config, urls: list[str]) -> IndexedShards[Any] | StreamedShards | Mixture:
     if bool(urls) == bool(config.data):
         told = "both say what to train on" if urls else "neither says what to train on"
         raise UserError(f"--shards, and `data` in the config: {told}; give one of them")
@@ -77,7 +86,11 @@ def open_data(config: Config, urls: list[str]) -> IndexedShards[Any] | StreamedS
 
 
 class Cycles(Feed):
-    """Each sample once a cycle, in an order that (seed, position) alone decides."""
+    """Each sample once a cycle, in an order that (seed, position) alone decides.
+
+    In a step of couples every other sample gives its turn to a mate of the one before it: it is not seen in that cycle,
+    and the mate once more.
+    """
 
     made: Batches | None = None
 
@@ -97,8 +110,13 @@ class Cycles(Feed):
         sentences = Sentences(text, self.shards.tars)
         cache_mb = self.config.run.cache_mb if indexed else 0
         self.made = batches = Batches(self.shards, autoencoder, sentences, cache_mb, needs)
-        planned = steps(run.seen, self.config.training)
-        return batches.run(parts(run.ranks.share(step), self.config.run.micro_batch) for step in planned)
+        return batches.run(self._steps(run))
+
+    def _steps(self, run: Run) -> Iterator[Step]:
+        training = self.config.training
+        for step in steps(run.seen, training):
+            couples = of_couples(step, training.batch_size, training.couples)
+            yield planned(run.ranks.share(step, couples), self.config.run.micro_batch, couples)
 
     def shown(self) -> dict[str, float]:
         broken = self.shards.broken
@@ -127,6 +145,8 @@ class Pooled(Feed):
     def __init__(self, config: Config, settings: PoolConfig, urls: list[str]) -> None:
         self.config, self.settings, self.growing = config, settings, Growing(urls)
         self.shards = self.growing.first(config.seed, settings.patience)
+        if config.training.couples:
+            self.shards.check_couples()
 
     def batches(
         self, run: Run, autoencoder: Autoencoder, text: TextEncoder, needs: Needs
@@ -135,12 +155,13 @@ class Pooled(Feed):
         self.pool = Pool(self.growing, autoencoder, text, self.settings, self.config.seed, needs)
         return self.pool.run(self._steps(run))
 
-    def _steps(self, run: Run) -> Iterator[tuple[list[range], int | None]]:
+    def _steps(self, run: Run) -> Iterator[Step]:
         """By the stage at which the run is when the step begins."""
         while run.seen < self.config.training.samples:
             stage = self.settings.stage(run.share())
             step = range(run.seen, min(run.seen + stage.batch_size, self.config.training.samples))
-            yield parts(run.ranks.share(step), self.config.run.micro_batch), stage.window
+            couples = of_couples(step, stage.batch_size, self.config.training.couples)
+            yield planned(run.ranks.share(step, couples), self.config.run.micro_batch, couples, stage.window)
 
     def shown(self) -> dict[str, float]:
         return super().shown() | ({} if self.pool is None else self.pool.shown())

@@ -56,7 +56,7 @@ def train(  # noqa: PLR0913
     `trainer train` is given besides its config.)
     """
     with joined(choose_device(device), config.run.sharding) as (ranks, where):
-        ranks.check(config.training)
+        ranks.check(config.training, config.pool)
         return or_anew(
             out,
             restart,
@@ -115,7 +115,7 @@ def _train(config: Config, urls: list[str], run: Run, where: torch.device, held_
         def loss(batch: Batch) -> Losses:
             keep = not run.ranks.sharded  # a cache of weights in bf16 would be all of them
             with torch.autocast(where.type, torch.bfloat16, enabled=bf16, cache_enabled=keep):
-                return objective.loss(network, batch, Noise(config.seed, batch.positions, where))
+                return objective.loss(network, batch, Noise(config.seed, batch.draws, where))
 
         with run:
             for step in run.each(stream):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.config import Sharding, TrainingConfig
+from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
 from trainer.model.dit import FusionDiT
 from trainer.training.sharding import shard
@@ -34,18 +35,26 @@ class Ranks:
         """Whether it is the one that writes and tells."""
         return self.rank == 0
 
-    def share(self, step: range) -> range:
-        """This rank's positions of a step: every `count`th."""
-        return step[self.rank :: self.count]
+    def share(self, step: range, couples: bool = False) -> range:
+        """This rank's positions of a step: every `count`th; or, so that no couple is parted, one stretch of it."""
+        if not couples:
+            return step[self.rank :: self.count]
+        pairs = len(step) // 2
+        return step[2 * (pairs * self.rank // self.count) : 2 * (pairs * (self.rank + 1) // self.count)]
 
-    def check(self, config: TrainingConfig) -> None:
-        """Raises UserError where the ranks would not have equally many samples in every step."""
-        last = config.samples % config.batch_size
-        if config.batch_size % self.count or last % self.count:
-            raise UserError(
-                f"training.batch_size {config.batch_size} of {config.samples} samples: {self.count} processes cannot "
-                f"share each step evenly; make both multiples of {self.count}"
-            )
+    def check(self, config: TrainingConfig, pool: PoolConfig | None = None) -> None:
+        """Raises UserError where the ranks would not have equally many samples in every step, and whole couples."""
+        each = self.count * (2 if config.couples and self.count > 1 else 1)
+        sizes = {"training.batch_size": (config.batch_size, config.samples % config.batch_size)}
+        if pool is not None:
+            sizes = {f"pool.stages[{n}].batch_size": (stage.batch_size, 0) for n, stage in enumerate(pool.stages)}
+        for name, (size, last) in sizes.items():
+            if size % each or last % each:
+                shared = "share each step, some of them of couples," if each > self.count else "share each step"
+                raise UserError(
+                    f"{name} {size} of {config.samples} samples: {self.count} processes cannot {shared} evenly; "
+                    f"make both multiples of {each}"
+                )
 
     def any(self, flag: bool) -> bool:
         """Whether it is true on any of them."""

@@ -17,13 +17,12 @@ from trainer.data.samples import Sample
 from trainer.data.shards import IndexedShards, open_shards
 from trainer.errors import UserError
 from trainer.evaluation import metrics
+from trainer.evaluation.scoring import HIGHEST, effects_of
 from trainer.evaluation.sheets import sheet
+from trainer.inference.captions import labelled_row
 from trainer.inference.fuser import Fuser
-from trainer.inference.labels import labelled_row
 from trainer.training.parts import first
 
-HIGHEST = 60.0
-"""dB, what an equal picture counts, so that means stay finite."""
 SEED = 0
 """Of the order in which samples are taken: the same for all runs."""
 
@@ -78,8 +77,9 @@ class Watch:
                 "psnr": min(HIGHEST, metrics.psnr(fused, sample.target)),
                 "ssim": metrics.ssim(fused, sample.target),
             }
+            task = [str(sample.record["task"])] if "task" in sample.record else []
             for name, value in scores.items():
-                for group in ("", *(f"/{what}" for what in what_of(sample))):
+                for group in ("", *(f"/{what}" for what in (*task, *effects_of(sample.record)))):
                     found[f"val/{name}{group}"].append(value)
             if number < self.shown:
                 rows.append(_row(sample, fused, scores["psnr"]))
@@ -87,13 +87,6 @@ class Watch:
             self.sheets.mkdir(exist_ok=True)
             write_image(self.sheets / f"{seen:012d}.png", sheet(rows))
         return {name: float(np.mean(values)) for name, values in sorted(found.items())}
-
-
-def what_of(sample: Sample) -> list[str]:
-    """A sample's task and effects, as its record has them."""
-    record = sample.record
-    effects = {entry["effect"]: None for entry in record.get("degradations", ())}
-    return [*([str(record["task"])] if "task" in record else []), *effects]
 
 
 def _row(sample: Sample, fused: Image, score: float) -> Image:

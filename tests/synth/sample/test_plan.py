@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synth.errors import UserError
-from synth.recipe.schema import Recipe
+from synth.recipe.schema import Given, Recipe
 from synth.sample.plan import make_plan
 from synth.sample.render import render
 from synth.streams import stream
@@ -166,3 +166,30 @@ def test_a_depth_map_beside_the_pair_is_used(tmp_path):
         assert depth is not None
         assert (depth[:, 0] < depth[:, -1]).all() == (nearer == "left")
         assert "depth.png" in sample.record["source"]["files"]
+
+
+def test_a_recipe_says_which_scenes_of_data_are_drawn_and_without_that_has_the_hash_it_had(tmp_path):
+    image = photograph(80, 80)
+    for number in range(24):
+        write_pair(tmp_path / f"x-{number}", image, image)
+    shares = {"held_out": 0.3, "held_out_val": 0.3}
+    asked = recipe(tmp_path, sources=[{"builtin": "refocused"}], crop={"size": 64})
+    drawn = {}
+    for split in ("train", "val", "test"):
+        given = asked.model_copy(update={"data": Given(split=split, **shares)})
+        drawn[split] = {pair.scene for pair in make_plan(given, tmp_path).pools[0].pairs}
+        assert given.hash() != asked.hash()
+        listed = recipe(tmp_path, sources=[{"folder": str(tmp_path), "split": split, **shares}])
+        assert drawn[split] == {pair.scene for pair in make_plan(listed).pools[0].pairs}
+    assert sum(map(len, drawn.values())) == len(set().union(*drawn.values())) == 24
+    assert len(make_plan(asked, tmp_path).pools[0].pairs) == 24
+    assert "data" not in asked.resolved()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [({"split": "val"}, "held_out_val: 0.05"), ({"held_out": 0.6, "held_out_val": 0.4}, "leave none for train")],
+)
+def test_shares_of_data_that_cannot_be_are_refused(tmp_path, data, message):
+    with pytest.raises(ValueError, match=message):
+        recipe(tmp_path, data=data)

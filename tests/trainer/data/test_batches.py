@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.trainer.helpers import picture, write_shard
-from trainer.data.batches import Batches, Needs, encode_pair
+from trainer.data.batches import Batches, Needs, Step, encode_pair
 from trainer.data.images import to_tensor
 from trainer.data.shards import open_shards
 from trainer.errors import UserError
@@ -18,7 +18,7 @@ from trainer.frozen.klt import KLTAutoencoder
 from trainer.frozen.text import TextEncoder
 
 CPU = torch.device("cpu")
-STEPS = [[range(start, start + 4)] for start in (3, 7, 11)]
+STEPS = [Step([range(start, start + 4)]) for start in (3, 7, 11)]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import torch
 
 from tests.trainer import helpers
 from tests.trainer.helpers import picture, write_shard
-from trainer.data.batches import Needs
+from trainer.data.batches import Needs, Step
 from trainer.data.images import to_bytes
 from trainer.data.pool import Growing, Pool, PoolConfig
 from trainer.errors import UserError
@@ -145,7 +145,7 @@ def test_it_waits_for_the_first_shard_and_says_when_none_comes(tmp_path: Path, d
     with pytest.raises(UserError, match="no finished shard after 0 s; is `synth` at work"):
         Growing([str(tmp_path / "nothing")]).first(0, 0.1)
     with pool_of(dataset, at_least=50, patience=1.0) as pool, pytest.raises(UserError, match="9 samples after 1 s"):
-        next(pool.run(iter([([range(4)], None)])))
+        next(pool.run(iter([Step([range(4)])])))
 
 
 def test_samples_of_several_sizes_are_refused(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_samples_of_several_sizes_are_refused(tmp_path: Path) -> None:
     folder.mkdir()
     write_shard(folder / "000000.tar", range(2))
     write_shard(folder / "000001.tar", range(2), size=64)
-    steps = iter([([range(4)], None)] * 1000)
+    steps = iter([Step([range(4)])] * 1000)
     with pool_of(folder, at_least=4) as pool, pytest.raises(UserError, match="different sizes of crop"):
         list(pool.run(steps))
 
@@ -186,3 +186,46 @@ def test_the_glance_is_of_the_whole_sample_turned_alike_and_says_where_the_windo
         cut = thumbnail[:, top:bottom, left:right].unflatten(0, (3, 3))
         torch.testing.assert_close(cut, seen, atol=1e-6, rtol=0)
     assert len({tuple(place) for place in places.tolist()}) > 10
+
+
+def test_a_batch_of_couples_shows_one_window_of_each_pair_under_two_sentences(tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    folder.mkdir()
+    write_shard(folder / "000000.tar", range(8), per_pair=2)
+    write_shard(folder / "000001.tar", range(8, 9))  # alone
+    with pool_of(folder) as pool:
+        until_loaded(pool, 9)
+        batches = [pool.batch(range(start, start + 8), 16, couples=True) for start in range(0, 80, 8)]
+    for batch in batches:
+        assert batch.couples
+        assert batch.crops is not None
+        assert batch.inputs.whole is not None
+        for one, other in zip(batch.keys[::2], batch.keys[1::2], strict=True):
+            assert one != other
+            assert int(one) // 2 == int(other) // 2
+        for same in (batch.crops.a, batch.crops.b, batch.inputs.z_a, batch.inputs.whole.window):
+            assert torch.equal(same[::2], same[1::2])
+        assert not torch.equal(batch.crops.target[::2], batch.crops.target[1::2])
+        windows = batch.inputs.whole.window[::2]
+        assert len({tuple(window) for window in windows.tolist()}) > 1
+    assert {key for batch in batches for key in batch.keys} == {f"{i:09d}" for i in range(8)}
+
+
+def test_couples_that_the_newest_samples_have_parted_are_not_drawn(tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    folder.mkdir()
+    write_shard(folder / "000000.tar", range(4), per_pair=2)
+    each = 32 * 32 * 9 + 40 * (384 * 4 + 1) + 384 * 4
+    with pool_of(folder, gib=5.5 * each / 2**30) as pool:
+        until_loaded(pool, 4)
+        assert {int(key) for key in pool.batch(range(16), 16, couples=True).keys} <= {0, 1, 2, 3}
+        write_shard(folder / "000001.tar", range(4, 6), per_pair=2)  # the second takes the place of 0
+        until_loaded(pool, 6)
+        assert {int(key) for key in pool.batch(range(64), 16, couples=True).keys} == {2, 3, 4, 5}
+
+
+def test_a_pool_without_couples_says_what_makes_them(dataset: Path) -> None:
+    with pool_of(dataset) as pool:
+        until_loaded(pool, 9)
+        with pytest.raises(UserError, match=r"no pair stands under two instructions.*instructions\.per_pair: 2"):
+            pool.batch(range(4), 16, couples=True)

@@ -233,3 +233,61 @@ def test_an_output_in_the_place_of_an_input_is_refused_and_not_taken_for_done(we
         assert code == 2
         assert "would overwrite an input" in told
     assert [path.name for path in (tmp_path / "ir").iterdir()] == ["1.png"]
+
+
+def test_a_folder_of_pictures_among_the_inputs_is_no_input_the_second_time(weights, tmp_path, trainer_main):
+    for scene in "ab":
+        (tmp_path / "pairs" / scene).mkdir(parents=True)
+        for number, name in enumerate("ab"):
+            (tmp_path / "pairs" / scene / f"{name}.png").write_bytes(png(picture(number, SIZE)))
+    out = tmp_path / "pairs/fused"
+    for _ in range(2):
+        code, said, told = fused(trainer_main, weights, tmp_path / "pairs", "-o", out)
+        assert code == 0, told
+        assert said == f"{out}: 2 pictures\n"
+        assert "left out" not in told
+        assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "fuse.json"]
+    code, _, told = fused(trainer_main, weights, tmp_path / "pairs", "-o", tmp_path / "pairs")
+    assert (code, told.count("\n")) == (2, 1)
+    assert "is a folder of inputs" in told
+    code, _, told = fused(trainer_main, weights, tmp_path / "pairs", "-o", tmp_path / "pairs/a")
+    assert (code, told.count("\n")) == (2, 1)
+    assert "a.png is there already, an input" in told
+
+
+def test_pictures_by_name_among_the_inputs_are_no_inputs_either(weights, tmp_path, trainer_main):
+    for name, suffix in (("vi", ".bmp"), ("ir", ".png")):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / f"1{suffix}"), picture(len(name), SIZE))
+    folders = (tmp_path / "vi", tmp_path / "ir")
+    assert fused(trainer_main, weights, *folders, "-o", folders[0])[0] == 2
+    for _ in range(2):
+        code, _, told = fused(trainer_main, weights, *folders, "-o", folders[0] / "fused")
+        assert code == 0, told
+        assert "left out" not in told
+
+
+def test_two_files_of_one_name_are_no_pair(pairs, tmp_path):
+    (pairs / "x-1/a.bmp").write_bytes(png(picture(1, SIZE)))
+    found = jobs_of([pairs], tmp_path / "out")
+    assert [job.name for job in found.jobs] == ["deep/x-3", "x-2"]
+    assert any("x-1: 2 files of one name" in line and "a.bmp, a.png" in line for line in found.left_out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a.png", "b.png", "-o", "out.png", "--suffix", ".tif"), "--suffix .tif: of a folder's pictures"),
+        (
+            ("a.png", "b.png", "a.png", "-o", "out.png", "--infrared", "b"),
+            "--infrared b: of two images, and here are 3",
+        ),
+    ],
+)
+def test_an_option_that_means_nothing_there_is_refused(arguments, said, weights, tmp_path, trainer_main, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(png(picture(1, SIZE)))
+    code, _, told = fused(trainer_main, weights, *arguments)
+    assert (code, told.count("\n")) == (2, 1)
+    assert said in told
