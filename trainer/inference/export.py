@@ -23,7 +23,7 @@ from trainer.frozen.fusion import fuse_base
 from trainer.frozen.graph import LEVELS
 from trainer.frozen.text import Prompts
 from trainer.inference.auto import AUTO, asked_of
-from trainer.inference.folder import SHIPPED, network_hash
+from trainer.inference.folder import SHIPPED, hash_of_network, regression_beneath
 from trainer.inference.fuser import Fuser, PromptCut
 from trainer.inference.graph import Baked, Open
 from trainer.inference.tiles import SIDE
@@ -153,7 +153,7 @@ def _regression(fuser: Fuser, weights: Path) -> Fuser:
         )
     say("exporting the regression beneath the flow")
     objective = make_objective(STANDARD, fuser.autoencoder)
-    return Fuser(fuser.model.regression, fuser.autoencoder, fuser.text, objective, fuser.clauses)
+    return Fuser(regression_beneath(fuser.model), fuser.autoencoder, fuser.text, objective, fuser.clauses)
 
 
 def _graph(whole: Open, prompts: Prompts, baked: bool) -> Any:
@@ -207,7 +207,7 @@ def _describe(model: Any, whole: Open, prompt: str | None, weights: Path) -> Non
     del model.metadata_props[:]
     facts = {
         "name": "MMAIF image fusion",
-        "weights": network_hash(weights),
+        "weights": hash_of_network(whole.network),
         "licence": RESEARCH if str(weights) in SHIPPED else OWN,
         "ranges": "pictures RGB in [0, 1]",
         "multiple": str(whole.multiple),
