@@ -33,7 +33,7 @@ class Open(nn.Module):
         return 2 * self.autoencoder.factor
 
     def forward(self, a: Tensor, b: Tensor, base: Tensor, tokens: Tensor, mask: Tensor, pooled: Tensor) -> Tensor:
-        return self.fused(*(picture * 2 - 1 for picture in (a, b, base)), Prompts(tokens, mask, pooled))
+        return self.fused(a * 2 - 1, b * 2 - 1, base * 2 - 1, Prompts(tokens, mask, pooled))
 
     def fused(self, a: Tensor, b: Tensor, base: Tensor, prompts: Prompts) -> Tensor:
         """The picture in [0, 1] of pictures in [-1, 1]."""
