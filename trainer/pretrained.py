@@ -36,4 +36,5 @@ def load_model(kind: Any, folder: Path, variant: str | None = None, pickled: boo
         names = sorted(str(name) for name in info[f"{what}_keys"])
         if names:
             raise ValueError(f"{len(names)} {what} weights, such as {names[0]}: config.json and weights do not fit")
+    model.register_to_config(_name_or_path="")  # else a folder of this machine goes into what is saved of it
     return model

@@ -53,7 +53,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 parameter.copy_(torch.randn_like(parameter) / 8)
     objective = make_objective(OBJECTIVES["flow"].Config(kind="flow", start="regression"), autoencoder)
     folder = tmp_path_factory.mktemp("run") / "weights"
-    config = load_config("tiny")
     Fuser(model, autoencoder, TextEncoder(max_tokens=16), objective).save(folder, load_config("tiny"))
     return folder
 

@@ -59,6 +59,7 @@ def test_each_weight_is_the_mean_of_those_that_have_it(
 ) -> None:
     code, said, _ = trainer_main("average", folders["one"], folders["two"], folders["head"], "--out", tmp_path / "mean")
     assert (code, said) == (0, f"weights: {tmp_path / 'mean'} (the mean of 3)\n")
+    assert str(folders["head"]) not in (tmp_path / "mean/dit/config.json").read_text(), "no path of this machine"
     one, two, head = (weights_of(folders[name]) for name in ("one", "two", "head"))
     mean = weights_of(tmp_path / "mean")
     assert set(mean) == set(head) > set(one)
