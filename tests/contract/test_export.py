@@ -39,6 +39,15 @@ def picture(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
     return export._made(seed, height, width)
 
 
+def run(*words: object, cwd: Path | None = None) -> str:
+    """What a module prints, in a process of its own: pytest collects all that torch's exporter notes, which is much."""
+    command = [sys.executable, "-m", *map(str, words)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small flow with adapters over a regression, both of chance."""
@@ -65,7 +74,8 @@ def fuser(weights: Path) -> Fuser:
 @pytest.fixture(scope="module")
 def baked(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "fuse.onnx"
-    assert export.export(weights, path, PROMPT).inputs == ("a", "b")
+    told = run("trainer", "export", "--weights", weights, "--onnx", path, "--prompt", PROMPT)
+    assert "takes a, b, sides multiples of 16 px" in told
     return path
 
 
@@ -101,22 +111,14 @@ def test_synth_takes_it_for_a_target(baked: Path, fuser: Fuser, tmp_path: Path) 
         "{name: r, task: mef, samples: 2, sources: [{builtin: bracketed}], crop: {size: 80}, target: network, "
         f"target_network: {{onnx: {baked}}}, degradations: {{always: [haze]}}}}"
     )
-
-    def synth(*words: str) -> str:
-        command = [sys.executable, "-m", "synth", *words]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    synth("generate", "--recipe", "r.yaml", "--out", "made", "--workers", "1")
-    assert "sound" in synth("verify", "made", "--all")
+    run("synth", "generate", "--recipe", "r.yaml", "--out", "made", "--workers", "1", cwd=tmp_path)
+    assert "sound" in run("synth", "verify", "made", "--all", cwd=tmp_path)
 
 
 def test_without_a_sentence_it_takes_any(weights: Path, fuser: Fuser, tmp_path: Path) -> None:
-    made = export.export(weights, tmp_path / "open.onnx", half=True)
-    assert made.inputs == ("a", "b", "base", "tokens", "mask", "pooled")
-    session = onnxruntime.InferenceSession(made.path)
+    told = run("trainer", "export", "--weights", weights, "--onnx", tmp_path / "open.onnx", "--half")
+    assert "takes a, b, base, tokens, mask, pooled, sides" in told
+    session = onnxruntime.InferenceSession(tmp_path / "open.onnx")
     a, b = picture(7), picture(8)
     seen = []
     for prompt in ("denoise", "take away the fog, the rain and the noise, and then fuse both of the images" * 3):
@@ -128,8 +130,8 @@ def test_without_a_sentence_it_takes_any(weights: Path, fuser: Fuser, tmp_path: 
 
 def test_the_weights_that_ship(tmp_path: Path) -> None:
     path = tmp_path / "new/release.onnx"
-    made = export.export(Path("release"), path, PROMPT, half=True)
-    assert max(check.apart for check in made.checks) < 0.1
+    told = run("trainer", "export", "--onnx", path, "--prompt", PROMPT, "--half")
+    assert float(told.partition("at most ")[2].split()[0]) < 0.1
     assert path.stat().st_size < 45 * 2**20
     assert "research" in onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map["licence"]
     assert b"site-packages" not in path.read_bytes()
