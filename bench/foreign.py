@@ -37,6 +37,7 @@ from synth.streams import stream
 from synth.targets.target import kind_for, make_target
 from synth.tasks import TASKS
 from trainer.evaluation import metrics
+from trainer.evaluation.scoring import HIGHEST
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers/bin/python"
@@ -44,7 +45,6 @@ OUT = Path("out/foreign")
 IN_PEERS = ("albumentations", "imagecorruptions")
 TARGETS = ("given", "gradient")
 SCALE = (0.5, 1.0)  # of a window: pixels of the set for one of the picture
-HIGHEST = 60.0  # dB, what an equal picture counts, so that means stay finite
 RESAMPLED = 2000  # times, for an interval
 COLUMNS = ("PSNR", "SSIM", "Qabf", "VIF")
 QUICK = {"PAIRS": 1, "SIZE": 64, "RESAMPLED": 20}

@@ -285,6 +285,13 @@ def fuse(
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="From the closed-form fusion (0) to the network's picture (1).")
     ] = 1.0,
+    passes: Annotated[
+        int,
+        typer.Option(
+            help="1, 2 or 4: the mean of so many pictures, each elsewhere on the network's grid: fewer squares, for as "
+            "many times the time."
+        ),
+    ] = 1,
     order: Annotated[
         str, typer.Option(help="Of more than two images: exposure, sharpness, given, or auto, which sees which it is.")
     ] = "auto",
@@ -329,8 +336,8 @@ def fuse(
     from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
     from trainer.schema import parse
 
-    settings = {"prompt": prompt, "seed": seed, "steps": steps, "strength": strength, "order": order, "align": align}
-    asked = parse(Asked, settings | {"infrared": infrared}, "fuse")
+    settings = {"prompt": prompt, "seed": seed, "steps": steps, "strength": strength, "passes": passes}
+    asked = parse(Asked, settings | {"order": order, "align": align, "infrared": infrared}, "fuse")
     if not of_folders:
         check_job(jobs.jobs[0])
     from trainer.inference.fuser import Fuser, PromptCut

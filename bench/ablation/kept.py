@@ -16,6 +16,7 @@ from synth.images.pixels import in_colour
 from trainer.data.batches import encode_pair, network_inputs
 from trainer.data.images import Image, to_tensor
 from trainer.data.shards import open_shards
+from trainer.evaluation.scoring import HIGHEST
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.text import Prompts, TextEncoder
 from trainer.model.inputs import Inputs
@@ -23,8 +24,6 @@ from trainer.similarity import psnr
 
 FOREIGN = "foreign"
 """The set of pairs that other code has damaged: the half of bench/foreign.py for choices."""
-HIGHEST = 60.0
-"""dB, what an equal picture counts, so that means stay finite."""
 
 
 class Item(NamedTuple):

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from trainer.config import Config
 
 
+SHIFTS = ((0, 0), (8, 8), (4, 12), (12, 4))
+"""Pixels down and to the right by which pictures are moved in one pass after the other: halves and quarters of the 16
+px that two latent positions are. "Cycle spinning", Coifman and Donoho, "Translation-invariant de-noising", 1995."""
+PASSES = (1, 2, 4)
+
+
 class PromptCut(UserWarning):
     """Not all of a prompt is read: its end, or words that the text encoder does not know."""
 
@@ -68,17 +74,22 @@ class Fuser:
         seed: int = 0,
         steps: int | None = None,
         strength: float = 1.0,
+        passes: int = 1,
         infrared: Infrared = "auto",
     ) -> Image:
         """a, b: paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3) in RGB, of one size, any size.
 
         infrared: which file is a thermal camera's, whose more than 8 bits are stretched; "auto": by shards/FILES.md.
         prompt: what to put right, in words; "auto" for what `describe` says. seed, steps: of the objective's sampler; a
-        regression draws nothing, and has no steps to choose (None). strength: from 0, the closed-form fusion of both as
-        they are, to 1, the network's picture. Returns (H, W, 3) uint8 RGB. Warns (PromptCut) where a prompt is longer
-        than the text encoder reads, or most of its words are unknown. Raises UserError.
+        regression draws nothing and takes one look (None). strength: from 0, the closed-form fusion of both as they
+        are, to 1, the network's picture. passes: 1, 2 or 4, each with the pictures elsewhere on the latent grid, whose
+        mean is taken: squares of that grid become less, for so many times the time. Returns (H, W, 3) uint8 RGB. Warns
+        (PromptCut) where a prompt is longer than the text encoder reads, or most of its words are unknown. Raises
+        UserError.
         """
-        picture = self.picture(a, b, prompt, seed=seed, steps=steps, strength=strength, infrared=infrared)
+        picture = self.picture(
+            a, b, prompt, seed=seed, steps=steps, strength=strength, passes=passes, infrared=infrared
+        )
         return np.rint(picture * 255).astype(np.uint8)
 
     @torch.no_grad()
@@ -91,11 +102,14 @@ class Fuser:
         seed: int = 0,
         steps: int | None = None,
         strength: float = 1.0,
+        passes: int = 1,
         infrared: Infrared = "auto",
     ) -> NDArray[np.float32]:
         """The same, before it is rounded to bytes: (H, W, 3) float32 RGB in [0, 1]. Raises UserError."""
         if not 0 <= strength <= 1:
             raise UserError(f"strength {strength}: from 0 (the closed-form fusion) to 1 (the network's picture)")
+        if passes not in PASSES:
+            raise UserError(f"passes {passes}: {', '.join(map(str, PASSES))}")
         self.check(seed, steps, prompt)
         first, second = _pair(a, b, infrared)
         inputs = self._inputs(first, second)
@@ -103,16 +117,25 @@ class Fuser:
         told = self.cut(said)
         if told:
             warnings.warn(told, PromptCut, stacklevel=2)
-        inputs = inputs._replace(prompts=self.text([said]))
-        noise = Noise(seed, [0], inputs.base.device)
-        found = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
-        assert found is not None
-        found = found[..., : first.shape[0], : first.shape[1]]
+        prompts, noise = self.text([said]), Noise(seed, [0], inputs.base.device)
+        height, width = first.shape[:2]
+        found = self._fused(inputs._replace(prompts=prompts), noise, steps)[..., :height, :width]
+        for dy, dx in SHIFTS[1:passes]:
+            moved = self._inputs(*(_moved(image, dy, dx) for image in (first, second)))
+            again = self._fused(moved._replace(prompts=prompts), noise, steps)
+            found = found + again[..., dy : dy + height, dx : dx + width]
+        found = found / passes
         if strength < 1:
             base = fuse_base(*(to_tensor([image], found.device) for image in (first, second)))
             found = torch.lerp(base, found, strength)
         picture: NDArray[np.float32] = found[0].float().add(1).div(2).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
         return picture
+
+    def _fused(self, inputs: Inputs, noise: Noise, steps: int | None) -> torch.Tensor:
+        """The network's picture, (1, 3, H, W), its sides those of whole latent positions."""
+        found = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
+        assert found is not None
+        return found
 
     def check(self, seed: int = 0, steps: int | None = None, prompt: str = "") -> None:
         """Raises UserError where these weights cannot be asked for that, whatever the pair."""
@@ -243,6 +266,11 @@ def _pair(a: np.ndarray | str | Path, b: np.ndarray | str | Path, infrared: Infr
             f"b is {second.shape[1]}x{second.shape[0]}; register them and bring them to one size"
         )
     return first, second
+
+
+def _moved(image: Image, dy: int, dx: int) -> Image:
+    """(H + dy, W + dx, 3): down and to the right, mirrored there."""
+    return np.pad(image, ((dy, 0), (dx, 0), (0, 0)), mode="symmetric")
 
 
 def _stack(images: Sequence[np.ndarray | str | Path]) -> list[Image]:

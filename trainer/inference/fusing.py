@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -38,6 +38,7 @@ class Asked(Section):
     seed: int = Field(default=0, ge=0, lt=1 << 64)
     steps: int | None = None
     strength: float = 1.0
+    passes: Literal[1, 2, 4] = 1
     order: By = "auto"
     align: How | None = None
     infrared: Infrared = "auto"
@@ -64,7 +65,7 @@ def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False) -> str
     prompt = asked.prompt
     if prompt == AUTO:
         prompt = fuser.describe(*images[:2])
-    options = {"seed": asked.seed, "steps": asked.steps, "strength": asked.strength}
+    options = {"seed": asked.seed, "steps": asked.steps, "strength": asked.strength, "passes": asked.passes}
     picture = fuser.stack(images, prompt, by=asked.order, **options)
     write_picture(job.out, picture, any(map(is_deep, job.images)), metadata_of(job.images[0]))
     if compare:

@@ -29,7 +29,10 @@ def mean_of(folders: Sequence[Path], out: Path) -> None:
     """
     if out.exists():
         raise UserError(f"--out {out}: is there already; name a new folder")
-    found = [load_weights(folder, torch.device("cpu")) for folder in folders]
+    try:
+        found = [load_weights(folder, torch.device("cpu")) for folder in folders]
+    except UserError as error:
+        raise UserError(str(error).replace("--weights ", "", 1)) from None
     last = found[-1]
     for folder, weights in zip(folders[:-1], found, strict=False):
         if _made_of(weights) != _made_of(last):

@@ -124,6 +124,21 @@ def test_strength_leads_from_the_closed_form_to_the_picture(fuser: Fuser):
         fuser(a, b, "fuse", strength=2)
 
 
+def test_passes_are_the_mean_of_pictures_that_lie_elsewhere_on_the_grid(fuser: Fuser):
+    a, b = picture(1, SIZE), picture(2, SIZE)
+    height, width = a.shape[:2]
+    made = []
+    for dy, dx in ((0, 0), (8, 8), (4, 12), (12, 4)):
+        moved = [cv2.copyMakeBorder(image, dy, 0, dx, 0, cv2.BORDER_REFLECT) for image in (a, b)]
+        made.append(fuser.picture(*moved, "fuse")[dy:, dx:])
+        assert made[-1].shape == (height, width, 3)
+    for passes in (1, 2, 4):
+        np.testing.assert_allclose(fuser.picture(a, b, "fuse", passes=passes), np.mean(made[:passes], 0), atol=1e-2)
+    assert np.abs(made[0] - made[1]).mean() > 1e-3
+    with pytest.raises(UserError, match="passes 3: 1, 2, 4"):
+        fuser(a, b, "fuse", passes=3)
+
+
 @pytest.mark.parametrize(("suffix", "deep"), [(".png", True), (".tif", True), (".jpg", False)])
 def test_sixteen_bits_come_out_where_an_input_had_them(suffix, deep, weights, tmp_path, trainer_main):
     a = picture(1, SIZE).astype(np.uint16) * 257

@@ -76,6 +76,8 @@ def test_what_cannot_be_averaged_is_told(folders: dict[str, Path], tmp_path: Pat
         with pytest.raises(UserError, match=rf"{one}: its model\.{part} is another than that of .*{other}"):
             mean_of([folders[one], folders[other]], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
+    with pytest.raises(UserError, match=r"^\S*nosuch: no fuser.json in it"):
+        mean_of([folders["one"], folders["one"].parent / "nosuch"], tmp_path / "mean")
     with pytest.raises(UserError, match="is there already"):
         mean_of([folders["one"], folders["two"]], tmp_path)
     for words, told in {
