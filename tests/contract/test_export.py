@@ -80,7 +80,7 @@ def baked(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_example_fuses_without_torch(baked: Path, fuser: Fuser, tmp_path: Path) -> None:
-    """A picture of any size: within, as Fuser makes it; at the borders that are filled the closed form differs."""
+    """A picture of any size, filled up to what the file takes."""
     a, b = picture(1, 150, 203), picture(2, 150, 203)
     for name, image in (("a", a), ("b", b)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), image[:, :, ::-1])
@@ -91,9 +91,8 @@ def test_the_example_fuses_without_torch(baked: Path, fuser: Fuser, tmp_path: Pa
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = cv2.imread(str(tmp_path / "out.png"))[:, :, ::-1].astype(int)
-    apart = np.abs(found - fuser(a, b, PROMPT))
-    assert found.shape == (150, 203, 3)
-    assert np.median(apart) <= 1
+    filled = (np.pad(image, ((0, 10), (0, 5), (0, 0)), "reflect") for image in (a, b))
+    assert np.abs(found - fuser(*filled, PROMPT)[:150, :203]).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 400), (336, 48), (480, 640)])
