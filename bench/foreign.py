@@ -228,12 +228,12 @@ def base(a: Bytes, b: Bytes, _prompt: str, _task: str) -> Bytes:
     return levels.round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-def fuser_at(weights: Path) -> Fuse:
-    """A model from its weights folder."""
+def fuser_at(weights: Path, passes: int = 1) -> Fuse:
+    """A model from its weights folder. passes: of `Fuser.picture`."""
     from trainer.inference.fuser import Fuser
 
     fuser = Fuser.from_pretrained(weights)
-    return lambda a, b, prompt, _task: fuser(a, b, prompt)
+    return lambda a, b, prompt, _task: fuser(a, b, prompt, passes=passes)
 
 
 def main() -> None:
@@ -247,12 +247,15 @@ def main() -> None:
     scoring = commands.add_parser("score", help="print a table")
     scoring.add_argument("--half", choices=get_args(Half), default="choices")
     scoring.add_argument("--weights", type=Path, action="append", default=[], help="a weights folder; may come again")
+    scoring.add_argument("--passes", type=int, default=1, help="of each pair through the network: 1, 2 or 4")
     scoring.add_argument("--out", type=Path, default=OUT, help="where the set is")
     arguments = parsed(wanted, globals(), QUICK)
     if arguments.quick and not PEERS.exists():
         CODES.update({half: tuple(c for c in codes if c not in IN_PEERS) * 2 for half, codes in CODES.items()})
     if arguments.command == "score":
-        fusions = {"average": average, "base": base} | {str(path): fuser_at(path) for path in arguments.weights}
+        fusions = {"average": average, "base": base} | {
+            str(path): fuser_at(path, arguments.passes) for path in arguments.weights
+        }
         print(report({name: score(fuse, arguments.half, arguments.out) for name, fuse in fusions.items()}))
         return
     for half in [arguments.half] if arguments.half else get_args(Half):
