@@ -96,8 +96,9 @@ lint: $(INSTALLED) ## ruff and mypy
 test: lint ## lint, types and all quick tests
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(INSTALLED) ## kills, servers, the README's own commands
-	$(BIN)/pytest -m slow
+test-slow: $(INSTALLED) ## kills, servers, the README's own commands, on two cores at once
+	$(BIN)/pytest -m slow tests/test_benches.py & benches=$$!; others=0; \
+	  $(BIN)/pytest -m slow --ignore tests/test_benches.py || others=$$?; wait $$benches; exit $$others
 
 test-release: .venv-release/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
 	.venv-release/bin/pytest tests/release
