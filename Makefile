@@ -96,9 +96,12 @@ lint: $(INSTALLED) ## ruff and mypy
 test: lint ## lint, types and all quick tests
 	$(BIN)/pytest -m "not slow"
 
+BESIDE := tests/test_benches.py tests/contract/test_export.py
+# slow tests of one core, run beside the rest
+
 test-slow: $(INSTALLED) ## kills, servers, the README's own commands, on two cores at once
-	$(BIN)/pytest -m slow tests/test_benches.py & benches=$$!; others=0; \
-	  $(BIN)/pytest -m slow --ignore tests/test_benches.py || others=$$?; wait $$benches; exit $$others
+	$(BIN)/pytest -m slow $(BESIDE) & beside=$$!; others=0; \
+	  $(BIN)/pytest -m slow $(addprefix --ignore ,$(BESIDE)) || others=$$?; wait $$beside; exit $$others
 
 test-release: .venv-release/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
 	.venv-release/bin/pytest tests/release
