@@ -250,8 +250,6 @@ class Given(_Part):
     def _fits(self) -> "Given":
         if self.held_out + self.held_out_val >= 1:
             raise ValueError(f"held_out {self.held_out:g} and held_out_val {self.held_out_val:g} leave none for train")
-        if self.split == "val" and self.held_out_val == 0:
-            raise ValueError("split: val needs the share of the scenes that is for val, such as held_out_val: 0.05")
         return self
 
 

@@ -168,8 +168,14 @@ def make_plan(recipe: Recipe, data: Path | str | None = None, follow_links: bool
     follow_links: whether links may lead out of the sources' folders, whatever the recipe says; None: as it says, and
     those of `data`, which the user named himself, may. A pair whose two sizes differ, or whose short side is under the
     crop by more than 1.15, is left out; one that cannot be read stays, and its samples say so. Raises UserError where a
-    source is missing or empty, or where no pair of a task is left.
+    source is missing or empty, where no pair of a task is left, or where a recipe says which of `data` it wants
+    and there is none.
     """
+    if data is None and recipe.data is not None:
+        raise UserError(
+            f"{recipe.name}: data says which scenes of --data are used, and there is no --data; give it, or take data "
+            "out of the recipe and give split and held_out to its sources"
+        )
     if data is not None:
         recipe = _with_data(recipe, data, follow_links is not False)
     elif follow_links is not None:
@@ -244,7 +250,18 @@ def _with_data(recipe: Recipe, root: Path | str, follow_links: bool) -> Recipe:
     if recipe.data is not None:
         asked = recipe.data.model_dump()
         sources = {task: tuple(one.model_copy(update=asked) for one in found) for task, found in sources.items()}
+        for task, found in sources.items():
+            for one in found:
+                _check_given(recipe.name, task, one)
     return _with_sources(recipe, sources)
+
+
+def _check_given(name: str, task: str, source: Source) -> None:
+    """Raises UserError where a source of --data cannot have what the recipe asks of it."""
+    try:
+        source.check(task)
+    except ValueError as error:
+        raise UserError(f"{name}: data: {error}") from None
 
 
 def _with_sources(recipe: Recipe, sources: Mapping[str, tuple[Source, ...]]) -> Recipe:

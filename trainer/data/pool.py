@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -216,23 +216,39 @@ class Pool:
 
     def run(self, steps: Iterator[Step]) -> Generator[list[Batch], None, None]:
         """The batches of each step."""
-        begun = time.monotonic()
         for step in steps:
-            while self.filled < min(self.config.at_least, self.room or self.config.at_least):
-                self._check()
-                if time.monotonic() - begun > self.config.patience:
-                    raise UserError(
-                        f"--shards {self.growing.folder}: {self.loaded} samples after {self.config.patience:.0f} s, "
-                        f"and pool.at_least is {self.config.at_least}; is `synth` at work?"
-                    )
-                time.sleep(POLL)
+            self._wait(
+                lambda: self.filled >= min(self.config.at_least, self.room or self.config.at_least),
+                lambda: (
+                    f"{self.loaded} samples after {self.config.patience:.0f} s, and pool.at_least is "
+                    f"{self.config.at_least}; is `synth` at work?"
+                ),
+            )
+            if step.couples:
+                self._wait(
+                    self._paired,
+                    lambda: (
+                        f"no pair stands under two instructions in {self.filled} samples, and training.couples "
+                        "wants some; make them by a recipe with instructions.per_pair: 2, or train without "
+                        "(--set training.couples=0)"
+                    ),
+                )
             self._check()
             yield [self.batch(positions, step.window, step.couples) for positions in step.parts]
+
+    def _wait(self, ready: Callable[[], bool], complaint: Callable[[], str]) -> None:
+        """Raises UserError where that is not so within the patience of the config."""
+        begun = time.monotonic()
+        while not ready():
+            self._check()
+            if time.monotonic() - begun > self.config.patience:
+                raise UserError(f"--shards {self.growing.folder}: {complaint()}")
+            time.sleep(POLL)
 
     @torch.no_grad()
     def batch(self, positions: range, window: int | None, couples: bool = False) -> Batch:
         """Samples drawn for these positions, with replacement; couples: of groups of several, two of each, in one
-        window. Raises UserError where there is none.
+        window, of which there are some (`run` waits for them).
         """
         device, count = self.autoencoder.device, len(positions)
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, positions.start], dtype=np.uint64)))
@@ -269,17 +285,20 @@ class Pool:
         target = self.autoencoder.normalise(latents[:, 3])
         return Batch(inputs, target, keys, positions, crops, labels, couples=couples)
 
-    def _couples(self, generator: np.random.Generator, count: int) -> np.ndarray:
-        """Where so many samples that have mates lie, each beside one of these, (2 count,)."""
+    def _mates_now(self) -> Mates:
+        """Which samples that are there now stand in one group."""
         if self._mates is None:
             self._mates = Mates(self._groups[: self.filled])
-        mates = self._mates
-        if not mates:
-            raise UserError(
-                f"--shards {self.growing.folder}: no pair stands under two instructions in {self.filled} samples, and "
-                "training.couples wants some; make them by a recipe with instructions.per_pair: 2, or train "
-                "without (--set training.couples=0)"
-            )
+        return self._mates
+
+    def _paired(self) -> bool:
+        """Whether a couple is there; once there, others take its place."""
+        with self._lock:
+            return bool(self._mates_now())
+
+    def _couples(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        """Where so many samples that have mates lie, each beside one of these, (2 count,)."""
+        mates = self._mates_now()
         draws = generator.integers((len(mates), 2**31), size=(count, 2)).tolist()
         return np.array([mates.nth(place, turn) for place, turn in draws], dtype=np.int64).reshape(-1)
 

@@ -120,12 +120,13 @@ class Networks(NamedTuple):
 
 
 def methods_for(
-    networks: Networks, truth: bool, others: Mapping[str, Method] | None = None
+    networks: Networks, truth: bool, others: Mapping[str, Callable[[], Method]] | None = None
 ) -> tuple[dict[str, Method], dict[str, Fuser]]:
     """The references, and the networks by the name of their folder, in the order of a table. Raises UserError.
 
     truth: every case has a target and says what was done to it; the oracle and the ceiling stand for these alone. The
-    ceiling is that of the first network's autoencoder; without a network there is none. others: more references.
+    ceiling is that of the first network's autoencoder; without a network there is none. others: more references,
+    made once the networks are there, since that may take long.
     """
     from trainer.inference.fuser import Fuser
 
@@ -137,7 +138,7 @@ def methods_for(
         for variant in networks.variants or (None,)
     }
     methods: dict[str, Method] = {AVERAGE: average, CLOSED: closed_form, **({ORACLE: oracle} if truth else {})}
-    methods |= others or {}
+    methods |= {name: made() for name, made in (others or {}).items()}
     methods |= {name: of(fuser) for name, fuser in fusers.items()}
     for fuser in list(fusers.values())[: 1 if truth else 0]:
         methods[CEILING] = ceiling(fuser.autoencoder)

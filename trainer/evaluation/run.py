@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,7 @@ def evaluate(cases: OfShards | OfPairs, networks: known.Networks, out: Path, ope
     openfocus: the program, for one more reference on focused pairs. Progress goes to stderr. Raises UserError.
     """
     _make(out)
-    others: dict[str, Method] = {} if openfocus is None else {known.OPENFOCUS: OpenFocus(openfocus, cases)}
+    others = {} if openfocus is None else {known.OPENFOCUS: partial(OpenFocus, openfocus, cases)}
     methods, fusers = known.methods_for(networks, isinstance(cases, OfShards), others)
     if networks.shuffled:
         sentences = known.shuffled([known.Said(c.key, c.group, c.task, c.instruction) for c in cases])

@@ -47,7 +47,8 @@ class Ranks:
         each = self.count * (2 if config.couples and self.count > 1 else 1)
         sizes = {"training.batch_size": (config.batch_size, config.samples % config.batch_size)}
         if pool is not None:
-            sizes = {f"pool.stages[{n}].batch_size": (stage.batch_size, 0) for n, stage in enumerate(pool.stages)}
+            stages = [stage.batch_size for stage in pool.stages]
+            sizes = {f"pool.stages[{n}].batch_size": (size, config.samples) for n, size in enumerate(stages)}
         for name, (size, last) in sizes.items():
             if size % each or last % each:
                 shared = "share each step, some of them of couples," if each > self.count else "share each step"

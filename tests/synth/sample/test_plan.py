@@ -186,10 +186,24 @@ def test_a_recipe_says_which_scenes_of_data_are_drawn_and_without_that_has_the_h
     assert "data" not in asked.resolved()
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [({"split": "val"}, "held_out_val: 0.05"), ({"held_out": 0.6, "held_out_val": 0.4}, "leave none for train")],
-)
-def test_shares_of_data_that_cannot_be_are_refused(tmp_path, data, message):
-    with pytest.raises(ValueError, match=message):
-        recipe(tmp_path, data=data)
+def test_shares_of_data_that_cannot_be_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="leave none for train"):
+        recipe(tmp_path, data={"held_out": 0.6, "held_out_val": 0.4})
+
+
+def test_scenes_for_val_are_asked_of_what_has_its_own_and_else_want_a_share(tmp_path):
+    image = photograph(80, 80)
+    for number in range(4):
+        write_pair(tmp_path / f"x-{number}", image, image)
+    given = recipe(tmp_path, crop={"size": 64}, data={"split": "val"})
+    with pytest.raises(UserError, match=r"data: split: val of a source without splits.* held_out_val"):
+        make_plan(given, tmp_path)
+    rows = [f"x-{n}/a.png,x-{n}/b.png,{'val' if n == 2 else 'train'},{n}" for n in range(4)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["a,b,split,scene", *rows]))
+    assert [pair.scene for pair in make_plan(given, tmp_path / "pairs.csv").pools[0].pairs] == ["2"]
+
+
+def test_a_recipe_that_says_which_scenes_of_data_wants_data(tmp_path):
+    write_pair(tmp_path / "x-1", photograph(80, 80), photograph(80, 80))
+    with pytest.raises(UserError, match="there is no --data; give it, or take data out of the recipe"):
+        make_plan(recipe(tmp_path, crop={"size": 64}, data={"split": "train"}))

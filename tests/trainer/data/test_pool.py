@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -225,7 +226,23 @@ def test_couples_that_the_newest_samples_have_parted_are_not_drawn(tmp_path: Pat
 
 
 def test_a_pool_without_couples_says_what_makes_them(dataset: Path) -> None:
-    with pool_of(dataset) as pool:
+    with pool_of(dataset, patience=0.5) as pool:
         until_loaded(pool, 9)
-        with pytest.raises(UserError, match=r"no pair stands under two instructions.*instructions\.per_pair: 2"):
-            pool.batch(range(4), 16, couples=True)
+        message = r"no pair stands under two instructions in 9 samples.*instructions\.per_pair: 2"
+        with pytest.raises(UserError, match=message):
+            next(pool.run(iter([Step([range(4)], True, 16)])))
+
+
+def test_a_pool_waits_for_couples_that_have_not_come_yet(tmp_path: Path) -> None:
+    folder = tmp_path / "growing"
+    folder.mkdir()
+    write_shard(folder / "000000.tar", range(4))
+    with pool_of(folder) as pool:
+        until_loaded(pool, 4)
+        steps = pool.run(iter([Step([range(4)], False, 16), Step([range(4, 8)], True, 16)]))
+        next(steps)
+        later = Timer(0.5, write_shard, (folder / "000001.tar", range(4, 8)), {"per_pair": 2})
+        later.start()
+        (batch,) = next(steps)
+        later.join()
+    assert {int(key) for key in batch.keys} <= set(range(4, 8))

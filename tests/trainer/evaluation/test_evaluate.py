@@ -268,6 +268,15 @@ def test_an_openfocus_that_fails_is_one_line(text, said, tmp_path, trainer_main)
     assert said in told.splitlines()[-1]
 
 
+def test_weights_that_are_none_are_told_before_openfocus_runs(tmp_path, trainer_main):
+    scene(tmp_path / "pairs/mff/x-1")
+    arguments = ("--pairs", tmp_path / "pairs", "--weights", tmp_path / "nowhere", "--out", tmp_path / "o")
+    code, _, told = trainer_main("evaluate", *arguments, "--openfocus", program(tmp_path / "openfocus", PROGRAM))
+    assert code == 2
+    assert "nowhere" in told
+    assert "OpenFocus" not in told
+
+
 def test_a_reference_for_one_task_is_the_best_one_there_alone():
     from trainer.evaluation.tables import by_group
 

@@ -69,6 +69,10 @@ def test_ranks_that_would_part_couples_are_refused() -> None:
     pool = PoolConfig.model_validate({"stages": [{"until": 1, "batch_size": 6}]})
     with pytest.raises(UserError, match=r"pool\.stages\[0\]\.batch_size 6"):
         Ranks(0, 2).check(couples.model_copy(update={"batch_size": 8}), pool)
+    pool = PoolConfig.model_validate({"stages": [{"until": 1, "batch_size": 8}]})
+    Ranks(0, 2).check(couples, pool)
+    with pytest.raises(UserError, match="of 98 samples"):  # the last step has what is left
+        Ranks(0, 2).check(couples.model_copy(update={"samples": 98}), pool)
 
 
 def test_a_run_that_goes_on_equals_an_unbroken_one_bit_for_bit(
