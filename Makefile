@@ -35,7 +35,7 @@ DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo dist shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -225,6 +225,9 @@ bench-autoencoder: $(INSTALLED) ## the round trip of the shipped autoencoder, it
 
 gallery: $(INSTALLED) peers ## docs/gallery.jpg: every effect, and the weather of the peers
 	$(BIN)/python -m bench.gallery
+
+dist: $(INSTALLED) ## dist/: an sdist, and the wheel that it builds
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean: ## remove built shards, runs, pictures and caches (not .venv)
 	find shards -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="synth",
-    help="Clean image pairs and a recipe in; degraded pairs, instructions and fused targets out, as WebDataset shards.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,6 +60,16 @@ PairsLimitOption = Annotated[
 ShareLimitOption = Annotated[
     float, typer.Option("--max-failed-share", min=0, max=1, help="… and over this share of all pairs.")
 ]
+
+
+@app.callback()
+def synth(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=usage.show_version, help="The version, and where it lies."),
+    ] = False,
+) -> None:
+    """Clean image pairs and a recipe in; degraded pairs, instructions and fused targets out, as WebDataset shards."""
 
 
 @app.command(cls=usage.Command)

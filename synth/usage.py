@@ -1,9 +1,11 @@
 """How a command line is read, and one line for what is wrong with it."""
 
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from synth.errors import UserError
@@ -26,6 +28,17 @@ class Command(TyperCommand):
         rest = super().parse_args(ctx, args)
         ctx.params.update({name: home(value) for name, value in ctx.params.items() if isinstance(value, Path)})
         return rest
+
+
+def show_version(asked: bool) -> None:
+    """`--version`: the version, and where the program lies, which tells one installation from another."""
+    if asked:
+        try:
+            number = version("mmaif")
+        except PackageNotFoundError:  # a folder on sys.path, never installed
+            number = "(not installed)"
+        typer.echo(f"synth {number} from {Path(__file__).parent}")
+        raise typer.Exit
 
 
 def told(error: Any, program: str) -> str:

@@ -21,7 +21,12 @@ app.add_typer(autoencoder_app, name="autoencoder")
 
 
 @app.callback()
-def trainer() -> None:
+def trainer(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=usage.show_version, help="The version, and where it lies."),
+    ] = False,
+) -> None:
     """Trains the fusion network on shards, and fuses pairs of images with what it learned."""
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from os.path import expanduser
+from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from trainer.errors import UserError
@@ -54,6 +57,17 @@ def _each_with_its_option(params: list[Any], args: list[str]) -> Iterator[str]:
 def _at_home(arg: str) -> str:
     found = re.fullmatch(r"(--[\w-]+=|-\w|)(~/.*)", arg, re.DOTALL)
     return arg if found is None else found[1] + expanduser(found[2])  # noqa: PTH111 (the rest stays as it is)
+
+
+def show_version(asked: bool) -> None:
+    """`--version`: the version, and where the program lies, which tells one installation from another."""
+    if asked:
+        try:
+            number = version("mmaif")
+        except PackageNotFoundError:  # a folder on sys.path, never installed
+            number = "(not installed)"
+        typer.echo(f"trainer {number} from {Path(__file__).parent}")
+        raise typer.Exit
 
 
 def told(error: Any, program: str) -> str:
