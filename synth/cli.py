@@ -287,6 +287,20 @@ def _part(text: str, shards: int) -> slice:
     return slice(int(first), int(end))
 
 
+@app.command(cls=usage.Command)
+def doctor() -> None:
+    """Look at this machine: versions, cores, memory, disk, a self-test of some seconds, and what is missing with the
+    command that installs it. Exit code 1 where something keeps the tool from working."""
+    from synth.doctor import findings
+
+    faults = 0
+    for finding in findings():
+        typer.echo(str(finding))
+        faults += finding.level == "fault"
+    if faults:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """The console script: a user's mistake is one line and exit code 2, a path that cannot be used likewise.
 

@@ -27,7 +27,7 @@ SYNTH = (
         "instructions",
         "pairs",
     ),
-    *("recipe", "sample", "dataset", "engines", "console", "audit", "cli"),
+    *("recipe", "sample", "dataset", "engines", "console", "audit", "doctor", "cli"),
 )
 """The rooms of synth, in order: each may import those before it."""
 TRAINER = (
@@ -49,7 +49,7 @@ TRAINER = (
         "objectives",
         "config",
     ),
-    *("inference", "evaluation", "training", "encoding", "autoencoder", "cli"),
+    *("inference", "evaluation", "training", "encoding", "autoencoder", "doctor", "cli"),
 )
 """The same of trainer."""
 

@@ -408,6 +408,20 @@ def model(
     typer.echo(describe_network(load_config(config), (int(match[2]), int(match[1]))))
 
 
+@app.command(cls=usage.Command)
+def doctor() -> None:
+    """Look at this machine: versions, cores, GPU, disk, a self-test of some seconds, and what is missing with the
+    command that installs it. Exit code 1 where something keeps the trainer from working."""
+    from trainer.doctor import findings
+
+    faults = 0
+    for finding in findings():
+        typer.echo(str(finding))
+        faults += finding.level == "fault"
+    if faults:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """The entry point: a mistake is one line on stderr and exit code 2, a failing disk 1, an interruption 130."""
     # where cores are shared, threads that spin while they wait make torch many times slower (bench/trainer.py)
