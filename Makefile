@@ -93,15 +93,14 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## lint, types and all quick tests
-	$(BIN)/pytest -m "not slow"
+JOBS ?= 2# tests at a time
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
-BESIDE := tests/test_benches.py tests/contract/test_export.py
-# slow tests of one core, run beside the rest
+test: lint ## lint, types and all quick tests (JOBS=2 at a time)
+	$(PYTEST) -m "not slow"
 
-test-slow: $(INSTALLED) ## kills, servers, the README's own commands, on two cores at once
-	$(BIN)/pytest -m slow $(BESIDE) & beside=$$!; others=0; \
-	  $(BIN)/pytest -m slow $(addprefix --ignore ,$(BESIDE)) || others=$$?; wait $$beside; exit $$others
+test-slow: $(INSTALLED) ## kills, servers, browsers, the README's own commands (JOBS=2 at a time)
+	$(PYTEST) -m slow
 
 test-release: .venv-release/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
 	.venv-release/bin/pytest tests/release
