@@ -1,5 +1,8 @@
 """Borders that a picture was padded with: a frame, a strip, or the wedges that a warp leaves at its sides."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +10,7 @@ from numpy.typing import NDArray
 from synth.images.pixels import Bytes, luma
 
 Mask = NDArray[np.bool_]  # (H, W)
+Name = TypeVar("Name", bound=str)
 
 CONSTANT = 4  # levels that a border varies by: rounding, and JPEG
 BLACK = 8  # level of a border's corner at most
@@ -135,3 +139,11 @@ def _hull(border: Mask) -> Mask:
         return np.ones(border.shape, bool)
     filled = np.zeros(border.shape, np.uint8)
     return cv2.fillConvexPoly(filled, cv2.convexHull(points.astype(np.int32)), 1).astype(bool)
+
+
+def without_padding(pictures: Mapping[Name, Bytes], contents: Mapping[Name, Mask]) -> dict[Name, Bytes]:
+    """Pictures by name as they were before padding was laid over them. contents: which pixels of those that have
+    padding a camera saw."""
+    return {
+        name: beneath(picture, contents[name]) if name in contents else picture for name, picture in pictures.items()
+    }

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from synth.degradations.engine import Applied, Change, Damaged, EffectSpec, damage_into_file, damage_with, draw
-from synth.images.borders import Mask, beneath
+from synth.images.borders import Mask, beneath, without_padding
 from synth.images.pixels import Bytes, Floats
 from synth.scene.backdrop import Backdrop, light_of
 from synth.scene.capture import Capture, ImageName
@@ -51,10 +51,7 @@ class Shot:
     @cached_property
     def _bare(self) -> Mapping[ImageName, Bytes]:
         """The pictures as they were before padding was laid over them."""
-        return {
-            name: beneath(picture, self.contents[name]) if name in self.contents else picture
-            for name, picture in self.pictures.items()
-        }
+        return without_padding(self.pictures, self.contents)
 
     def draw(self, specs: Sequence[EffectSpec], factors: Mapping[str, float] | None = None) -> list[Applied]:
         """Draw a list of effects; one that is listed twice falls twice, with draws of its own.

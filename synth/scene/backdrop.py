@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from synth.images.borders import Mask, beneath, content
+from synth.images.borders import Mask, content, without_padding
 from synth.images.curves import SRGB, as_srgb
 from synth.images.exposure_fusion import mertens
 from synth.images.pixels import Bytes, Floats, shrink
@@ -62,10 +62,7 @@ class Backdrop:
     @cached_property
     def _bare(self) -> Mapping[ImageName, Bytes]:
         """The pictures, without padding."""
-        return {
-            name: beneath(picture, self.contents[name]) if name in self.contents else picture
-            for name, picture in self.pictures.items()
-        }
+        return without_padding(self.pictures, self.contents)
 
     @cached_property
     def _small(self) -> Mapping[ImageName, Bytes]:
