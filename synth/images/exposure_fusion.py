@@ -22,6 +22,10 @@ SHOWN, FULL = (
 HALF, TOE, SHOULDER = 0.5, 0.07, 0.95  # luma: the middle, and what the ends land at
 TOP, LEAST = 0.98, 0.75  # what the highest channel of the brightest lands at, and the lowest luma that this may mean
 REST = 0.005  # share of a picture beyond either end
+CLIPPING = (200, 245)  # grey levels of the highest channel over which the colour of a picture stops being true
+COLOUR_DARK = 15  # luma in grey levels below which colour is noise
+COLOUR_POWER = 0.7  # of the ratio of two lumas: dark frames are more vivid than bright ones (docs/targets.md)
+COLOUR_BLUR = 1.5  # pixels over which the noise of a dark colour is averaged
 ENDING, SLACK = 0.03, 0.002  # luma over which what is beyond a source's range is drawn into it; rounding
 SAMPLED = 1 << 15  # pixels by which a share is found
 
@@ -46,8 +50,8 @@ def _weight(image: Bytes) -> Floats:
     return contrast + np.float32(EXPOSED_SHARE) * exposed
 
 
-def blend(a: Bytes, b: Bytes, weight: Floats) -> Floats:
-    """Both images blended scale by scale, in grey levels, unclipped: (H, W, 3) where either has colour, else (H, W)."""
+def blend(a: Bytes | Floats, b: Bytes | Floats, weight: Floats) -> Floats:
+    """Both images, in grey levels, blended scale by scale: (H, W, 3) where either has colour, else (H, W)."""
     if a.ndim != b.ndim:
         a, b = in_colour(a), in_colour(b)
     first, second = a.astype(np.float32), b.astype(np.float32)
@@ -97,7 +101,38 @@ def _ending(x: Floats, room: float) -> Floats:
     return np.where(x > 0, np.float32(room) * np.tanh(x * np.float32(1 / room)), x)
 
 
-def hues(levels: Floats, a: Bytes, b: Bytes) -> Floats:
+def recoloured(image: Bytes, other: Bytes) -> Bytes | Floats:
+    """A picture in grey levels, unclipped, (H, W, 3) float32, which has the colours of another exposure where one of
+    its own channels is clipped and that of the other is not; its luma stays. Where nothing is clipped it comes back.
+
+    Of a clipped orange red is missing, and what is left is yellow. The other's colour grows with the ratio of both
+    lumas, by less than in proportion, and where it is dark, and noise, by little.
+    """
+    if image.ndim == 2 or other.ndim == 2:
+        return image
+    share = np.maximum(clipping(image) - clipping(other), 0)
+    if not share.any():
+        return image
+    seen, theirs = image.astype(np.float32), cv2.GaussianBlur(other.astype(np.float32), (0, 0), COLOUR_BLUR)
+    own, dark = luma(seen), luma(theirs)
+    gain = ((own + COLOUR_DARK) / (dark + COLOUR_DARK)) ** np.float32(COLOUR_POWER) * share
+    keep = 1 - share
+    return cv2.merge(
+        [
+            own + (mine - own) * keep + (their - dark) * gain
+            for mine, their in zip(cv2.split(seen), cv2.split(theirs), strict=True)
+        ]
+    )
+
+
+def clipping(image: Bytes) -> Floats:
+    """How far the colours of a picture are lost, (H, W): 0 where they are true, 1 where a channel is clipped."""
+    begins, full = CLIPPING
+    x = np.clip((_highest(image).astype(np.float32) - begins) / np.float32(full - begins), 0, 1)
+    return np.square(x) * (3 - 2 * x)
+
+
+def hues(levels: Floats, a: Bytes | Floats, b: Bytes | Floats) -> Floats:
     """A blend of both pictures, (H, W, 3) in [0, 1] or beyond, whose colours are mixed of those of its two sources: the
     mixture that is nearest to the blend's own.
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from synth.images.exposure_fusion import blend, choose, hues, into_range
+from synth.images.exposure_fusion import blend, choose, hues, into_range, recoloured
 from synth.images.pixels import Bytes, Floats, luma
 from synth.targets.colour import recolour
 
-METHOD = "mertens-2"  # changes with the pixels, and stands in the record
+METHOD = "mertens-3"  # changes with the pixels, and stands in the record
 
 
 def fuse(a: Bytes, b: Bytes) -> Bytes:
@@ -16,10 +16,12 @@ def fuse(a: Bytes, b: Bytes) -> Bytes:
 
 
 def blended(a: Bytes, b: Bytes, weight: Floats) -> tuple[Floats, Floats]:
-    """The blend of two pictures by a weight, (H, W, 3) or (H, W), and its luma, (H, W): about in [0, 1]."""
-    levels = blend(a, b, weight)
+    """The blend of two pictures by a weight, (H, W, 3) or (H, W), and its luma, (H, W): about in [0, 1]. Where one is
+    clipped the colours are the other's."""
+    first, second = recoloured(a, b), recoloured(b, a)
+    levels = blend(first, second, weight)
     if levels.ndim == 2:
         unit = levels * np.float32(1 / 255)
         return unit, unit
-    colours = hues(levels, a, b)
+    colours = hues(levels, first, second)
     return colours, luma(colours)

@@ -18,7 +18,7 @@ from synth.targets.activity import unit_luma
 from synth.targets.colour import recolour
 from synth.targets.poisson import solve
 
-VERSION = 4  # changes with the pixels, and stands in the record
+VERSION = 5  # changes with the pixels, and stands in the record
 DETAIL_MOST = 0.3  # how far, roughly, gradients may lift luma in [0, 1] over the intensity: beyond it they are halos
 SEAM = 0.7  # pixels over which a choice of gradients goes from one image to the other
 

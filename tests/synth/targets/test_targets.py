@@ -251,6 +251,27 @@ def test_exposure_fusion_is_opencvs_where_no_floor_decides(monkeypatch):
     assert exposure.blend(a, b, exposure.choose(a, b)) == pytest.approx(theirs, abs=0.2)
 
 
+def test_a_clipped_colour_is_that_of_the_darker_shot():
+    """Orange and blue, whose red or blue channel the longer exposure has clipped, keep their hue in both targets."""
+    scene = np.full((64, 64, 3), 30, np.float32)  # grey levels of the short exposure
+    scene[8:28, 8:28], scene[36:56, 36:56] = (120, 70, 30), (40, 80, 120)
+    a, b = ((scene * gain).clip(0, 255).astype(np.uint8) for gain in (1, 3))
+    assert b[20, 20].tolist() == [255, 210, 90]
+    for made in (fused("mef", a, b), make_target("exposure", TASKS["mef"], {"a": a, "b": b}, None)[0]):
+        for y, x in ((18, 18), (46, 46)):
+            told, true = (picture[y, x].astype(float) - picture[y, x].mean() for picture in (made, a))
+            away = np.degrees(np.arccos(told @ true / np.linalg.norm(told) / np.linalg.norm(true)))
+            assert away < 4, (y, x, away)
+
+
+def test_colours_are_left_where_none_is_lost():
+    a, b = (np.full((8, 8, 3), value, np.uint8) for value in ((40, 20, 10), (190, 90, 50)))
+    assert exposure.recoloured(b, a) is b
+    white = np.full((8, 8, 3), 255, np.uint8)
+    assert exposure.recoloured(white, white) is white
+    assert exposure.recoloured(white, a[..., 0]) is white
+
+
 def test_a_new_luma_keeps_the_hue_where_the_saturation_must_fall():
     picture = np.full((4, 4, 3), (0.9, 0.3, 0.1), np.float32)
     bright = recolour(np.full((4, 4), 0.9, np.float32), picture)[0, 0].astype(float)
