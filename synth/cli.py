@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="synth",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -50,15 +49,30 @@ LimitOption = Annotated[
 ]
 PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", min=1, help="Instead of the recipe's.")]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes. Default: one for each core, or what the cluster has.")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes. Default: one for each core, or what the cluster has.",
+        rich_help_panel=usage.RUN,
+    ),
 ]
-EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray.")]
-AddressOption = Annotated[str | None, typer.Option("--address", help="Of a Ray cluster to join; none starts one here.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray.", rich_help_panel=usage.RUN)]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", help="Of a Ray cluster to join; none starts one here.", rich_help_panel=usage.RUN),
+]
 PairsLimitOption = Annotated[
-    int, typer.Option("--max-failed-pairs", min=1, help="Stop once so many pairs cannot be read …")
+    int,
+    typer.Option(
+        "--max-failed-pairs", min=1, help="Stop once so many pairs cannot be read …", rich_help_panel=usage.RUN
+    ),
 ]
 ShareLimitOption = Annotated[
-    float, typer.Option("--max-failed-share", min=0, max=1, help="… and over this share of all pairs.")
+    float,
+    typer.Option(
+        "--max-failed-share", min=0, max=1, help="… and over this share of all pairs.", rich_help_panel=usage.RUN
+    ),
 ]
 
 
@@ -72,7 +86,16 @@ def synth(
     """Clean image pairs and a recipe in; degraded pairs, instructions and fused targets out, as WebDataset shards."""
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.MAKE,
+    epilog=usage.examples(
+        "synth generate --recipe mef_haze.yaml",
+        "synth generate --recipe all_in_one --data data/pairs/train --samples-per-shard 512 --workers 8",
+        "synth generate --recipe all_in_one --data data/pairs/train --extend 20000",
+        "synth generate --recipe my.yaml --out s3://bucket/my --dry-run",
+    ),
+)
 def generate(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -85,7 +108,10 @@ def generate(
     address: AddressOption = None,
     extend: Annotated[int | None, typer.Option(min=1, help="Make a dataset larger: samples in all.")] = None,
     shard_range: Annotated[
-        str | None, typer.Option(help="Make these shards alone, FIRST:END (without END); `synth finish` closes.")
+        str | None,
+        typer.Option(
+            help="Make these shards alone, FIRST:END (without END); `synth finish` closes.", rich_help_panel=usage.RUN
+        ),
     ] = None,
     max_failed_pairs: PairsLimitOption = 10,
     max_failed_share: ShareLimitOption = 0.05,
@@ -120,7 +146,13 @@ def generate(
         console.say_summary(summary, storage)
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.MAKE,
+    epilog=usage.examples(
+        "synth retry --recipe mef_haze.yaml",
+    ),
+)
 def retry(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -147,7 +179,14 @@ def retry(
     console.say_summary(summary, storage)
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.MAKE,
+    epilog=usage.examples(
+        "synth generate --recipe all_in_one --shard-range 0:50",
+        "synth finish --recipe all_in_one",
+    ),
+)
 def finish(
     recipe: RecipeOption,
     out: OutOption = None,
@@ -165,7 +204,14 @@ def finish(
     console.say_summary(summary, storage)
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.MAKE,
+    epilog=usage.examples(
+        "synth manifest LLVIP --out LLVIP/pairs.parquet",
+        "synth manifest DIR --out DIR/pairs.csv --task vif --a '{split}/vi/{scene}.png' --b '{split}/ir/{scene}.png'",
+    ),
+)
 def manifest(
     root: Annotated[
         Path,
@@ -202,7 +248,14 @@ def manifest(
     typer.echo(f"{count} pairs of {root} → {out}")
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.MAKE,
+    epilog=usage.examples(
+        "synth degrade a.png b.png --effect haze=0.6 --effect rain=rate:30 --out degraded",
+        "synth degrade under.jpg over.jpg --task mef --effect noise=sigma:25,images:a --seed 7 --out degraded",
+    ),
+)
 def degrade(
     a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
@@ -229,7 +282,17 @@ def degrade(
     typer.echo(f"{out / 'a.png'}, {out / 'b.png'}, {out / 'record.json'}")
 
 
-@app.command(cls=usage.Command)
+audit.register(app)
+
+
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
+    epilog=usage.examples(
+        "synth effects",
+        "synth effects --json",
+    ),
+)
 def effects(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
@@ -245,7 +308,13 @@ def effects(
         typer.echo(line)
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
+    epilog=usage.examples(
+        "synth tasks",
+    ),
+)
 def tasks() -> None:
     """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
     from synth.tasks import TASKS
@@ -254,9 +323,6 @@ def tasks() -> None:
         typer.echo(f"{name}: {task.title}; targets: {', '.join(task.targets)}")
         for image, modality in task.capture.modalities.items():
             typer.echo(f"    {image}: {modality}")
-
-
-audit.register(app)
 
 
 def _dataset(
@@ -287,7 +353,13 @@ def _part(text: str, shards: int) -> slice:
     return slice(int(first), int(end))
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
+    epilog=usage.examples(
+        "synth doctor",
+    ),
+)
 def doctor() -> None:
     """Look at this machine: versions, cores, memory, disk, a self-test of some seconds, and what is missing with the
     command that installs it. Exit code 1 where something keeps the tool from working."""

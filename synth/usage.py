@@ -11,9 +11,27 @@ from typer.core import TyperCommand
 from synth.errors import UserError
 from synth.paths import home
 
+MAKE, LOOK, ABOUT = "Make data", "Look at data", "Find out"
+"""Groups of commands."""
+RUN = "How it runs"
+"""A group of options."""
+
+
+def examples(*lines: str) -> str:
+    """Command lines, for the epilog of a command."""
+    return "\n".join(lines)
+
 
 class Command(TyperCommand):
-    """An option where the value of another should stand is refused, and not taken for the value; `~/` is home."""
+    """An option where the value of another should stand is refused, and not taken for the value; `~/` is home. The
+    epilog is examples, a line each, which stand as they are at the end of the help."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        lines, self.epilog = self.epilog, None
+        super().format_help(ctx, formatter)
+        self.epilog = lines
+        if lines:
+            typer.echo("\n".join([" Examples:", *(f"   {line}" for line in lines.splitlines())]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         params = [param for param in self.get_params(ctx) if param.param_type_name == "option"]

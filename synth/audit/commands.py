@@ -1,6 +1,7 @@
 """The commands that look at datasets: verify, stats, preview and render. They parse, call and print."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 from synth import console
 from synth.errors import UserError
 from synth.paths import keep_inputs
-from synth.usage import Command
+from synth.usage import LOOK, Command, examples
 
 if TYPE_CHECKING:
     from synth.audit.verify import Verdict
@@ -36,8 +37,8 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: on
 
 def register(app: typer.Typer) -> None:
     """Add these commands to those of `synth`."""
-    for command in (verify, stats, preview, render):
-        app.command(cls=Command)(command)
+    for command, lines in EXAMPLES.items():
+        app.command(cls=Command, rich_help_panel=LOOK, epilog=examples(*lines))(command)
 
 
 def verify(
@@ -287,3 +288,18 @@ def _spark(histogram: "Histogram") -> list[Any]:
     most = max(drawn.counts)
     bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in drawn.counts)
     return [sum(drawn.counts), f"{drawn.low:.3g}", bars, f"{drawn.high:.3g}", drawn.unit]
+
+
+EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
+    verify: (
+        "synth verify shards/mef_haze",
+        "synth verify shards/mef_haze --all --workers 4",
+        "synth verify shards/mef_haze --render --recipe mef_haze.yaml",
+    ),
+    stats: ("synth stats shards/mef_haze --picture stats.png",),
+    preview: (
+        "synth preview shards/mef_haze --out preview.html",
+        "synth preview --recipe all_in_one --out sheet.png",
+    ),
+    render: ("synth render --recipe mef_haze --index 7 --out sample",),
+}
