@@ -21,6 +21,7 @@ from trainer.frozen.fusion import fuse_base
 from trainer.frozen.text import TextEncoder
 from trainer.inference.auto import AUTO, Clauses, Found, found_in, sentence, standard_clauses
 from trainer.inference.folder import Weights, load_weights, save_weights
+from trainer.inference.lattice import without_lattice
 from trainer.inference.stacks import By, order
 from trainer.inference.tiles import SIDE, InTiles
 from trainer.model.dit import FusionDiT
@@ -135,7 +136,7 @@ class Fuser:
         """The network's picture, (1, 3, H, W), its sides those of whole latent positions."""
         found = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
         assert found is not None
-        return found
+        return without_lattice(found, 2 * self.autoencoder.factor)
 
     def check(self, seed: int = 0, steps: int | None = None, prompt: str = "") -> None:
         """Raises UserError where these weights cannot be asked for that, whatever the pair."""

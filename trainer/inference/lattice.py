@@ -1,0 +1,81 @@
+"""The lattice that a network's grid leaves in smooth places, found by what repeats with the grid, and taken out.
+
+A network that works on positions of several pixels errs alike at like places of neighbouring positions, by a level or
+two: a sky shows squares. What a picture is above its mean over one period is cut into cells of a period; what
+neighbouring cells have in common is lattice as far as it stands out of what they have not, since things in a picture do
+not repeat with the grid. Cells of much contrast have little say, and are left alone.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CELLS = 2.0
+"""Cells over which a lattice is alike: the deviation of a Gaussian."""
+FAINT = 4 / 127.5
+"""Contrast of a cell, root mean square, at which it has a quarter of its say; pictures are in [-1, 1]."""
+BAND = 512
+"""Rows that are worked on at a time, so that a large picture takes little more memory than itself."""
+
+
+@torch.no_grad()
+def without_lattice(picture: Tensor, period: int) -> Tensor:
+    """A picture (B, C, H, W) in [-1, 1], of at least one period a side, without what repeats every `period` pixels from
+    its first; it is changed in place. Rows and columns that are no whole cell count as if the last went on.
+    """
+    height, width = picture.shape[-2:]
+    halo = period * (2 + int(2 * CELLS))
+    before = picture[..., :0, :]
+    for top in range(0, height, BAND // period * period):
+        bottom = min(top + BAND // period * period, height)
+        above, below = before.shape[-2], min(halo, height - bottom)
+        band = torch.cat([before, picture[..., top : bottom + below, :]], dim=-2)
+        before = band[..., above + bottom - top - halo :, :][..., :halo, :].clone() if below else before
+        filled = F.pad(band, (0, -width % period, 0, -band.shape[-2] % period), mode="replicate")
+        found = lattice(filled, period)[..., above : above + bottom - top, :width]
+        picture[..., top:bottom, :] -= found
+    return picture
+
+
+def lattice(picture: Tensor, period: int) -> Tensor:
+    """What repeats in a picture (B, C, H, W) whose sides are multiples of an even period: of the same shape."""
+    mean = picture.new_ones(period + 1) / period  # over one period, about each pixel
+    mean[0] = mean[-1] = 0.5 / period
+    reach = period // 2
+    smooth = _filtered(_continued(picture, reach), mean)[..., reach:-reach, reach:-reach]
+    cells = F.pixel_unshuffle(picture - smooth, period)  # (B, C period², P, Q)
+    contrast = cells.square().mean(dim=1, keepdim=True)
+    say = (1 + contrast / FAINT**2) ** -2
+    away = torch.arange(-int(2 * CELLS), int(2 * CELLS) + 1, dtype=picture.dtype, device=picture.device)
+    near = torch.exp(-0.5 * (away / CELLS) ** 2)
+    near = near / near.sum()
+
+    said = _filtered(say, near)
+    common = _filtered(cells * say, near) / said
+    common = common - common.mean(dim=1, keepdim=True)
+    strength = common.square().mean(dim=1, keepdim=True)
+    rest = (_filtered(contrast * say, near) / said - strength).clamp(min=0)
+    count = said**2 / (_filtered(say**2, near) * near.square().sum() ** 2)  # of cells that speak
+    share = (1 - rest / (count * strength + 1e-12)).clamp(min=0)  # of it that chance does not explain
+    return F.pixel_shuffle(common * share * (2 * say).clamp(max=1), period)
+
+
+def _filtered(x: Tensor, kernel: Tensor) -> Tensor:
+    """(B, C, H, W) filtered by one kernel of odd length along rows and columns; beyond x there is nothing."""
+    reach, channels = len(kernel) // 2, x.shape[1]
+    across = kernel.expand(channels, 1, 1, -1)
+    x = F.conv2d(x, across, padding=(0, reach), groups=channels)
+    return F.conv2d(x, across.transpose(2, 3), padding=(reach, 0), groups=channels)
+
+
+def _continued(x: Tensor, reach: int) -> Tensor:
+    """(B, C, H + 2 reach, W + 2 reach): mirrored at its borders and turned about their values, so that slopes go on."""
+    for dim in (2, 3):
+        size = x.shape[dim]
+        first, last = x.narrow(dim, 0, 1), x.narrow(dim, size - 1, 1)
+        before = 2 * first - x.narrow(dim, 1, reach).flip(dim)
+        after = 2 * last - x.narrow(dim, size - 1 - reach, reach).flip(dim)
+        x = torch.cat([before, x, after], dim=dim)
+    return x
