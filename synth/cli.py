@@ -237,6 +237,16 @@ def effects(
 
 
 @app.command(cls=usage.Command)
+def schema() -> None:
+    """Print the JSON schema of a recipe, by which editors complete and check the YAML file."""
+    import json
+
+    from synth.recipe.json_schema import recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=1))
+
+
+@app.command(cls=usage.Command)
 def tasks() -> None:
     """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
     from synth.tasks import TASKS
