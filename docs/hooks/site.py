@@ -48,7 +48,7 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """A page with its tables made, its links where they lead in the site, and lists as MkDocs knows them."""
     place = page.file.src_uri
     path = AT.get(place, f"docs/{place}")
@@ -83,7 +83,7 @@ def linked(found: re.Match[str], path: str, place: str) -> str:
 
 
 def apart(text: str) -> str:
-    """Lists as GitHub knows them: one that follows a line of text begins after an empty one, and is indented by four."""
+    """Lists as GitHub knows them: one that follows a line of text begins after an empty line."""
     lines: list[str] = []
     for line in text.split("\n"):
         bullet = re.match(r"( *)([-*+]|\d+\.) +\S", line)

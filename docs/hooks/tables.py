@@ -28,7 +28,7 @@ def recipe() -> str:
     links |= {"Instructions": "`instructions`", "Emphasis": "`instructions.emphasis`", "Given": "`data`"}
     links |= {"DepthNetwork": "`depth_network`", "TargetNetwork": "`target_network`"}
     pages = [
-        ("At the top", {**{key: value for key, value in schema.items() if key != "description"}, "properties": top, "required": ["name", "samples"]}),
+        ("At the top", {"properties": top, "required": schema["required"]}),
         ("`crop`", parts["Crop"]),
         ("`degradations`", parts["Degradations"]),
         ("`degradations.some`", parts["Some"]),
@@ -45,7 +45,8 @@ def recipe() -> str:
         "`haze: [0.2, 0.9]`), or settings (`noise: {sigma: [5, 25], images: a}`): [all effects](effects.md).\n\n"
         "## Sources\n\nEach is named by its first key.\n\n"
     )
-    return text + "".join(_section(f"`{kind}`", parts[f"source-{kind}"], links, {}, parts, level=3) for kind in sources())
+    of_sources = {kind: parts[f"source-{kind}"] for kind in sources()}
+    return text + "".join(_section(f"`{kind}`", part, links, {}, parts, level=3) for kind, part in of_sources.items())
 
 
 def effects() -> str:
@@ -106,8 +107,8 @@ def config() -> str:
     left = [name for name in parts if name not in names]
     links = names | {name: f"`{name}`" for name in left}
     del schema["description"]
-    order = [*names, *left]
-    return "".join(_section(names.get(name, f"`{name}`"), parts[name], links, {}, parts) for name in order if name in parts)
+    told = [name for name in links if name in parts]
+    return "".join(_section(links[name], parts[name], links, {}, parts) for name in told)
 
 
 def _anchor(title: str) -> str:
@@ -145,15 +146,17 @@ def _commands(app: Any, program: str) -> Iterator[str]:
         shown = " ".join(f"{param.name.upper()}{'...' if param.nargs == -1 else ''}" for param in arguments)
         yield f"## {name}\n\n{' '.join((command.help or '').split())}\n\n"
         yield f"```\n{' '.join(filter(None, (name, shown, '[OPTIONS]')))}\n```\n\n"
-        records = [(param, param.get_help_record(context)) for param in command.params if not param.hidden]
-        if records:
-            rows = [
-                (record[0].upper() if param in arguments else record[0], record[1]) for param, record in records if record
-            ]
-            yield _table(("argument or option", "what"), [(f"`{left}`", right) for left, right in rows], code=False)
+        rows = []
+        for param in command.params:
+            if not param.hidden and (record := param.get_help_record(context)):
+                called, _, kind = record[0].partition(" <")
+                called = called.upper() if param in arguments else called
+                rows.append((f"{called} <{kind}" if kind else called, record[1]))
+        if rows:
+            yield _table(("argument or option", "what"), rows)
 
 
-def _section(  # noqa: PLR0913
+def _section(
     title: str,
     part: Schema,
     links: Mapping[str, str],
@@ -177,7 +180,8 @@ def _section(  # noqa: PLR0913
         for key, value in part.get("properties", {}).items()
     ]
     said = " ".join(part.get("description", "").split())
-    return f"{'#' * level} {title}\n\n" + (f"{said}\n\n" if said else "") + _table(("key", "value", "default", "what"), rows)
+    table = _table(("key", "value", "default", "what"), rows)
+    return f"{'#' * level} {title}\n\n" + (f"{said}\n\n" if said else "") + table
 
 
 def _kind(value: Schema, links: Mapping[str, str]) -> str:
@@ -190,7 +194,8 @@ def _kind(value: Schema, links: Mapping[str, str]) -> str:
     if "enum" in value:
         return ", ".join(f"`{each}`" for each in value["enum"] if each is not None)
     if "anyOf" in value or "oneOf" in value:
-        kinds = [_kind(each, links) for each in value.get("anyOf", value.get("oneOf", [])) if each.get("type") != "null"]
+        choices = value.get("anyOf", value.get("oneOf", []))
+        kinds = [_kind(choice, links) for choice in choices if choice.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
     if value.get("type") == "array":
         items = value.get("items") or (value.get("prefixItems") or [{}])[0]
@@ -226,16 +231,16 @@ def _first(docstring: str | None) -> str:
     return " ".join((docstring or "").partition("\n\n")[0].split())
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], code: bool = True) -> str:
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A table; its first column as code."""
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for first, *rest in rows:
-        cells = [f"`{first}`" if code else first, *rest]
+        cells = [f"`{first}`", *rest]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n\n"
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;") if "`" not in text else (
-        " ".join(text.split()).replace("|", "\\|")
-    )
+    """In one line; outside of code < begins no tag, and nowhere does | end the cell."""
+    parts = " ".join(text.split()).replace("|", "\\|").split("`")
+    return "`".join(part if at % 2 else part.replace("<", "&lt;") for at, part in enumerate(parts))
