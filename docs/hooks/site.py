@@ -36,7 +36,7 @@ BEYOND = {
 AT = {place: path for path, place in BEYOND.items()}
 CODE = re.compile(r"^(```|~~~).*?^\1[ \t]*$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
-MADE = re.compile(r"^<!-- made at build: (\w+) -->$", re.MULTILINE)
+MADE = re.compile(r"^.*<!-- made at build: (\w+) -->$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z]+:|#")
 
 
@@ -54,7 +54,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     path = AT.get(place, f"docs/{place}")
     if place == "index.md":
         page.meta["hide"] = ["navigation", "toc"]
-    markdown = MADE.sub(lambda found: getattr(tables, found[1])(), markdown)
+    markdown = MADE.sub(lambda found: f'<div class="made" markdown>\n\n{getattr(tables, found[1])()}\n</div>', markdown)
     held: list[str] = []
 
     def hold(found: re.Match[str]) -> str:
