@@ -14,9 +14,15 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 BLOCK = re.compile(r"(<!-- not run: [^>\n]+ -->\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SHORTER = {"--config tiny ": "--config tiny --samples 240 "}
+SHORTER = {"--config tiny ": "--config tiny --samples 160 ", "samples: 256": "samples: 96"}
 """Here; a reader's own run is of a minute."""
 GUIDES = sorted((ROOT / "docs/howto").glob("*.md"))
+
+
+def shorter(block: str) -> str:
+    for whole, part in SHORTER.items():
+        block = block.replace(whole, part)
+    return block
 
 
 def run(document: Path, folder: Path) -> str:
@@ -26,12 +32,10 @@ def run(document: Path, folder: Path) -> str:
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
     for not_run, language, block in BLOCK.findall(document.read_text(encoding="utf-8")):
         if language == "yaml" and (found := re.search(r"^name: (\w+)", block, re.MULTILINE)):
-            (folder / f"{found[1]}.yaml").write_text(block, encoding="utf-8")
+            (folder / f"{found[1]}.yaml").write_text(shorter(block), encoding="utf-8")
         if language != "bash" or not_run:
             continue
-        for whole, shorter in SHORTER.items():
-            block = block.replace(whole, shorter)
-        command = ["bash", "-euo", "pipefail", "-c", block]
+        command = ["bash", "-euo", "pipefail", "-c", shorter(block)]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{document.name}:\n{block}\n{done.stdout}{done.stderr}"
         said += done.stdout
