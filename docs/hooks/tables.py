@@ -11,7 +11,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-NOTHING = "–"
+NOTHING = "none"
 
 
 def recipe() -> str:
@@ -174,7 +174,7 @@ def _section(
         (
             key,
             kinds.get(key) or _kind(value, links),
-            "needed" if key in required else _default(value),
+            "none: it is needed" if key in required else _default(value),
             value.get("description") or parts.get(value.get("$ref", "").rpartition("/")[2], {}).get("description", ""),
         )
         for key, value in part.get("properties", {}).items()
