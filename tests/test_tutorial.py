@@ -54,9 +54,8 @@ def test_the_tutorial_ends_with_a_model_and_its_numbers(tutorial):
     text = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
     shown = re.search(r"\n```\n(mine: 256.*?)```", text, re.DOTALL)
     assert shown is not None
-    assert shown[1].replace("256 samples", "96 samples").replace("4 shards", "2 shards") in said, (
-        "the dry run says what the tutorial shows"
-    )
+    told = shown[1].replace("256 samples", "96 samples").replace("4 shards", "2 shards")
+    assert told in said, "the dry run says what the tutorial shows"
     assert "sound" in said
     for picture in ("clear.png", "clear.compare.png", "hazy.png", "release.png", "curves.png"):
         assert (folder / "out" / picture).stat().st_size > 5000, picture
