@@ -311,6 +311,20 @@ def effects(
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
+    epilog=usage.examples("synth schema > recipe.schema.json"),
+)
+def schema() -> None:
+    """Print the JSON schema of a recipe, by which editors complete and check the YAML file."""
+    import json
+
+    from synth.recipe.json_schema import recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=1))
+
+
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
     epilog=usage.examples(
         "synth tasks",
     ),

@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 MARKDOWN = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "shards").glob("*.md"),
 ]
 MARKDOWN += (ROOT / "trainer/weights").glob("*/README.md")

@@ -142,6 +142,19 @@ def test_a_new_source_of_pairs_takes_one_file(tmp_path):
     assert re.search(r"\d+ passed", copy.run("pytest", "tests/synth/pairs/test_source.py", "-p", "no:cacheprovider"))
 
 
+def test_the_version_is_the_same_wherever_it_is_told():
+    import tomllib
+
+    import yaml
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == version
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", version]
+
+
 @pytest.mark.slow
 def test_the_readmes_commands_run_on_a_fresh_clone(tmp_path):
     """All of them, in order, in an empty folder; the environment is lent, since `make test` has just built one."""

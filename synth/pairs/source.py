@@ -61,7 +61,7 @@ class Source(BaseModel, ABC):
     placeholder: None where the value is no place but a name, which is told.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
     kind: ClassVar[str]
     placeholder: ClassVar[str | None] = "pairs"
     later: ClassVar[frozenset[str]] = frozenset()

@@ -46,7 +46,7 @@ Sources = tuple[
 class _Part(BaseModel):
     """later: fields that are not told at their default, so that recipes from before them keep their hash."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
     later: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")
@@ -82,6 +82,7 @@ class Some(_Part):
     count: dict[int, float]
     """How often how many."""
     of: Effects = Field(min_length=1)
+    """The effects to draw from, each alike often."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Some":
@@ -99,7 +100,9 @@ class Degradations(_Part):
 
     later = frozenset({"flat", "curves", "indoor"})
     always: Effects = ()
+    """The effects that fall on every sample that is not clean."""
     some: Some | None = None
+    """A few of many, besides."""
     order: Order | dict[Order, float] = "stage"
     """`stage`: the order of physics; `shuffled`: any, drawn for each sample; or how often which of the two."""
     second_pass: float = Field(default=0.0, ge=0, le=1)
@@ -178,6 +181,7 @@ class Instructions(_Part):
     something that is only to be weakened, `general` asks to clean without naming, `keep` to fuse alone, and the target
     keeps all, `clean`: nothing is degraded."""
     emphasis: Emphasis = Emphasis()
+    """What sentences may ask of the picture's look besides."""
     phrases: Literal["train", "test", "all"] = "train"
     """Which phrases: a fifth of them is held out of `train` and makes up `test`."""
     per_pair: int = Field(default=1, ge=1, le=64)
@@ -207,12 +211,14 @@ class TaskRecipe(_Part):
     weight: float = Field(default=1.0, gt=0, le=MOST)
     """How often this task is drawn, where there are several."""
     sources: Annotated[Sources, Field(min_length=1)]
+    """Where clean pairs come from, one or several."""
     photos: float = Field(default=0.0, ge=0, le=MOST)
     """Where `--data ROOT` is given and ROOT/photos holds photographs: how often pairs that are made of them are drawn
     for each other pair."""
     target: Targets = ("gradient",)
     """The kinds of ground truth in order of preference; the first that a pair has is made."""
     degradations: Degradations = Degradations()
+    """Which effects fall on its pairs."""
 
 
 class DepthNetwork(_Part):
@@ -243,8 +249,11 @@ class Given(_Part):
     """Which scenes of the pairs and photographs that are given beside the recipe (--data): as a source says it."""
 
     split: Split = "all"
+    """Which scenes: those of train, of val or of test, which share none, or all."""
     held_out: float = Field(default=0.1, gt=0, lt=1)
+    """The share of scenes that are for test. A scene's side follows from its name alone."""
     held_out_val: float = Field(default=0.0, ge=0, lt=1)
+    """The share that is for val, likewise; it is taken from train."""
 
     @model_validator(mode="after")
     def _fits(self) -> "Given":
@@ -259,14 +268,23 @@ class Recipe(_Part):
     later: ClassVar[frozenset[str]] = frozenset({"data"})
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """Of the dataset, and of its folder in shards/: lower-case letters, digits, - and _."""
     seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
+    """Of everything that is drawn: another seed is another dataset."""
     samples: int = Field(ge=1, le=MOST_SAMPLES, strict=True)
+    """How many; `--limit` and `--extend` say another number."""
     samples_per_shard: int = Field(default=256, ge=1, le=100_000, strict=True)
+    """Samples of a tar, a multiple of `instructions.per_pair`."""
     tasks: dict[TaskName, TaskRecipe] = Field(min_length=1)
+    """By name; of one task, `task` and its keys stand at the top."""
     depth_network: DepthNetwork | None = None
+    """For pairs without a depth map; without it, a proxy of the depth is made from the picture."""
     target_network: TargetNetwork | None = None
+    """For `target: network`."""
     crop: Crop = Field(default_factory=Crop)
+    """What window of a pair is stored, at which size."""
     instructions: Instructions = Instructions()
+    """What the sentences are like."""
     data: Given | None = None
     """Which scenes of what `--data` names; without it as the sources that it replaces say."""
     store: tuple[Literal["clean"], ...] = ()
