@@ -1,4 +1,4 @@
-"""Samples as one HTML page that needs nothing but itself: pictures, instruction and parameters, and filters.
+"""Samples as one HTML page that needs nothing but itself: pictures, what was asked and what came of it, and filters.
 
 All text comes from a dataset that may be a stranger's: it is escaped, pictures are PNG or JPEG or refused, and the
 page's own policy lets no script run but the page's, and loads nothing from anywhere.
@@ -8,39 +8,51 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
+from synth.audit.told import KINDS, as_text, by_fate, extras, modality, seen_on, task_title
 from synth.dataset.shards import CLEAN
+from synth.dataset.stats import in_bytes
 from synth.errors import UserError, with_kind
 from synth.sample.record import MALFORMED, Entry, Record
 from synth.scene.capture import IMAGES
 
-KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-ORDER = (*IMAGES, "target", *CLEAN.values())
-CAPTIONS = {"target": "target"} | {member: f"clean {name}" for name, member in CLEAN.items()}
-Group = Literal["task", "kind", "effect"]
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+NAMES = {member: f"clean {name}" for name, member in CLEAN.items()}
+Group = Literal["task", "kind", "effect", "asked"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 Line = Literal["key", "group", "phrases", "phrase_split", "absent", "seed"]
 Detail = Literal["scene", "images", "crop", "target", "source"]  # parts of a record that are shown line by line
 LINES: tuple[Line, ...] = get_args(Line)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
+SCALES = {"fit": "Fit", "1": "1×", "2": "2×", "4": "4×"}
+KEYS = (
+    ("← →", "sample before, sample after"),
+    ("↑ ↓", "one picture alone, then the next; all again"),
+    ("+ −", "larger, smaller"),
+    ("1 2 4", "so many times native size"),
+    ("0", "fit"),
+    ("Esc", "close"),
+)
+"""Of the view that a picture opens."""
 
 
 def page(title: str, about: str, samples: Sequence[Shown]) -> str:
     """The page. title, about: plain text. Raises UserError where a picture is none, or a record is malformed."""
     script, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     try:
-        articles = "\n".join(_article(sample) for sample in samples)
+        articles = "\n".join(map(_article, pairs(samples)))
         filters = "\n".join(_filter(group, _counts(group, samples)) for group in GROUPS)
     except MALFORMED as error:
         raise UserError(
             f"{title}: a record as shards/FORMAT.md has none ({with_kind(error)}); run synth verify"
         ) from None
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    size = in_bytes(sum(-(-len(data) // 3) * 4 for sample in samples for data in sample.pictures.values()))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -51,30 +63,84 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{escape(title)}</h1><p>{escape(about)}</p></header>
-<nav aria-label="Filters"><div>
+<header class="top">
+<h1>{escape(title)}</h1>
+<p>{escape(" · ".join(filter(None, (about, f"{size} of pictures in this file"))))}</p>
+{_help(samples)}
+</header>
+<nav aria-label="Filters"><details class="filters" open><summary>Filters</summary><div>
 {filters}
-<output></output>
-</div></nav>
+</div></details><p class="count"><output></output><button type="button" class="reset" hidden>Show all</button></p></nav>
 <main>
 {articles}
 <p class="none" hidden>No sample has all of that.</p>
 </main>
-<dialog aria-label="Picture"><img alt=""><p></p></dialog>
+{_view()}
 <script>{script}</script>
 </body>
 </html>
 """
 
 
+def pairs(samples: Iterable[Shown]) -> list[list[Shown]]:
+    """Samples, those together that stand next to each other and show one degraded pair under several sentences."""
+    found: list[list[Shown]] = []
+    for sample in samples:
+        if found and _siblings(found[-1][0], sample):
+            found[-1].append(sample)
+        else:
+            found.append([sample])
+    return found
+
+
+def _siblings(one: Shown, other: Shown) -> bool:
+    """Of one group, and as that promises with the same inputs."""
+    same = all(one.pictures.get(name) == other.pictures.get(name) for name in IMAGES)
+    return same and all(str(one.record[key]) == str(other.record[key]) for key in ("group", "task"))
+
+
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _help(samples: Sequence[Shown]) -> str:
+    """How to read the page, behind a click: the keys, and the kinds of request that are on it."""
+    present = {str(sample.record["kind"]) for sample in samples if "kind" in sample.record}
+    keys = "".join(f"<dt><kbd>{keys}</kbd></dt><dd>{does}</dd>" for keys, does in KEYS)
+    kinds = "".join(f"<dt>{kind}</dt><dd>{means}</dd>" for kind, means in KINDS.items() if kind in present)
+    return f"""<p>A picture opens all pictures of its sample, to be zoomed and moved together.</p>
+<details class="help"><summary>Keys, and what the words mean</summary>
+<div><section><p><b>Keys, once a picture is open</b></p><dl>{keys}</dl>
+<p>Drag or scroll to move, pinch or Ctrl and scroll to zoom.</p></section>
+<section><p><b>Kinds of request</b></p><dl>{kinds}</dl></section></div></details>"""
+
+
+def _view() -> str:
+    scales = "".join(
+        f'<button type="button" aria-pressed="false" data-scale="{scale}">{name}</button>'
+        for scale, name in SCALES.items()
+    )
+    keys = " · ".join(f"<kbd>{keys}</kbd> {does}" for keys, does in KEYS if keys != "1 2 4")
+    return f"""<dialog aria-labelledby="view-title">
+<div class="bar">
+<button type="button" class="step" data-step="-1" aria-label="Sample before">‹</button>
+<button type="button" class="step" data-step="1" aria-label="Sample after">›</button>
+<p id="view-title" aria-live="polite"></p>
+<div class="solo" role="group" aria-label="Picture"></div>
+<div class="scale" role="group" aria-label="Zoom">{scales}</div>
+<button type="button" class="close" aria-label="Close">×</button>
+</div>
+<div class="panes"></div>
+<p class="keys">{keys}</p>
+</dialog>"""
 
 
 def _words(group: Group, record: Record) -> list[str]:
     """What a sample is found by."""
     if group == "effect":
         return list(dict.fromkeys(str(entry["effect"]) for entry in record["degradations"])) or ["none"]
+    if group == "asked":
+        return list(by_fate(record)) or ["none"]
     return [str(record[group])]
 
 
@@ -88,46 +154,96 @@ def _filter(group: Group, counts: Counter[str]) -> str:
         f"{escape(word)} <small>{count}</small></button>"
         for word, count in sorted(counts.items())
     )
-    return f"<fieldset><legend>{group}</legend>{buttons}</fieldset>"
+    return f'<fieldset><legend>{group}</legend><div class="words">{buttons}</div></fieldset>'
 
 
-def _article(sample: Shown) -> str:
-    record = sample.record
-    data = " ".join(f'data-{g}="{escape(json.dumps(_words(g, record)))}"' for g in GROUPS)
-    pictures = "".join(_figure(name, sample) for name in ORDER if name in sample.pictures)
-    facts = f"<b>{escape(str(record['task']))}</b> · <b>{escape(str(record['kind']))}</b> · " + escape(
-        f"sample {record['index']} · {record['source']['scene']}"
-    )
-    return f"""<article {data}>
-<h2>“{escape(str(record["instruction"]))}”</h2>
+def _article(siblings: Sequence[Shown]) -> str:
+    first = siblings[0]
+    record = first.record
+    words = {g: list(dict.fromkeys(w for s in siblings for w in _words(g, s.record))) for g in GROUPS}
+    data = " ".join(f'data-{group}="{escape(json.dumps(found))}"' for group, found in words.items())
+    inputs, clean = ("".join(_figure(n, first) for n in names if n in first.pictures) for names in (IMAGES, NAMES))
+    if len(siblings) == 1:
+        head = f"“{record['instruction']}”"
+        facts = _facts(record, f"sample {record['index']}")
+        targets, below = _figure("target", first), _fates(record)
+    else:
+        numbers = ", ".join(str(sample.record["index"]) for sample in siblings)
+        head, facts = f"One pair, {len(siblings)} sentences", _facts(record, f"samples {numbers}", kind=False)
+        fell = seen_on(record)
+        below = f'<p class="fell"><b>On the pair:</b> {escape(fell)}</p>' if fell else ""
+        targets = "".join(
+            f'<section>{_figure("target", sample)}<h3>“{escape(str(sample.record["instruction"]))}”</h3>'
+            f"{_fates(sample.record)}</section>"
+            for sample in siblings
+        )
+    rest = "".join(_rest(sample, len(siblings) > 1) for sample in siblings)
+    pictures = f'<div class="pictures">{inputs}{targets}{clean}</div>'
+    body = f"{pictures}\n{below}" if len(siblings) == 1 else f"{below}\n{pictures}"
+    named = f"sample {record['index']}" if len(siblings) == 1 else f"samples {numbers}"
+    return f"""<article {data} data-name="{escape(named)}"{' class="group"' if len(siblings) > 1 else ""}>
+<h2>{escape(head)}</h2>
 <p class="facts">{facts}</p>
-<div class="pictures">{pictures}</div>
-{_effects(record["degradations"])}
-<details><summary>Everything else in the record</summary>
-{_rest(record)}
+{body}
+<details class="record"><summary>Severities, seeds and the rest of the record</summary>
+{rest}
 </details>
 </article>"""
 
 
+def _facts(record: Record, number: str, kind: bool = True) -> str:
+    kinds = (str(record["kind"]),) if kind else ()
+    return " · ".join(map(escape, (task_title(record), *kinds, number, str(record["source"]["scene"]))))
+
+
 def _figure(name: str, sample: Shown) -> str:
     record, data = sample.record, sample.pictures[name]
-    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
-    if kind is None:
+    mime = next((kind for magic, kind in SIGNATURES.items() if data.startswith(magic)), None)
+    if mime is None:
         raise UserError(f"sample {record['key']}: {name} is neither PNG nor JPEG; run synth verify")
     height, width = (int(number) for number in record["size"])
-    caption = (CAPTIONS | {image: f"{image}: {record['images'][image]['modality']}" for image in IMAGES})[name]
-    encoded, alt = base64.b64encode(data).decode(), escape(f"{caption}, sample {record['index']}")
+    label, of = NAMES.get(name, name), modality(record, name)
+    told = of
+    if name == "target":
+        told = "; ".join(f"{fate}: {'; '.join(map(str, some))}" for fate, some in by_fate(record).items())
+    described = f"{label}{f', {of}' if of else ''}, sample {record['index']}"
+    asked = f' data-asked="{escape(str(record["instruction"]))}"' if name == "target" else ""
+    encoded = base64.b64encode(data).decode()
     return (
-        f'<figure><button type="button"><img src="data:{kind};base64,{encoded}" width="{width}" height="{height}" '
-        f'alt="{alt}"></button>'
-        f"<figcaption>{escape(caption)} · {len(data) / 1000:.0f} kB {kind.removeprefix('image/')}</figcaption></figure>"
+        f'<figure class="{"target" if name == "target" else "input"}" data-label="{escape(label)}" '
+        f'data-told="{escape(told)}"{asked}>'
+        f'<button type="button" aria-label="Open {escape(described)}"><img src="data:{mime};base64,{encoded}" '
+        f'width="{width}" height="{height}" alt="{escape(described)}" loading="lazy" decoding="async"></button>'
+        f"<figcaption><b>{escape(label)}</b>{f' {escape(of)}' if of else ''}</figcaption></figure>"
     )
 
 
+def _fates(record: Record) -> str:
+    """What was removed, lessened and kept; what was kept is said of every sample."""
+    found = {fate: [escape(str(one)) for one in some] for fate, some in by_fate(record).items()}
+    if not found:
+        rows = '<div class="clean"><dt>clean</dt><dd>nothing fell on this pair</dd></div>'
+    else:
+        found.setdefault("kept", ["<i>nothing</i>"])
+        rows = "".join(
+            f'<div class="{fate if fate in ("removed", "lessened", "kept") else "other"}"><dt>{escape(fate)}</dt>'
+            f"<dd>{''.join(f'<span>{one}</span>' for one in some)}</dd></div>"
+            for fate, some in found.items()
+        )
+    rows += "".join(f'<div class="other"><dt>{k}</dt><dd>{escape(v)}</dd></div>' for k, v in extras(record))
+    return f'<dl class="fates">{rows}</dl>'
+
+
+def _rest(sample: Shown, named: bool) -> str:
+    record = sample.record
+    head = f"<h3>Sample {escape(str(record['index']))}: “{escape(str(record['instruction']))}”</h3>" if named else ""
+    return f'<div class="rest">{head}{_effects(record["degradations"])}{_lines(sample)}</div>'
+
+
 def _effects(entries: Sequence[Entry]) -> str:
-    """A table of what fell on the pair: one row where both images were drawn the same."""
+    """A table of what fell on the pair, as it was drawn: one row where both images were drawn the same."""
     if not entries:
-        return '<p class="facts">Nothing fell on this pair.</p>'
+        return ""
     merged: dict[str, tuple[Entry, list[str]]] = {}
     for entry in entries:
         same = json.dumps({key: value for key, value in entry.items() if key != "image"}, sort_keys=True)
@@ -142,31 +258,18 @@ def _effect(entry: Entry, images: Sequence[str]) -> str:
     level = "as set"
     if severity is not None:
         level = f'<meter min="0" max="1" value="{float(severity):.4f}"></meter>{float(severity):.2f}'
-    asked = str(entry["asked"])
-    mark = f' class="{asked}"' if asked in ("remove", "keep") else ""
-    asked += f" to {float(entry['factor']):g}" if "factor" in entry else ""
-    params = ", ".join(f"{escape(str(k))} <code>{escape(_value(v))}</code>" for k, v in entry["params"].items())
+    asked = str(entry["asked"]) + (f" to {float(entry['factor']):g}" if "factor" in entry else "")
+    params = ", ".join(f"{escape(str(k))} <code>{escape(as_text(v))}</code>" for k, v in entry["params"].items())
     return (
         f'<tr><td class="name">{escape(str(entry["effect"]))}</td><td>{escape(" + ".join(images))}</td>'
-        f"<td>{level}</td><td{mark}>{escape(asked)}</td><td>{params}</td></tr>"
+        f"<td>{level}</td><td>{escape(asked)}</td><td>{params}</td></tr>"
     )
 
 
-def _rest(record: Record) -> str:
+def _lines(sample: Shown) -> str:
+    record = sample.record
     lines: list[tuple[str, Any]] = [(name, record[name]) for name in LINES]
     lines += [(f"{part} {name}", value) for part in DETAILS for name, value in record[part].items()]
-    shown = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(_value(value))}</code></dd>" for name, value in lines)
+    lines += [("files", ", ".join(f"{name} {in_bytes(len(data))}" for name, data in sample.pictures.items()))]
+    shown = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(as_text(value))}</code></dd>" for name, value in lines)
     return f"<dl>{shown}</dl>"
-
-
-def _value(value: Any) -> str:
-    """A value of a record in short."""
-    if isinstance(value, bool) or value is None:
-        return "–" if value is None else "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(map(_value, value)) or "–"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_value(item)}" for name, item in value.items())
-    return str(value)

@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from synth.audit.page import page
-from synth.audit.preview import sheet
+from synth.audit.preview import MARGIN, sheet
 from synth.audit.shown import Shown, from_recipe, from_shards
 from synth.cli import app
 from synth.dataset.shards import read_rows
@@ -131,7 +131,7 @@ def test_the_sheet_holds_the_pictures(made):
     samples = from_shards(Folder(made), 5)
     image = sheet(samples)
     target = codecs.decode(samples[0].pictures["target"]).repeat(5, 0).repeat(5, 1)
-    found = np.lib.stride_tricks.sliding_window_view(image[:, 2 * 246 : 2 * 246 + 240], (240, 240, 3))[::1, 0, 0]
+    found = np.lib.stride_tricks.sliding_window_view(image[:, MARGIN + 2 * 246 :][:, :240], (240, 240, 3))[::1, 0, 0]
     assert any(np.array_equal(window, target) for window in found)
 
 
