@@ -51,7 +51,6 @@ const title = dialog.querySelector("#view-title");
 const solo = dialog.querySelector(".solo");
 const scales = all(".scale button", dialog);
 const STEPS = [0.25, 0.5, 1, 2, 4, 8, 16];
-const CAPTION = 36; // pixels below a picture
 const view = { article: null, alone: -1, scale: "fit", x: 0.5, y: 0.5 }; // x, y: what is in the middle, as a share
 
 const glasses = () => all(".glass", panes);
@@ -87,17 +86,18 @@ function place() {
     const left = Math.round(glass.clientWidth / 2 - view.x * width * scale);
     const top = Math.round(glass.clientHeight / 2 - view.y * height * scale);
     image.style.transform = `translate(${left}px, ${top}px)`;
-    image.classList.toggle("large", scale > 1);
+    image.classList.toggle("large", scale >= (view.scale === "fit" ? 2 : 1));
   }
   scales.forEach((button) => pressed(button, button.dataset.scale === String(view.scale)));
 }
 
 // As many columns as show the pictures largest.
 function columns(count, width, height) {
+  const caption = parseFloat(getComputedStyle(panes).getPropertyValue("--caption"));
   let best = [0, 1];
   for (let across = 1; across <= count; across++) {
     const down = Math.ceil(count / across);
-    const scale = Math.min(panes.clientWidth / across / width, (panes.clientHeight / down - CAPTION) / height);
+    const scale = Math.min(panes.clientWidth / across / width, (panes.clientHeight / down - caption) / height);
     if (scale > best[0]) best = [scale, across];
   }
   return best[1];
@@ -120,22 +120,27 @@ function pane(figure) {
   const caption = document.createElement("p");
   const label = document.createElement("b");
   label.textContent = figure.dataset.label;
-  caption.append(label, figure.dataset.told);
-  caption.title = `${figure.dataset.label} ${figure.dataset.told}`;
+  caption.append(label);
+  if (many() && figure.dataset.asked) {
+    const asked = document.createElement("span");
+    asked.textContent = `“${figure.dataset.asked}”`;
+    caption.append(asked);
+  }
+  caption.append(figure.dataset.told);
+  caption.title = caption.textContent;
   made.append(glass, caption);
   return made;
 }
 
+const many = () => view.article.classList.contains("group"); // one pair under several sentences
 const figuresOf = (article) => all("figure", article);
 
 function arrange() {
   const figures = figuresOf(view.article);
   const shown = view.alone < 0 ? figures : [figures[view.alone]];
   panes.replaceChildren(...shown.map(pane));
-  const asked = shown.length === 1 && shown[0].dataset.asked;
-  const single = view.article.classList.contains("group") ? asked : figures.find((figure) => figure.dataset.asked)?.dataset.asked;
-  const head = single ? `“${single}”` : view.article.querySelector("h2").textContent;
-  title.textContent = `${head} · ${view.article.dataset.name}`;
+  panes.classList.toggle("asked", many());
+  title.textContent = `${view.article.querySelector("h2").textContent} · ${view.article.dataset.name}`;
   all("button", solo).forEach((button, number) => pressed(button, number - 1 === view.alone));
   lay();
 }
@@ -151,13 +156,7 @@ function open(article, alone = -1) {
   view.article = article;
   const figures = figuresOf(article);
   view.alone = Math.min(alone, figures.length - 1);
-  const targets = figures.filter((figure) => figure.classList.contains("target")).length;
-  let number = 0;
-  const names = figures.map((figure) => {
-    const target = targets > 1 && figure.classList.contains("target");
-    return target ? `target ${++number}` : figure.dataset.label;
-  });
-  const buttons = ["all", ...names].map((name, at) => {
+  const buttons = ["all", ...figures.map((figure) => figure.dataset.label)].map((name, at) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = name;

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
-from synth.audit.told import KINDS, as_text, by_fate, extras, modality, seen_on, task_title
+from synth.audit.told import FATES, KINDS, as_text, by_fate, extras, modality, named, seen_on, task_title
 from synth.dataset.shards import CLEAN
 from synth.dataset.stats import in_bytes
 from synth.errors import UserError, with_kind
@@ -23,22 +23,22 @@ from synth.scene.capture import IMAGES
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 NAMES = {member: f"clean {name}" for name, member in CLEAN.items()}
-Group = Literal["task", "kind", "effect", "asked"]
+Group = Literal["task", "kind", "effect", "outcome"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 Line = Literal["key", "group", "phrases", "phrase_split", "absent", "seed"]
 Detail = Literal["scene", "images", "crop", "target", "source"]  # parts of a record that are shown line by line
 LINES: tuple[Line, ...] = get_args(Line)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
-SCALES = {"fit": "Fit", "1": "1×", "2": "2×", "4": "4×"}
+SCALES = {"fit": "fit", "1": "1×", "2": "2×", "4": "4×"}
 KEYS = (
-    ("← →", "sample before, sample after"),
-    ("↑ ↓", "one picture alone, then the next; all again"),
-    ("+ −", "larger, smaller"),
-    ("1 2 4", "so many times native size"),
-    ("0", "fit"),
-    ("Esc", "close"),
+    ("← →", "sample", "the sample before or after"),
+    ("↑ ↓", "picture", "one picture alone, then another, then all again"),
+    ("+ −", "zoom", "larger, smaller"),
+    ("1 2 4", "times native size", "so many times native size"),
+    ("0", "fit", "as large as there is room"),
+    ("Esc", "close", "back to the page"),
 )
-"""Of the view that a picture opens."""
+"""Of the view that a picture opens: the keys, and what they do, in short and in full."""
 
 
 def page(title: str, about: str, samples: Sequence[Shown]) -> str:
@@ -52,7 +52,7 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
             f"{title}: a record as shards/FORMAT.md has none ({with_kind(error)}); run synth verify"
         ) from None
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    size = in_bytes(sum(-(-len(data) // 3) * 4 for sample in samples for data in sample.pictures.values()))
+    size = in_bytes(len(articles))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -65,12 +65,12 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
 <body>
 <header class="top">
 <h1>{escape(title)}</h1>
-<p>{escape(" · ".join(filter(None, (about, f"{size} of pictures in this file"))))}</p>
+<p>{escape(" · ".join(filter(None, (about, f"this file has {size}"))))}</p>
 {_help(samples)}
 </header>
-<nav aria-label="Filters"><details class="filters" open><summary>Filters</summary><div>
+<nav aria-label="Filters"><div class="inner"><details class="filters" open><summary>Filters</summary><div>
 {filters}
-</div></details><p class="count"><output></output><button type="button" class="reset" hidden>Show all</button></p></nav>
+</div></details><p class="count"><output></output><button type="button" class="reset" hidden>Show all</button></p></div></nav>
 <main>
 {articles}
 <p class="none" hidden>No sample has all of that.</p>
@@ -106,7 +106,7 @@ def _hash(text: str) -> str:
 def _help(samples: Sequence[Shown]) -> str:
     """How to read the page, behind a click: the keys, and the kinds of request that are on it."""
     present = {str(sample.record["kind"]) for sample in samples if "kind" in sample.record}
-    keys = "".join(f"<dt><kbd>{keys}</kbd></dt><dd>{does}</dd>" for keys, does in KEYS)
+    keys = "".join(f"<dt><kbd>{keys}</kbd></dt><dd>{does}</dd>" for keys, _, does in KEYS)
     kinds = "".join(f"<dt>{kind}</dt><dd>{means}</dd>" for kind, means in KINDS.items() if kind in present)
     return f"""<p>A picture opens all pictures of its sample, to be zoomed and moved together.</p>
 <details class="help"><summary>Keys, and what the words mean</summary>
@@ -120,7 +120,7 @@ def _view() -> str:
         f'<button type="button" aria-pressed="false" data-scale="{scale}">{name}</button>'
         for scale, name in SCALES.items()
     )
-    keys = " · ".join(f"<kbd>{keys}</kbd> {does}" for keys, does in KEYS if keys != "1 2 4")
+    keys = " · ".join(f"<kbd>{keys}</kbd> {does}" for keys, does, _ in KEYS)
     return f"""<dialog aria-labelledby="view-title">
 <div class="bar">
 <button type="button" class="step" data-step="-1" aria-label="Sample before">‹</button>
@@ -139,7 +139,7 @@ def _words(group: Group, record: Record) -> list[str]:
     """What a sample is found by."""
     if group == "effect":
         return list(dict.fromkeys(str(entry["effect"]) for entry in record["degradations"])) or ["none"]
-    if group == "asked":
+    if group == "outcome":
         return list(by_fate(record)) or ["none"]
     return [str(record[group])]
 
@@ -151,7 +151,7 @@ def _counts(group: Group, samples: Iterable[Shown]) -> Counter[str]:
 def _filter(group: Group, counts: Counter[str]) -> str:
     buttons = "".join(
         f'<button type="button" aria-pressed="false" data-group="{group}" data-word="{escape(word)}">'
-        f"{escape(word)} <small>{count}</small></button>"
+        f"{escape(named(word) if group == 'effect' else word)} <small>{count}</small></button>"
         for word, count in sorted(counts.items())
     )
     return f'<fieldset><legend>{group}</legend><div class="words">{buttons}</div></fieldset>'
@@ -165,7 +165,7 @@ def _article(siblings: Sequence[Shown]) -> str:
     inputs, clean = ("".join(_figure(n, first) for n in names if n in first.pictures) for names in (IMAGES, NAMES))
     if len(siblings) == 1:
         head = f"“{record['instruction']}”"
-        facts = _facts(record, f"sample {record['index']}")
+        facts = _facts(record, f"sample\u00a0{record['index']}")
         targets, below = _figure("target", first), _fates(record)
     else:
         numbers = ", ".join(str(sample.record["index"]) for sample in siblings)
@@ -173,11 +173,13 @@ def _article(siblings: Sequence[Shown]) -> str:
         fell = seen_on(record)
         below = f'<p class="fell"><b>On the pair:</b> {escape(fell)}</p>' if fell else ""
         targets = "".join(
-            f'<section>{_figure("target", sample)}<h3>“{escape(str(sample.record["instruction"]))}”</h3>'
+            f'<section>{_figure("target", sample, f"target {number}")}<h3>“{escape(str(sample.record["instruction"]))}”</h3>'
             f"{_fates(sample.record)}</section>"
-            for sample in siblings
+            for number, sample in enumerate(siblings, 1)
         )
     rest = "".join(_rest(sample, len(siblings) > 1) for sample in siblings)
+    if len(siblings) > 1:
+        inputs, clean = f'<div class="inputs">{inputs}{clean}</div>', ""
     pictures = f'<div class="pictures">{inputs}{targets}{clean}</div>'
     body = f"{pictures}\n{below}" if len(siblings) == 1 else f"{below}\n{pictures}"
     named = f"sample {record['index']}" if len(siblings) == 1 else f"samples {numbers}"
@@ -196,13 +198,14 @@ def _facts(record: Record, number: str, kind: bool = True) -> str:
     return " · ".join(map(escape, (task_title(record), *kinds, number, str(record["source"]["scene"]))))
 
 
-def _figure(name: str, sample: Shown) -> str:
+def _figure(name: str, sample: Shown, label: str = "") -> str:
+    """A picture that opens the view. label: what stands below it, if not its name."""
     record, data = sample.record, sample.pictures[name]
     mime = next((kind for magic, kind in SIGNATURES.items() if data.startswith(magic)), None)
     if mime is None:
         raise UserError(f"sample {record['key']}: {name} is neither PNG nor JPEG; run synth verify")
     height, width = (int(number) for number in record["size"])
-    label, of = NAMES.get(name, name), modality(record, name)
+    label, of = label or NAMES.get(name, name), modality(record, name)
     told = of
     if name == "target":
         told = "; ".join(f"{fate}: {'; '.join(map(str, some))}" for fate, some in by_fate(record).items())
@@ -220,18 +223,18 @@ def _figure(name: str, sample: Shown) -> str:
 
 def _fates(record: Record) -> str:
     """What was removed, lessened and kept; what was kept is said of every sample."""
-    found = {fate: [escape(str(one)) for one in some] for fate, some in by_fate(record).items()}
+    found = by_fate(record)
+    rows = [
+        (fate if fate in FATES.values() else "other", fate, "".join(f"<span>{escape(str(one))}</span>" for one in some))
+        for fate, some in found.items()
+    ]
     if not found:
-        rows = '<div class="clean"><dt>clean</dt><dd>nothing fell on this pair</dd></div>'
-    else:
-        found.setdefault("kept", ["<i>nothing</i>"])
-        rows = "".join(
-            f'<div class="{fate if fate in ("removed", "lessened", "kept") else "other"}"><dt>{escape(fate)}</dt>'
-            f"<dd>{''.join(f'<span>{one}</span>' for one in some)}</dd></div>"
-            for fate, some in found.items()
-        )
-    rows += "".join(f'<div class="other"><dt>{k}</dt><dd>{escape(v)}</dd></div>' for k, v in extras(record))
-    return f'<dl class="fates">{rows}</dl>'
+        rows.append(("other", "clean", "nothing fell on this pair"))
+    elif "kept" not in found:
+        rows.append(("other", "kept", "nothing"))
+    rows += [("other", what, escape(which)) for what, which in extras(record)]
+    shown = "".join(f'<div class="{look}"><dt>{escape(what)}</dt><dd>{which}</dd></div>' for look, what, which in rows)
+    return f'<dl class="fates">{shown}</dl>'
 
 
 def _rest(sample: Shown, named: bool) -> str:

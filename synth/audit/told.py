@@ -27,6 +27,8 @@ KINDS = {
     "clean": "nothing fell on it that is seen",
 }
 """What the kinds of instruction mean (shards/FORMAT.md)."""
+LOOKS = {"under": "under-exposed", "over": "over-exposed", "near": "near focus", "far": "far focus"}
+"""What modalities are called that are no words by themselves."""
 STRESSED = {
     "visible": "the visible look",
     "warm": "what is warm",
@@ -98,20 +100,19 @@ def _plain(name: str, params: Mapping[str, Any]) -> str:
 
 
 def _left(entry: Entry) -> str:
-    """What an effect was lessened to: "to 15 mm/h, half"."""
+    """What an effect was lessened to: "to 15 mm/h (50%)", or "to 50% of its severity"."""
     factor = as_number(entry.get("factor"))
     if factor is None:
         return ""
-    share = f"to {number(100 * factor)}%"
-    severity = as_number(entry["severity"])
-    if severity is not None:
-        return f"{share} (severity {number(severity)} to {number(factor * severity)})"
+    share = f"{number(100 * factor)}%"
+    if as_number(entry["severity"]) is not None:
+        return f"to {share} of its severity"
     known = _known(str(entry["effect"]))
     for key, quantity in known.quantities.items() if known is not None else ():
         value = as_number(entry["params"].get(key))
         if quantity.strength and value is not None and factor > 0:
-            return f"{share} ({quantity.in_words(key, quantity.lessened(value, factor))})"
-    return share
+            return f"to {quantity.in_words(key, quantity.lessened(value, factor))} ({share})"
+    return f"to {share}"
 
 
 def _where(record: Record, images: Sequence[str]) -> str:
@@ -127,13 +128,14 @@ def _where(record: Record, images: Sequence[str]) -> str:
 
 
 def _of(record: Record, image: str) -> str:
-    found = [of["modality"] for name, of in record["images"].items() if name == image]
-    return f" ({found[0]})" if found else ""
+    of = modality(record, image)
+    return f" ({of})" if of else ""
 
 
 def modality(record: Record, image: str) -> str:
     """What an image is of: "visible", "under-exposed"."""
-    return next((str(of["modality"]) for name, of in record["images"].items() if name == image), "")
+    of = next((str(of["modality"]) for name, of in record["images"].items() if name == image), "")
+    return LOOKS.get(of, of)
 
 
 def task_title(record: Record) -> str:
@@ -151,17 +153,13 @@ def extras(record: Record) -> Iterator[tuple[str, str]]:
         name = names[amount > 0]
         yield "stressed", f"{STRESSED.get(name, name)}, by {number(abs(amount))} of 1"
     if record["absent"]:
-        yield "not there", ", ".join(_named(name) for name in record["absent"])
+        yield "not there", ", ".join(named(name) for name in record["absent"])
 
 
-def _named(name: Any) -> str:
+def named(name: Any) -> str:
+    """What people call an effect."""
     known = _known(str(name))
     return spoken(str(name)) if known is None else known.title
-
-
-def same_pair(one: Record, other: Record) -> bool:
-    """Whether two records are of one group, so of one degraded pair under two sentences."""
-    return str(one["group"]) == str(other["group"]) and str(one["task"]) == str(other["task"])
 
 
 def seen_on(record: Record) -> str:
