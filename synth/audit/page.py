@@ -29,6 +29,8 @@ Line = Literal["key", "group", "phrases", "phrase_split", "absent", "seed"]
 Detail = Literal["scene", "images", "crop", "target", "source"]  # parts of a record that are shown line by line
 LINES: tuple[Line, ...] = get_args(Line)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
+LONG = 48  # samples, from which on cards are laid out, and their pictures decoded, only as they come near
+LAZY = ' loading="lazy" decoding="async"'
 SCALES = {"fit": "fit", "1": "1×", "2": "2×", "4": "4×"}
 KEYS = (
     ("← →", "sample", "the sample before or after"),
@@ -45,7 +47,8 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
     """The page. title, about: plain text. Raises UserError where a picture is none, or a record is malformed."""
     script, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     try:
-        articles = "\n".join(map(_article, pairs(samples)))
+        long = len(samples) > LONG
+        articles = "\n".join(_article(siblings, long) for siblings in pairs(samples))
         filters = "\n".join(_filter(group, _counts(group, samples)) for group in GROUPS)
     except MALFORMED as error:
         raise UserError(
@@ -70,8 +73,9 @@ def page(title: str, about: str, samples: Sequence[Shown]) -> str:
 </header>
 <nav aria-label="Filters"><div class="inner"><details class="filters" open><summary>Filters</summary><div>
 {filters}
-</div></details><p class="count"><output></output><button type="button" class="reset" hidden>Show all</button></p></div></nav>
-<main>
+</div></details><p class="count"><output></output><button type="button" class="reset" hidden>Show all</button></p></div>
+</nav>
+<main{' class="long"' if long else ""}>
 {articles}
 <p class="none" hidden>No sample has all of that.</p>
 </main>
@@ -157,48 +161,51 @@ def _filter(group: Group, counts: Counter[str]) -> str:
     return f'<fieldset><legend>{group}</legend><div class="words">{buttons}</div></fieldset>'
 
 
-def _article(siblings: Sequence[Shown]) -> str:
-    first = siblings[0]
-    record = first.record
+def _article(siblings: Sequence[Shown], lazy: bool) -> str:
+    """A card. lazy: whether the browser leaves its pictures alone until they come near."""
     words = {g: list(dict.fromkeys(w for s in siblings for w in _words(g, s.record))) for g in GROUPS}
     data = " ".join(f'data-{group}="{escape(json.dumps(found))}"' for group, found in words.items())
-    inputs, clean = ("".join(_figure(n, first) for n in names if n in first.pictures) for names in (IMAGES, NAMES))
-    if len(siblings) == 1:
-        head = f"“{record['instruction']}”"
-        facts = _facts(record, f"sample\u00a0{record['index']}")
-        targets, below = _figure("target", first), _fates(record)
-    else:
-        numbers = ", ".join(str(sample.record["index"]) for sample in siblings)
-        head, facts = f"One pair, {len(siblings)} sentences", _facts(record, f"samples {numbers}", kind=False)
-        fell = seen_on(record)
-        below = f'<p class="fell"><b>On the pair:</b> {escape(fell)}</p>' if fell else ""
-        targets = "".join(
-            f'<section>{_figure("target", sample, f"target {number}")}<h3>“{escape(str(sample.record["instruction"]))}”</h3>'
-            f"{_fates(sample.record)}</section>"
-            for number, sample in enumerate(siblings, 1)
-        )
-    rest = "".join(_rest(sample, len(siblings) > 1) for sample in siblings)
-    if len(siblings) > 1:
-        inputs, clean = f'<div class="inputs">{inputs}{clean}</div>', ""
-    pictures = f'<div class="pictures">{inputs}{targets}{clean}</div>'
-    body = f"{pictures}\n{below}" if len(siblings) == 1 else f"{below}\n{pictures}"
-    named = f"sample {record['index']}" if len(siblings) == 1 else f"samples {numbers}"
-    return f"""<article {data} data-name="{escape(named)}"{' class="group"' if len(siblings) > 1 else ""}>
-<h2>{escape(head)}</h2>
-<p class="facts">{facts}</p>
-{body}
+    many = len(siblings) > 1
+    numbers = f"sample{'s' * many}\u00a0{', '.join(str(sample.record['index']) for sample in siblings)}"
+    return f"""<article {data} data-name="{escape(numbers)}"{' class="group"' if many else ""}>
+{_of_siblings(siblings, numbers, lazy) if many else _of_one(siblings[0], numbers, lazy)}
 <details class="record"><summary>Severities, seeds and the rest of the record</summary>
-{rest}
+{"".join(_rest(sample, many) for sample in siblings)}
 </details>
 </article>"""
 
 
-def _facts(record: Record, number: str, kind: bool = True) -> str:
-    kinds = (str(record["kind"]),) if kind else ()
-    return " · ".join(map(escape, (task_title(record), *kinds, number, str(record["source"]["scene"]))))
+def _of_one(sample: Shown, number: str, lazy: bool) -> str:
+    """A sentence, its pictures, and what it did."""
+    record = sample.record
+    pictures = "".join(_figure(name, sample, lazy) for name in (*IMAGES, "target", *NAMES) if name in sample.pictures)
+    return f"""<h2>“{escape(str(record["instruction"]))}”</h2>
+<p class="facts">{_facts(record, str(record["kind"]), number)}</p>
+<div class="pictures">{pictures}</div>
+{_fates(record)}"""
 
 
-def _figure(name: str, sample: Shown, label: str = "") -> str:
+def _of_siblings(siblings: Sequence[Shown], numbers: str, lazy: bool) -> str:
+    """A pair once, and beside it what each sentence makes of it."""
+    first = siblings[0]
+    inputs = "".join(_figure(name, first, lazy) for name in (*IMAGES, *NAMES) if name in first.pictures)
+    targets = "".join(
+        f"<section>{_figure('target', sample, lazy, f'target {number}')}"
+        f"<h3>“{escape(str(sample.record['instruction']))}”</h3>{_fates(sample.record)}</section>"
+        for number, sample in enumerate(siblings, 1)
+    )
+    fell = seen_on(first.record)
+    return f"""<h2>One pair, {len(siblings)} sentences</h2>
+<p class="facts">{_facts(first.record, numbers)}</p>
+{f'<p class="fell"><b>On the pair:</b> {escape(fell)}</p>' if fell else ""}
+<div class="pictures"><div class="inputs">{inputs}</div>{targets}</div>"""
+
+
+def _facts(record: Record, *more: str) -> str:
+    return " · ".join(map(escape, (task_title(record), *more, str(record["source"]["scene"]))))
+
+
+def _figure(name: str, sample: Shown, lazy: bool, label: str = "") -> str:
     """A picture that opens the view. label: what stands below it, if not its name."""
     record, data = sample.record, sample.pictures[name]
     mime = next((kind for magic, kind in SIGNATURES.items() if data.startswith(magic)), None)
@@ -216,7 +223,7 @@ def _figure(name: str, sample: Shown, label: str = "") -> str:
         f'<figure class="{"target" if name == "target" else "input"}" data-label="{escape(label)}" '
         f'data-told="{escape(told)}"{asked}>'
         f'<button type="button" aria-label="Open {escape(described)}"><img src="data:{mime};base64,{encoded}" '
-        f'width="{width}" height="{height}" alt="{escape(described)}" loading="lazy" decoding="async"></button>'
+        f'width="{width}" height="{height}" alt="{escape(described)}"{LAZY if lazy else ""}></button>'
         f"<figcaption><b>{escape(label)}</b>{f' {escape(of)}' if of else ''}</figcaption></figure>"
     )
 

@@ -64,9 +64,7 @@ def fates(record: Record) -> list[Fate]:
         asked = str(entry["asked"])
         key = in_words(entry), FATES.get(asked, asked), _left(entry)
         found.setdefault(key, []).append(str(entry["image"]))
-    return [
-        Fate(what, _where(record, images), fate, how) for (what, fate, how), images in found.items()
-    ]
+    return [Fate(what, _where(record, images), fate, how) for (what, fate, how), images in found.items()]
 
 
 def by_fate(record: Record) -> dict[str, list[Fate]]:
@@ -100,19 +98,19 @@ def _plain(name: str, params: Mapping[str, Any]) -> str:
 
 
 def _left(entry: Entry) -> str:
-    """What an effect was lessened to: "to 15 mm/h (50%)", or "to 50% of its severity"."""
-    factor = as_number(entry.get("factor"))
+    """What an effect was lessened to: "becomes rain, 15 mm/h", or "to 50% of its severity"."""
+    factor, params = as_number(entry.get("factor")), entry["params"]
     if factor is None:
         return ""
-    share = f"{number(100 * factor)}%"
     if as_number(entry["severity"]) is not None:
-        return f"to {share} of its severity"
+        return f"to {number(100 * factor)}% of its severity"
     known = _known(str(entry["effect"]))
     for key, quantity in known.quantities.items() if known is not None else ():
-        value = as_number(entry["params"].get(key))
+        value = as_number(params.get(key))
         if quantity.strength and value is not None and factor > 0:
-            return f"to {quantity.in_words(key, quantity.lessened(value, factor))} ({share})"
-    return f"to {share}"
+            less: Entry = {**entry, "params": {**params, key: quantity.lessened(value, factor)}}
+            return f"becomes {in_words(less)}"
+    return f"to {number(100 * factor)}%"
 
 
 def _where(record: Record, images: Sequence[str]) -> str:
@@ -178,4 +176,3 @@ def as_text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {as_text(item)}" for name, item in value.items())
     return str(value)
-

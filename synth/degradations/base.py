@@ -46,8 +46,8 @@ class Quantity:
     """A physical parameter that a recipe may set: its unit and the range in which the effect makes sense.
 
     neutral: the value that leaves the image as it is, or as it would be without it; infinite where damage falls as the
-    value rises. words: how people read it, in which {value} is the number and its unit, {number} the number alone; None:
-    not at all, in short. Without, its name, the number and the unit.
+    value rises. words: how people read it, in which {value} is the number and its unit, {number} the number alone; by
+    default its name, the number and the unit; None: not said in short.
     """
 
     low: float
