@@ -4,7 +4,10 @@ const articles = all("article");
 const pressed = (button, on) => button.setAttribute("aria-pressed", String(on));
 const isPressed = (button) => button.getAttribute("aria-pressed") === "true";
 
-// Filters. Within a group any of the chosen words will do; every group with a choice has to agree.
+// Filters. Within a group any of the chosen words will do; every group with a choice has to agree. A pair under several
+// sentences is shown where one of them fits.
+const samplesOf = (article) => (article.matches(".group") ? all("section", article) : [article]);
+const total = articles.flatMap(samplesOf).length;
 const words = all("nav fieldset button");
 const reset = document.querySelector(".reset");
 
@@ -17,14 +20,15 @@ function filter() {
   }
   let count = 0;
   for (const article of articles) {
-    const fits = Object.entries(chosen).every(([group, some]) => {
-      const has = JSON.parse(article.dataset[group]);
-      return some.some((word) => has.includes(word));
-    });
-    article.hidden = !fits;
-    count += fits;
+    const fitting = samplesOf(article).filter((sample) =>
+      Object.entries(chosen).every(([group, some]) => {
+        const has = JSON.parse(sample.dataset[group]);
+        return some.some((word) => has.includes(word));
+      }));
+    article.hidden = fitting.length === 0;
+    count += fitting.length;
   }
-  document.querySelector("nav output").textContent = `${count} of ${articles.length} shown`;
+  document.querySelector("nav output").textContent = `${count} of ${total} shown`;
   document.querySelector(".none").hidden = count > 0;
   reset.hidden = Object.keys(chosen).length === 0;
 }
@@ -56,13 +60,13 @@ const view = { article: null, alone: -1, scale: "fit", x: 0.5, y: 0.5 }; // x, y
 const glasses = () => all(".glass", panes);
 const sizeOf = (image) => [image.naturalWidth || image.width, image.naturalHeight || image.height];
 
-function fitting(glass) {
+function fitScale(glass) {
   const [width, height] = sizeOf(glass.firstChild);
   return Math.min(glass.clientWidth / width, glass.clientHeight / height) || 1;
 }
 
 function scaleOf(glass) {
-  return view.scale === "fit" ? fitting(glass) : view.scale;
+  return view.scale === "fit" ? fitScale(glass) : view.scale;
 }
 
 // Where the middle may be, so that no picture leaves its pane: in the middle, where it is smaller than that.
@@ -123,7 +127,7 @@ function pane(figure) {
   caption.append(label);
   if (many() && figure.dataset.asked) {
     const asked = document.createElement("span");
-    asked.textContent = `“${figure.dataset.asked}”`;
+    asked.append(label, `“${figure.dataset.asked}”`);
     caption.append(asked);
   }
   caption.append(figure.dataset.told);

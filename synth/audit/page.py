@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from synth.audit.shown import Shown
-from synth.audit.told import FATES, KINDS, as_text, by_fate, extras, modality, named, seen_on, task_title
+from synth.audit.told import FATES, KINDS, as_text, briefly, by_fate, extras, modality, named, seen_on, task_title
 from synth.dataset.shards import CLEAN
 from synth.dataset.stats import in_bytes
 from synth.errors import UserError, with_kind
@@ -163,16 +163,20 @@ def _filter(group: Group, counts: Counter[str]) -> str:
 
 def _article(siblings: Sequence[Shown], lazy: bool) -> str:
     """A card. lazy: whether the browser leaves its pictures alone until they come near."""
-    words = {g: list(dict.fromkeys(w for s in siblings for w in _words(g, s.record))) for g in GROUPS}
-    data = " ".join(f'data-{group}="{escape(json.dumps(found))}"' for group, found in words.items())
     many = len(siblings) > 1
+    data = "" if many else _found_by(siblings[0].record)
     numbers = f"sample{'s' * many}\u00a0{', '.join(str(sample.record['index']) for sample in siblings)}"
-    return f"""<article {data} data-name="{escape(numbers)}"{' class="group"' if many else ""}>
+    return f"""<article{data} data-name="{escape(numbers)}"{' class="group"' if many else ""}>
 {_of_siblings(siblings, numbers, lazy) if many else _of_one(siblings[0], numbers, lazy)}
 <details class="record"><summary>Severities, seeds and the rest of the record</summary>
 {"".join(_rest(sample, many) for sample in siblings)}
 </details>
 </article>"""
+
+
+def _found_by(record: Record) -> str:
+    """Attributes of a sample by which filters find it."""
+    return "".join(f' data-{group}="{escape(json.dumps(_words(group, record)))}"' for group in GROUPS)
 
 
 def _of_one(sample: Shown, number: str, lazy: bool) -> str:
@@ -190,8 +194,8 @@ def _of_siblings(siblings: Sequence[Shown], numbers: str, lazy: bool) -> str:
     first = siblings[0]
     inputs = "".join(_figure(name, first, lazy) for name in (*IMAGES, *NAMES) if name in first.pictures)
     targets = "".join(
-        f"<section>{_figure('target', sample, lazy, f'target {number}')}"
-        f"<h3>“{escape(str(sample.record['instruction']))}”</h3>{_fates(sample.record)}</section>"
+        f"<section{_found_by(sample.record)}>{_figure('target', sample, lazy, f'target {number}')}"
+        f"<h3>“{escape(str(sample.record['instruction']))}”</h3>{_fates(sample.record, brief=True)}</section>"
         for number, sample in enumerate(siblings, 1)
     )
     fell = seen_on(first.record)
@@ -215,7 +219,7 @@ def _figure(name: str, sample: Shown, lazy: bool, label: str = "") -> str:
     label, of = label or NAMES.get(name, name), modality(record, name)
     told = of
     if name == "target":
-        told = "; ".join(f"{fate}: {'; '.join(map(str, some))}" for fate, some in by_fate(record).items())
+        told = " · ".join(f"{fate}: {'; '.join(some)}" for fate, some in briefly(record).items())
     described = f"{label}{f', {of}' if of else ''}, sample {record['index']}"
     asked = f' data-asked="{escape(str(record["instruction"]))}"' if name == "target" else ""
     encoded = base64.b64encode(data).decode()
@@ -228,11 +232,13 @@ def _figure(name: str, sample: Shown, lazy: bool, label: str = "") -> str:
     )
 
 
-def _fates(record: Record) -> str:
-    """What was removed, lessened and kept; what was kept is said of every sample."""
-    found = by_fate(record)
+def _fates(record: Record, brief: bool = False) -> str:
+    """What was removed, lessened and kept; what was kept is said of every sample. brief: without parameters."""
+    found = {fate: list(map(str, some)) for fate, some in by_fate(record).items()}
+    if brief:
+        found = {fate: ["; ".join(briefly(record)[fate])] for fate in found}
     rows = [
-        (fate if fate in FATES.values() else "other", fate, "".join(f"<span>{escape(str(one))}</span>" for one in some))
+        (fate if fate in FATES.values() else "other", fate, "".join(f"<span>{escape(one)}</span>" for one in some))
         for fate, some in found.items()
     ]
     if not found:

@@ -10,7 +10,7 @@ from synth.audit.chart import as_png
 from synth.audit.page import page, pairs
 from synth.audit.shown import Shown
 from synth.audit.text import INK, TEXT_PX, Colour, written
-from synth.audit.told import by_fate, extras, modality, seen_on, task_title
+from synth.audit.told import briefly, by_fate, extras, modality, seen_on, task_title
 from synth.errors import UnreadableError, UserError, in_one_line
 from synth.images import codecs
 from synth.images.pixels import Bytes, in_colour
@@ -85,7 +85,7 @@ def _strip(siblings: Sequence[Shown]) -> Bytes:
         return np.vstack([*_lines(told, pictures.shape[1]), pictures, *_lines(_fates(record), pictures.shape[1])])
     for number, (sample, target) in enumerate(zip(siblings, targets, strict=True), 1):
         asked = Line(f"“{sample.record['instruction']}”", INK)
-        cells.append(_cell(target, [Line(f"target {number}"), asked, *_fates(sample.record)]))
+        cells.append(_cell(target, [Line(f"target {number}"), asked, *_fates(sample.record, brief=True)]))
     pictures = _beside(cells)
     told = [
         Line(f"One pair, {len(siblings)} sentences: {seen_on(record) or 'undamaged'}", INK, HEAD_PX),
@@ -112,9 +112,11 @@ def _name(image: str, record: Record) -> Line:
     return Line(f"{image}: {modality(record, image)}")
 
 
-def _fates(record: Record) -> list[Line]:
-    """What was removed, lessened and kept; what was kept is said of every sample."""
+def _fates(record: Record, brief: bool = False) -> list[Line]:
+    """What was removed, lessened and kept; what was kept is said of every sample. brief: without parameters."""
     found = {fate: "; ".join(map(str, some)) for fate, some in by_fate(record).items()}
+    if brief:
+        found = {fate: "; ".join(briefly(record)[fate]) for fate in found}
     if not found:
         return [Line("nothing fell on this pair", KEPT)]
     found.setdefault("kept", "nothing")

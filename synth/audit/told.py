@@ -53,6 +53,11 @@ class Fate:
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.what, self.where, self.how)))
 
+    @property
+    def short(self) -> str:
+        """Beside a line that tells the parameters: "haze", "rain, to 50% of its severity"."""
+        return ", ".join(filter(None, (self.what.partition(", ")[0], self.how)))
+
 
 def fates(record: Record) -> list[Fate]:
     """All that fell on a pair, in order, once where it says the same of several images.
@@ -73,6 +78,12 @@ def by_fate(record: Record) -> dict[str, list[Fate]]:
     rank = lambda fate: order.index(fate.fate) if fate.fate in order else len(order)  # noqa: E731
     ranked = sorted(fates(record), key=lambda fate: (rank(fate), fate.fate if rank(fate) == len(order) else ""))
     return {name: list(some) for name, some in groupby(ranked, key=lambda fate: fate.fate)}
+
+
+def briefly(record: Record) -> dict[str, list[str]]:
+    """The same without parameters, each effect once; what is kept first, and what is removed last."""
+    found = {fate: list(dict.fromkeys(one.short for one in some)) for fate, some in by_fate(record).items()}
+    return {fate: found[fate] for fate in reversed(found)}
 
 
 def in_words(entry: Entry) -> str:

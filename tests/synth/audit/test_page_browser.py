@@ -208,6 +208,12 @@ def test_siblings_stand_side_by_side(show, siblings):
     assert len({box["x"] for box in boxes}) == 4
     for number, sample in enumerate(siblings[:4]):
         assert sample.record["instruction"] in card.locator("section").nth(number).inner_text()
+    kinds = [sample.record["kind"] for sample in siblings]
+    for kind in set(kinds):  # a pair is shown where one of its sentences fits; sentences are counted
+        seen.locator(f'nav button[data-word="{kind}"]').click()
+        assert seen.locator("nav output").inner_text() == f"{kinds.count(kind)} of 8 shown"
+        assert seen.locator("article:visible").count() == (kind in kinds[:4]) + (kind in kinds[4:])
+        seen.locator(f'nav button[data-word="{kind}"]').click()
     card.locator(OPEN).first.click()
     assert len(places(seen)) == 6
     captions = seen.locator(".pane p").all_inner_texts()
