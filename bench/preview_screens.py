@@ -18,9 +18,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP, PHONE = (1280, 900), (390, 844)
 SHARPER = 2  # device pixels a pixel of a phone
 SIZE = 192  # of the samples
-SAMPLES = 48
-SEED = 54  # whose first pair shows rain and low contrast, each of which goes or stays
-QUICK = {"SIZE": 48, "SAMPLES": 8}
+STEP = 4  # levels from one to the next that a picture keeps: so it is small
+SAMPLES, OF = 48, 480  # that are shown, of the recipe
+SEED = 103  # whose first pair shows rain and low contrast that go, stay and grow less
+QUICK = {"SIZE": 48, "SAMPLES": 4}
 DAMAGE = ["haze", "rain", {"noise": {"sigma": [8, 40]}}, {"contrast": {"images": "shared"}}, "jpeg", "motion"]
 
 
@@ -34,7 +35,7 @@ def recipe() -> dict[str, Any]:
     return {
         "name": "all_weather",
         "seed": SEED,
-        "samples": SAMPLES,
+        "samples": OF,
         "samples_per_shard": SAMPLES,
         "tasks": {"vif": part("synthetic_thermal"), "mef": part("bracketed"), "mff": part("refocused")},
         "crop": {"size": SIZE, "scale": [0.9, 1.0]},
@@ -51,7 +52,7 @@ def write_page(out: Path) -> None:
 
     plan = make_plan(Recipe.model_validate(recipe()))
     samples = from_recipe(plan, SAMPLES)
-    about = f"{len(samples)} of the {SAMPLES} samples of the recipe, rendered for this page"
+    about = f"{len(samples)} of the {OF} samples of the recipe, rendered for this page"
     out.write_text(page(plan.recipe.name, about, samples), encoding="utf-8")
 
 
@@ -65,7 +66,7 @@ def save(page: "Page", name: str) -> None:
     folder.mkdir(exist_ok=True)
     taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = folder / f"{name}.png"
-    taken.save(path, optimize=True)
+    taken.point(lambda level: min(255, round(level / STEP) * STEP)).save(path, optimize=True)
     print(f"{path}: {taken.width} x {taken.height} px, {path.stat().st_size / 1000:.0f} kB")
 
 
