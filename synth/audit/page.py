@@ -216,10 +216,9 @@ def _figure(name: str, sample: Shown, lazy: bool, label: str = "") -> str:
     if mime is None:
         raise UserError(f"sample {record['key']}: {name} is neither PNG nor JPEG; run synth verify")
     height, width = (int(number) for number in record["size"])
-    label, of = label or NAMES.get(name, name), modality(record, name)
-    told = of
-    if name == "target":
-        told = " · ".join(f"{fate}: {'; '.join(some)}" for fate, some in briefly(record).items())
+    of = modality(record, name)
+    told = _outcome(record, brief=bool(label)) if name == "target" else of
+    label = label or NAMES.get(name, name)
     described = f"{label}{f', {of}' if of else ''}, sample {record['index']}"
     asked = f' data-asked="{escape(str(record["instruction"]))}"' if name == "target" else ""
     encoded = base64.b64encode(data).decode()
@@ -230,6 +229,12 @@ def _figure(name: str, sample: Shown, lazy: bool, label: str = "") -> str:
         f'width="{width}" height="{height}" alt="{escape(described)}"{LAZY if lazy else ""}></button>'
         f"<figcaption><b>{escape(label)}</b>{f' {escape(of)}' if of else ''}</figcaption></figure>"
     )
+
+
+def _outcome(record: Record, brief: bool) -> str:
+    """What became of all that fell on a pair, in one line; what was kept first, as there may be no room for the rest."""
+    some = briefly(record) if brief else {fate: map(str, some) for fate, some in reversed(by_fate(record).items())}
+    return " · ".join(f"{fate}: {'; '.join(each)}" for fate, each in some.items()) or "nothing fell on this pair"
 
 
 def _fates(record: Record, brief: bool = False) -> str:

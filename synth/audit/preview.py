@@ -118,10 +118,10 @@ def _fates(record: Record, brief: bool = False) -> list[Line]:
     if brief:
         found = {fate: "; ".join(briefly(record)[fate]) for fate in found}
     if not found:
-        return [Line("nothing fell on this pair", KEPT)]
-    found.setdefault("kept", "nothing")
+        return [Line("nothing fell on this pair")]
     colours = {"removed": REMOVED, "lessened": LESSENED, "kept": KEPT}
     lines = [Line(f"{fate}: {what}", colours.get(fate, INK)) for fate, what in found.items()]
+    lines += [] if "kept" in found else [Line("kept: nothing")]
     return lines + [Line(f"{what}: {which}") for what, which in extras(record)]
 
 
