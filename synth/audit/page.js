@@ -54,9 +54,11 @@ const panes = dialog.querySelector(".panes");
 const title = dialog.querySelector("#view-title");
 const solo = dialog.querySelector(".solo");
 const scales = all(".scale button", dialog);
+const LINE = 16; // pixels, of a wheel that tells lines
 const STEPS = [0.25, 0.5, 1, 2, 4, 8, 16];
 const view = { article: null, alone: -1, scale: "fit", x: 0.5, y: 0.5 }; // x, y: what is in the middle, as a share
 
+const fingers = new Map(); // where each pointer that is down was last
 const glasses = () => all(".glass", panes);
 const sizeOf = (image) => [image.naturalWidth || image.width, image.naturalHeight || image.height];
 
@@ -142,10 +144,13 @@ const figuresOf = (article) => all("figure", article);
 function arrange() {
   const figures = figuresOf(view.article);
   const shown = view.alone < 0 ? figures : [figures[view.alone]];
+  fingers.clear();
   panes.replaceChildren(...shown.map(pane));
   panes.classList.toggle("asked", many());
   title.textContent = `${view.article.querySelector("h2").textContent} · ${view.article.dataset.name}`;
-  all("button", solo).forEach((button, number) => pressed(button, number - 1 === view.alone));
+  const shows = all("button", solo);
+  shows.forEach((button, number) => pressed(button, number - 1 === view.alone));
+  shows[view.alone + 1].scrollIntoView({ block: "nearest", inline: "nearest" });
   lay();
 }
 
@@ -248,7 +253,6 @@ dialog.addEventListener("keydown", (event) => {
 });
 
 // Moving: one finger or the mouse drags, two fingers pinch, a wheel scrolls, and zooms with Ctrl.
-const fingers = new Map();
 const spread = () => {
   const [one, two] = [...fingers.values()];
   return Math.hypot(one.x - two.x, one.y - two.y) || 1;
@@ -282,7 +286,8 @@ panes.addEventListener("wheel", (event) => {
   if (event.ctrlKey) {
     zoom(scaleOf(glass) * Math.exp(-event.deltaY / 200));
   } else {
-    pan(glass, event.deltaX, event.deltaY);
+    const lines = event.deltaMode === 1 ? LINE : 1;
+    pan(glass, event.deltaX * lines, event.deltaY * lines);
   }
 }, { passive: false });
 filter();

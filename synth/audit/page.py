@@ -232,7 +232,7 @@ def _figure(name: str, sample: Shown, lazy: bool, label: str = "") -> str:
 
 
 def _outcome(record: Record, brief: bool) -> str:
-    """What became of all that fell on a pair, in one line; what was kept first, as there may be no room for the rest."""
+    """What became of what fell on a pair, in one line; what was kept first, as there may be no room for the rest."""
     some = briefly(record) if brief else {fate: map(str, some) for fate, some in reversed(by_fate(record).items())}
     return " · ".join(f"{fate}: {'; '.join(each)}" for fate, each in some.items()) or "nothing fell on this pair"
 
