@@ -1,6 +1,7 @@
 """Samples for the eye: a few of a dataset's, spread over its shards, or of a recipe's, rendered without writing any."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,12 +40,14 @@ def from_shards(storage: Storage, count: int) -> list[Shown]:
     Only the shards that they stand in are read. Raises UserError where there is no sample, or a shard is damaged.
     """
     stems = _finished(storage)
-    each = _siblings(storage)
+    each = _siblings(storage, stems)
     weights = [-(-weight // each) for weight in _weights(storage, stems)]
     found: list[Shown] = []
     for stem, places, weight in _spread(stems, weights, max(1, count // each)):
         rows = [row for row in read_rows(storage, f"{stem}.parquet") if row["status"] == "ok"]
-        groups = [list(group) for _, group in groupby(rows, key=lambda row: str(row["group"]))] if each > 1 else None
+        groups = (
+            [list(group) for _, group in groupby(rows, key=lambda row: str(row.get("group")))] if each > 1 else None
+        )
         parts = groups or [[row] for row in rows]
         numbers = sorted({place * len(parts) // weight for place in places}) if rows else []
         read = partial(storage.read, f"{stem}.tar")
@@ -103,12 +106,16 @@ def _finished(storage: Storage) -> list[str]:
     return sorted(stem for stem in sides if f"{stem}.tar" in sizes)
 
 
-def _siblings(storage: Storage) -> int:
-    """How many samples show one degraded pair, as the recipe has it (`instructions.per_pair`); 1 where nothing says."""
+def _siblings(storage: Storage, stems: Sequence[str]) -> int:
+    """How many samples show one degraded pair: as the recipe has it (`instructions.per_pair`), or the first shard."""
     described: Any = read_dataset(storage) or {}
     for key in ("recipe", "instructions", "per_pair"):
         described = described.get(key) if isinstance(described, Mapping) else None
-    return described if isinstance(described, int) and 1 <= described <= MOST_SIBLINGS else 1
+    if isinstance(described, int) and 1 <= described <= MOST_SIBLINGS:
+        return described
+    rows = read_rows(storage, f"{stems[0]}.parquet") if stems else []
+    counts = Counter(str(row["group"]) for row in rows if row.get("group") is not None)
+    return min(max(counts.values(), default=1), MOST_SIBLINGS)
 
 
 def _weights(storage: Storage, stems: Sequence[str]) -> list[int]:

@@ -243,6 +243,20 @@ def test_on_a_phone_nothing_scrolls_sideways(show, samples, siblings):
     assert not seen.locator("dialog").is_visible()
 
 
+def test_two_fingers_zoom_all_pictures(show, samples):
+    seen = show(samples[:1], PHONE, has_touch=True)
+    seen.locator(OPEN).first.tap()
+    before = places(seen)[0][2]
+    box = seen.locator(".glass").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fingers = seen.context.new_cdp_session(seen)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80), ("touchEnd", 0)):
+        points = [{"x": x + side * apart / 2, "y": y, "id": (side + 1) // 2} for side in (-1, 1)] if apart else []
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert [place[2] for place in places(seen)] == pytest.approx([4 * before] * 3, rel=0.01)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_legible_by_day_and_by_night(show, samples, scheme):
     seen = show(samples[:3], color_scheme=scheme)
