@@ -127,12 +127,15 @@ def preview(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A PNG file for a sheet, an HTML file for a page with filters.")
     ] = Path("out/preview.png"),
-    count: Annotated[int, typer.Option(min=1, max=1000, help="How many samples, spread over the dataset.")] = 12,
+    count: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="How many samples, spread over the dataset; those of one pair together."),
+    ] = 12,
     recipe: Recipe = None,
     data: Data = None,
     follow_links: Links = None,
 ) -> None:
-    """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
+    """Show samples: a, b, and what each sentence removes, lessens and keeps. From shards, or rendered from a recipe."""
     from synth.audit.preview import check_name, write_preview
     from synth.audit.shown import failed_in, from_recipe, from_shards
     from synth.dataset.stats import in_bytes
