@@ -11,15 +11,28 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from bench.command import parsed, parser
 from bench.document import place
+from synth.audit.preview import GAP, MUTED
+from synth.audit.text import INK, written
+from synth.audit.told import seen_on
 from synth.images.codecs import read
 from synth.images.pixels import Bytes, in_colour
+from synth.sample.record import read_record
 from trainer import Fuser
 
 OUT = Path("out/demo")
 PAIR = OUT / "pair"
 WEIGHTS = Path("runs/demo/weights")
-SHOWN = ("pair/000000000.a", "pair/000000000.b", "clear", "hazy", "fused", "pair/000000000.target")
-"""From left to right."""
+FIRST = "pair/000000000"
+SHOWN = {
+    f"{FIRST}.a": ("a: under-exposed", "{fell}"),
+    f"{FIRST}.b": ("b: over-exposed", "{fell}"),
+    "clear": ("“remove the haze”", "the weights that ship"),
+    "hazy": ("“keep the haze”", "the weights that ship"),
+    "fused": ("“remove the haze”", "a model of one minute"),
+    f"{FIRST}.target": ("target", "the photograph itself"),
+}
+"""From left to right: what stands above each picture; {fell}: what fell on the pair."""
+HEAD_PX, NOTE_PX = 20, 17
 
 
 def untrained(fuser: Fuser) -> Fuser:
@@ -33,6 +46,17 @@ def untrained(fuser: Fuser) -> Fuser:
 def picture(name: str) -> Bytes:
     """(H, W, 3), of a name in OUT."""
     return in_colour(read(OUT / f"{name}.png").image)
+
+
+def labelled(name: str, fell: str) -> Bytes:
+    """A picture under its words, as wide as it is."""
+    image = picture(name)
+    head, note = SHOWN[name]
+    words = [
+        written([head], image.shape[1], INK, HEAD_PX, 0),
+        written([note.format(fell=fell)], image.shape[1], MUTED, NOTE_PX, 0),
+    ]
+    return np.vstack([*words, image])
 
 
 def scores(fuser: Fuser) -> list[float]:
@@ -54,7 +78,11 @@ def main() -> None:
         f"{np.mean(start):.1f} dB before training, {np.mean(trained):.1f} dB after; better in {better} of {len(start)}"
         f"; the weights that ship: {np.mean(shipped):.1f} dB"
     )
-    Image.fromarray(np.hstack([picture(name) for name in SHOWN])).save(place("demo.png"), optimize=True)
+    fell = seen_on(read_record((OUT / f"{FIRST}.json").read_text(encoding="utf-8")))
+    columns = [labelled(name, fell) for name in SHOWN]
+    gap = np.full((columns[0].shape[0], GAP, 3), 255, np.uint8)
+    shown = np.hstack([part for column in columns for part in (column, gap)][:-1])
+    Image.fromarray(shown).save(place("demo.png"), optimize=True)
 
 
 if __name__ == "__main__":

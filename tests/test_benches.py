@@ -240,7 +240,7 @@ def write_world(world: Path) -> None:
     for name, file in {"a": "a", "b": "b", "target": "a"}.items():
         first = sorted(pictures.iterdir())[0]
         (demo / f"pair/000000000.{name}.png").write_bytes((first / f"{file}.png").read_bytes())
-    (demo / "pair/000000000.json").write_text('{"instruction": "fuse the two"}')
+    (demo / "pair/000000000.json").write_text('{"instruction": "fuse the two", "degradations": []}')
     for name in ("clear", "hazy", "fused"):
         (demo / f"{name}.png").write_bytes((demo / "pair/000000000.a.png").read_bytes())
     (world / "runs/demo").mkdir(parents=True)

@@ -71,10 +71,13 @@ def test_a_new_effect_takes_one_file(tmp_path):
     for old, new in recipe.items():
         text = text.replace(old, new)
     (tmp_path / "v.yaml").write_text(text)
-    contract = ("tests/synth/degradations/test_effects.py", "-k", "vignette", "-p", "no:cacheprovider")
+    about = [f"tests/synth/degradations/test_{name}.py" for name in ("effects", "words")]
+    contract = (*about, "-k", "vignette", "-p", "no:cacheprovider")
     assert re.search(r"\d+ passed", copy.run("pytest", *contract))
     assert "vignette: optics" in copy.run("synth", "effects")
     assert "4 samples" in copy.run("synth", "generate", "--recipe", "v.yaml", "--limit", "4", "--workers", "1")
+    copy.run("synth", "preview", "shards/mef_haze", "--out", "page.html")
+    assert re.search(r"<span>vignette, [\d.]+ stops?\b", (tmp_path / "page.html").read_text(encoding="utf-8"))
 
 
 def test_a_new_task_takes_one_file_and_a_recipe(tmp_path):
@@ -99,6 +102,7 @@ def test_a_new_task_takes_one_file_and_a_recipe(tmp_path):
     copy.run("synth", "stats", "made", "--json", "stats.json", "--picture", "stats.png")
     assert json.loads((tmp_path / "stats.json").read_text())["tasks"] == {"medical": 6}
     copy.run("synth", "preview", "made", "--out", "page.html")
+    assert "<b>b</b> pet</figcaption>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     copy.run("synth", "render", "--recipe", "medical.yaml", "--index", "1", "--out", "one")
     record = json.loads((tmp_path / "one/record.json").read_text())
     assert {name: image["modality"] for name, image in record["images"].items()} == {"a": "mri", "b": "pet"}

@@ -1,6 +1,7 @@
 """Statistics as a picture: bars and histograms drawn with Pillow alone."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ BAR, BAD = (86, 104, 150), (196, 63, 63)
 MOST_BARS = 24  # of one panel; the rest is one line
 PLOT = 84  # height of a histogram
 PER_ROW = 4  # histograms
+ALONG, UP = 6, 3  # ticks on an axis, at most
+ROUNDING = 1e-9  # of a step, by which a tick may miss an end
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,21 @@ def _percent(count: float, total: float) -> str:
     return f"{share:.1f}%" if share < 9.95 else f"{share:.0f}%"
 
 
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers from `low` to `high`, at most so many, a step of 1, 2 or 5 times a power of ten apart."""
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    for step in (factor * power for factor in (1, 2, 5, 10, 20, 50)):
+        first, last = math.ceil(low / step - ROUNDING), math.floor(high / step + ROUNDING)
+        if last - first < most:
+            break
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+
+
+def told(tick: float) -> str:
+    """A number on an axis: 0.2, 50, 20,000."""
+    return f"{tick:,.0f}" if abs(tick) >= 1000 else f"{tick:g}"
+
+
 def as_png(picture: Bytes) -> bytes:
     """A page or a sheet as a PNG file. Shards are written fast; this one is to be small."""
     file = io.BytesIO()
@@ -179,7 +197,7 @@ class _Page:
             self._room(y + PLOT + 90)
             for column, (name, histogram) in enumerate(items[at : at + PER_ROW]):
                 self._histogram(name, histogram, MARGIN + column * (width + GAP), y, width)
-            y += PLOT + 62
+            y += PLOT + 68
         return y + GAP // 2
 
     def _histogram(self, name: str, histogram: Histogram, x: int, y: int, width: int) -> None:
@@ -190,16 +208,39 @@ class _Page:
         unit = self._short(drawn.unit, SMALL, width - left - self._width(count, SMALL) - 12)
         self._write(x + left, y + 2, unit, SMALL, MUTED)
         self._write(x + width - 2, y + 2, count, SMALL, MUTED, "ra")
-        y += 24
+        y += 30
         most, bars = max(drawn.counts) or 1, len(drawn.counts)
+        heights = [tick for tick in ticks(0, most, UP) if tick == int(tick)]
+        x, end = x + max(self._width(told(tick), SMALL) for tick in heights) + 8, x + width
+        width, foot = end - x, y + PLOT
+        for tick in heights:
+            level = foot - round(PLOT * tick / most)
+            self._pen.line((x, level, end, level), MUTED if tick == 0 else FAINT)
+            self._write(x - 6, level, told(tick), SMALL, MUTED, "rm")
         for number, value in enumerate(drawn.counts):
             left, right = x + width * number // bars, x + width * (number + 1) // bars - 2
-            self._pen.rectangle((left, y + PLOT - 1, right, y + PLOT - 1), FAINT)
             if value:
-                self._pen.rectangle((left, y + PLOT - max(1, round(PLOT * value / most)), right, y + PLOT - 1), BAR)
-        for share, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
-            tick = drawn.low + share * (drawn.high - drawn.low)
-            self._write(x + round(share * (width - 2)), y + PLOT + 3, f"{tick:.3g}", SMALL, MUTED, anchor)
+                self._pen.rectangle((left, foot - max(1, round(PLOT * value / most)), right, foot - 1), BAR)
+        for at, tick, middle in self._along(drawn, x, width):
+            self._pen.line((at, foot, at, foot + 4), MUTED)
+            self._write(middle, foot + 6, told(tick), SMALL, MUTED, "ma")
+
+    def _along(self, drawn: Histogram, x: int, width: int) -> list[tuple[int, float, int]]:
+        """As many ticks as have room: where each stands, what it says, and where the middle of that is."""
+        found: list[tuple[int, float, int]] = []
+        for most in range(ALONG, 1, -1):
+            found, free = [], -WIDTH
+            for tick in ticks(drawn.low, drawn.high, most):
+                at = x + round(width * (tick - drawn.low) / (drawn.high - drawn.low))
+                half = self._width(told(tick), SMALL) // 2
+                middle = min(at, x + width - half)
+                if middle - half < free:
+                    break
+                free = middle + half + SMALL
+                found.append((at, tick, middle))
+            else:
+                return found
+        return found
 
     def _title(self, title: str, x: int, y: int, width: int) -> None:
         self._room(y + 40)

@@ -128,14 +128,18 @@ def preview(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A PNG file for a sheet, an HTML file for a page with filters.")
     ] = Path("out/preview.png"),
-    count: Annotated[int, typer.Option(min=1, max=200, help="How many samples, spread over the dataset.")] = 12,
+    count: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="How many samples, spread over the dataset; those of one pair together."),
+    ] = 12,
     recipe: Recipe = None,
     data: Data = None,
     follow_links: Links = None,
 ) -> None:
-    """Show samples: a, b, what the instruction asks for, and what was drawn. From shards, or rendered from a recipe."""
+    """Show samples: a, b, and what each sentence removes, lessens and keeps. From shards, or rendered from a recipe."""
     from synth.audit.preview import check_name, write_preview
-    from synth.audit.shown import from_recipe, from_shards
+    from synth.audit.shown import failed_in, from_recipe, from_shards
+    from synth.dataset.stats import in_bytes
     from synth.storage import open_storage
 
     if (dataset is None) == (recipe is None):
@@ -147,13 +151,14 @@ def preview(
         plan = _plan(recipe, data, follow_links)
         keep_inputs([out], plan.local_files())
         samples, name = from_recipe(plan, count), plan.recipe.name
-        about = f"{len(samples)} of the {plan.recipe.samples} samples of the recipe, rendered for this page"
+        about = f"{len(samples)} of the {plan.recipe.samples:,} samples of the recipe, rendered for this page"
     else:
         storage = open_storage(str(dataset))
         samples, name = from_shards(storage, count), storage.url.rstrip("/").rpartition("/")[2]
-        about = f"{len(samples)} samples of the dataset"
+        about, failed = f"{len(samples)} samples of the dataset", failed_in(storage)
+        about += f" · {failed:,} of its samples could not be made" if failed else ""
     write_preview(samples, name, about, out)
-    typer.echo(f"{len(samples)} samples of {recipe or dataset} → {out}")
+    typer.echo(f"{len(samples)} samples of {recipe or dataset} → {out} ({in_bytes(out.stat().st_size)})")
 
 
 def render(

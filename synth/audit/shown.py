@@ -1,10 +1,11 @@
 """Samples for the eye: a few of a dataset's, spread over its shards, or of a recipe's, rendered without writing any."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 from synth.dataset.description import is_shard, read_dataset
@@ -20,6 +21,7 @@ from synth.storage import Storage
 PICTURES = tuple(name for name in MEMBERS if name != "json")
 GOLDEN = 0.618
 MOST_FOOTERS = 256  # sidecars that are asked for their rows where dataset.json does not say
+MOST_SIBLINGS = 64  # of a pair, that a stranger's recipe is believed
 EQUAL = 10**6  # rows that a shard is taken to have where nothing says
 LARGEST = 1 << 28  # bytes of a sample: a stranger's row may name any number
 
@@ -33,29 +35,46 @@ class Shown:
 
 
 def from_shards(storage: Storage, count: int) -> list[Shown]:
-    """`count` samples spread evenly over the finished shards, fewer where there are fewer.
+    """`count` samples spread evenly over the finished shards, fewer where there are fewer; whole groups of siblings.
 
     Only the shards that they stand in are read. Raises UserError where there is no sample, or a shard is damaged.
     """
     stems = _finished(storage)
+    each = _siblings(storage, stems)
+    weights = [-(-weight // each) for weight in _weights(storage, stems)]
     found: list[Shown] = []
-    for stem, places, weight in _spread(stems, _weights(storage, stems), count):
+    for stem, places, weight in _spread(stems, weights, max(1, count // each)):
         rows = [row for row in read_rows(storage, f"{stem}.parquet") if row["status"] == "ok"]
-        numbers = sorted({place * len(rows) // weight for place in places}) if rows else []
+        groups = (
+            [list(group) for _, group in groupby(rows, key=lambda row: str(row.get("group")))] if each > 1 else None
+        )
+        parts = groups or [[row] for row in rows]
+        numbers = sorted({place * len(parts) // weight for place in places}) if rows else []
         read = partial(storage.read, f"{stem}.tar")
-        found += [_read(read, rows[number], storage.shown(f"{stem}.tar")) for number in numbers]
+        taken = [row for number in numbers for row in parts[number][: max(each, 1)]][: count - len(found)]
+        found += [_read(read, row, storage.shown(f"{stem}.tar")) for row in taken]
     if not found:
         raise UserError(f"{storage.url}: no finished shard with a sample in it")
     return found
 
 
+def failed_in(storage: Storage) -> int:
+    """How many samples of a dataset could not be made, as its description says; 0 where it says nothing."""
+    described = read_dataset(storage) or {}
+    counts = described.get("counts")
+    failed = counts.get("failed") if isinstance(counts, Mapping) else 0
+    return failed if isinstance(failed, int) else 0
+
+
 def from_recipe(plan: Plan, count: int) -> list[Shown]:
-    """`count` samples spread over a recipe's, rendered; those whose pair cannot be read are left out.
+    """`count` samples spread over a recipe's, rendered; those whose pair cannot be read are left out. Whole groups of
+    siblings.
 
     Raises UserError where none is left.
     """
-    total = plan.recipe.samples
-    indices = _places(total, count)
+    total, each = plan.recipe.samples, plan.recipe.instructions.per_pair
+    groups = _places(-(-total // each), max(1, count // each))
+    indices = [index for group in groups for index in range(group * each, min(group * each + each, total))][:count]
     found, reasons = [], []
     for index in indices:
         try:
@@ -85,6 +104,18 @@ def _finished(storage: Storage) -> list[str]:
     sizes = storage.sizes()
     sides = [name.removesuffix(".parquet") for name in sizes if is_shard(name) and name.endswith(".parquet")]
     return sorted(stem for stem in sides if f"{stem}.tar" in sizes)
+
+
+def _siblings(storage: Storage, stems: Sequence[str]) -> int:
+    """How many samples show one degraded pair: as the recipe has it (`instructions.per_pair`), or the first shard."""
+    described: Any = read_dataset(storage) or {}
+    for key in ("recipe", "instructions", "per_pair"):
+        described = described.get(key) if isinstance(described, Mapping) else None
+    if isinstance(described, int) and 1 <= described <= MOST_SIBLINGS:
+        return described
+    rows = read_rows(storage, f"{stems[0]}.parquet") if stems else []
+    counts = Counter(str(row["group"]) for row in rows if row.get("group") is not None)
+    return min(max(counts.values(), default=1), MOST_SIBLINGS)
 
 
 def _weights(storage: Storage, stems: Sequence[str]) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from synth.degradations import words
 from synth.scene.capture import ImageName
 from synth.scene.scene import View
 
@@ -44,7 +45,9 @@ Params = TypeVar("Params")
 class Quantity:
     """A physical parameter that a recipe may set: its unit and the range in which the effect makes sense.
 
-    neutral: of a strength, the value that leaves the image as it is; infinite where damage falls as the value rises.
+    neutral: the value that leaves the image as it is, or as it would be without it; infinite where damage falls as the
+    value rises. words: how people read it, in which {value} is the number and its unit, {number} the number alone; by
+    default its name, the number and the unit; None: not said in short.
     """
 
     low: float
@@ -53,6 +56,15 @@ class Quantity:
     strength: bool = False  # it takes the place of the severity
     choices: tuple[int, ...] = ()  # where it is one of a few values, not a range
     neutral: float = 0.0
+    words: str | None = ""
+
+    def in_words(self, key: str, value: float) -> str:
+        """A value of it, called `key`, for people; nothing where it says nothing: at its neutral value."""
+        if self.words is None or value == self.neutral:
+            return ""
+        if self.words:
+            return self.words.format(value=words.amount(value, self.unit), number=words.number(value))
+        return words.of_quantity(key, value, self.unit, self.choices)
 
     def lessened(self, value: float, factor: float) -> float:
         """The value at `factor` times its distance from the neutral one; of an infinite one, its inverse times that."""
@@ -69,6 +81,7 @@ class Degradation(ABC, Generic[Params]):
     quantities: the physical parameters that a recipe may set. said_as: what instructions call it; default: its name.
     measured: parameters that follow from what is measured in pictures; they are kept to six digits (`steady`).
     may_stay: whether a person may want it kept while others go: weather always, a look where both images share it.
+    title: what people who look at samples read; default: its name.
     """
 
     name: ClassVar[str]
@@ -81,12 +94,15 @@ class Degradation(ABC, Generic[Params]):
     infrared_first: ClassVar[bool] = False
     quantities: ClassVar[Mapping[str, Quantity]] = {}
     said_as: str
+    title: str
     measured: ClassVar[tuple[str, ...]] = ()
     may_stay: ClassVar[Literal["always", "shared", "never"]] = "never"
 
     def __init_subclass__(cls, register: bool = True) -> None:
         if hasattr(cls, "name") and not hasattr(cls, "said_as"):
             cls.said_as = cls.name
+        if hasattr(cls, "name") and not hasattr(cls, "title"):
+            cls.title = words.spoken(cls.name)
         if not register:
             return
         if cls.name in REGISTRY:
@@ -113,6 +129,17 @@ class Degradation(ABC, Generic[Params]):
     @abstractmethod
     def apply(self, image: NDArray[Any], params: Params, view: View) -> NDArray[Any]:
         """The damaged image, of the same shape and dtype, in `domain`; `image` itself is not written to."""
+
+    @classmethod
+    def in_words(cls, params: Mapping[str, Any]) -> str:
+        """The effect for people: "haze, visibility 1.1 km".
+
+        params: as in a record, which may be a stranger's or of another version: what is missing there, or no number, is
+        passed over.
+        """
+        known = {key: words.as_number(params.get(key)) for key in cls.quantities}
+        parts = [cls.quantities[key].in_words(key, value) for key, value in known.items() if value is not None]
+        return ", ".join([cls.title, *filter(None, parts)])
 
     def way(self, params: Params) -> str | None:
         """In which of its `ways` in phrases.yaml it goes wrong; None for an effect that goes wrong in one."""

@@ -53,10 +53,10 @@ class Blur(Degradation[BlurParams]):
     order = 1
     quantities = {
         "sigma": Quantity(0.1, 20, "px", strength=True),
-        "ratio": Quantity(1, 6, "long axis / short axis"),
-        "angle": Quantity(0, 180, "degrees"),
-        "shape": Quantity(0.5, 4, "exponent"),
-        "ringing": Quantity(0, 1, "share of a sinc filter"),
+        "ratio": Quantity(1, 6, "long axis / short axis", neutral=1, words="{number} times as long as wide"),
+        "angle": Quantity(0, 180, "degrees", words=None),
+        "shape": Quantity(0.5, 4, "exponent", neutral=1, words="exponent {number}"),
+        "ringing": Quantity(0, 1, "share of a sinc filter", words="with rings"),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> BlurParams:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+from synth.degradations import words
 from synth.degradations.base import Degradation, Quantity, Stage
 from synth.images.pixels import Bytes
 from synth.scene.scene import View
@@ -38,8 +40,8 @@ class Contrast(Degradation[ContrastParams]):
     may_stay = "shared"
     quantities = {
         "gain": Quantity(0.02, 10, "gain", strength=True, neutral=1),
-        "direction": Quantity(-1, 1, "low or high", choices=(-1, 1)),
-        "pivot": Quantity(0, 255, "grey level"),
+        "direction": Quantity(-1, 1, "low or high", choices=(-1, 1), words=None),
+        "pivot": Quantity(0, 255, "grey level", words=None),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> ContrastParams:
@@ -50,6 +52,13 @@ class Contrast(Degradation[ContrastParams]):
         direction = int(fixed.get("direction", drawn))
         strongest = HIGHEST_GAIN if direction > 0 else LOWEST_GAIN
         return ContrastParams(1 + (strongest - 1) * severity, direction, pivot)
+
+    @classmethod
+    def in_words(cls, params: Mapping[str, Any]) -> str:
+        gain = words.as_number(params.get("gain"))
+        if gain is None:
+            return cls.title
+        return f"{'low' if gain < 1 else 'high'} contrast, at {words.number(100 * gain)}%"
 
     def way(self, params: ContrastParams) -> str:
         return "low" if params.gain < 1 else "high"

@@ -49,7 +49,7 @@ class Defocus(Degradation[DefocusParams]):
     in_one_shot: ClassVar[Images | None] = "shared"
     quantities = {
         "radius": Quantity(0.1, 60, "px", strength=True),
-        "lamps": Quantity(1, 100, "times white"),
+        "lamps": Quantity(1, 100, "times white", words=None),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> DefocusParams:

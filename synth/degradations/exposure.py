@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
+from synth.degradations import words
 from synth.degradations.base import Degradation, Quantity, Stage
 from synth.images.pixels import Floats
 from synth.scene.scene import View
@@ -35,7 +37,7 @@ class Exposure(Degradation[ExposureParams]):
     order = 0
     quantities = {
         "stops": Quantity(-8, 8, "stops", strength=True),
-        "direction": Quantity(-1, 1, "dark or bright", choices=(-1, 1)),
+        "direction": Quantity(-1, 1, "dark or bright", choices=(-1, 1), words=None),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> ExposureParams:
@@ -44,6 +46,13 @@ class Exposure(Degradation[ExposureParams]):
             return ExposureParams(fixed["stops"], 1 if fixed["stops"] > 0 else -1)
         direction = int(fixed.get("direction", drawn))
         return ExposureParams(severity * (MOST_STOPS if direction > 0 else FEWEST_STOPS), direction)
+
+    @classmethod
+    def in_words(cls, params: Mapping[str, Any]) -> str:
+        stops = words.as_number(params.get("stops"))
+        if stops is None:
+            return cls.title
+        return f"{'under' if stops < 0 else 'over'}-exposed by {words.amount(abs(stops), 'stops')}"
 
     def way(self, params: ExposureParams) -> str:
         return "dark" if params.stops < 0 else "bright"

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.random import SFC64, Generator
 
+from synth.degradations import words
 from synth.degradations.base import REGISTRY, Degradation, Domain, Stage
 from synth.degradations.imgaug_shim import load_imgaug
 from synth.errors import hint, in_one_line
@@ -91,6 +92,13 @@ class Imgaug(Degradation[ImgaugParams], register=False):
 
     def __str__(self) -> str:
         return f"{self.name}.{self.augmenter}"
+
+    @classmethod
+    def in_words(cls, params: Mapping[str, Any]) -> str:
+        """By the augmenter's name; of its arguments, those that are one value."""
+        arguments = params.get("arguments")
+        parts = [words.of_any(str(k), v) for k, v in arguments.items()] if isinstance(arguments, Mapping) else []
+        return ", ".join([f"{str(params.get('name', 'an augmenter'))[: words.MOST]} (imgaug)", *filter(None, parts)])
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> ImgaugParams:
         return ImgaugParams(self.augmenter, dict(self.arguments), int(rng.integers(2**31)))

@@ -42,13 +42,14 @@ class Jpeg(Degradation[JpegParams]):
     """
 
     name = "jpeg"
+    title = "JPEG"
     stage = Stage.CODEC
     version = 3  # the pixels of 2; a recipe of `encoding: png` no longer stores its file
     order = 9
     quantities = {
-        "quality": Quantity(1, 100, "libjpeg quality", strength=True),
-        "subsampling": Quantity(420, 444, "chroma", choices=(420, 422, 444)),
-        "times": Quantity(1, 2, "compressions", choices=(1, 2)),
+        "quality": Quantity(1, 100, "libjpeg quality", strength=True, words="quality {number}"),
+        "subsampling": Quantity(420, 444, "chroma", choices=(420, 422, 444), words=None),
+        "times": Quantity(1, 2, "compressions", choices=(1, 2), neutral=1, words="saved twice"),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> JpegParams:

@@ -55,15 +55,16 @@ class Motion(Degradation[MotionParams]):
     """
 
     name = "motion"
+    title = "motion blur"
     stage = Stage.OPTICS
     version = 3
     order = 2
     in_one_shot: ClassVar[Images | None] = "shared"
     quantities = {
-        "length": Quantity(0.1, 200, "px", strength=True),
+        "length": Quantity(0.1, 200, "px", strength=True, words="{value}"),
         "shake": Quantity(0, 1, "straight or shaken", choices=(0, 1)),
-        "angle": Quantity(0, 360, "degrees"),
-        "lamps": Quantity(1, 100, "times white"),
+        "angle": Quantity(0, 360, "degrees", words=None),
+        "lamps": Quantity(1, 100, "times white", words=None),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> MotionParams:

@@ -46,9 +46,9 @@ class Noise(Degradation[NoiseParams]):
     version = 2
     order = 9
     quantities = {
-        "sigma": Quantity(0.1, 100, "grey levels", strength=True),
-        "correlation": Quantity(0, 1, "between channels"),
-        "grain": Quantity(0, 3, "px"),
+        "sigma": Quantity(0.1, 100, "grey levels", strength=True, words="sigma {number}"),
+        "correlation": Quantity(0, 1, "between channels", words="colours alike by {number}"),
+        "grain": Quantity(0, 3, "px", words="grain of {value}"),
     }
 
     @property

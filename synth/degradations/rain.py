@@ -72,7 +72,7 @@ class Rain(Falling[RainParams]):
     version = 3
     order = 1
     measured = ("veil_gain",)
-    quantities = {"rate": Quantity(1, 200, "mm/h", strength=True)}
+    quantities = {"rate": Quantity(1, 200, "mm/h", strength=True, words="{value}")}
     shine = Shine(local=0.2, colour=0.15, albedo=1.1)
     layers = (Layer(1.3, 200), Layer(3.0, 1500), Layer(6.0, 11500))
     extent = 0.8

@@ -35,9 +35,10 @@ class Resolution(Degradation[ResolutionParams]):
     """
 
     name = "resolution"
+    title = "low resolution"
     stage = Stage.CODEC
     order = 0
-    quantities = {"factor": Quantity(1, 8, "times", strength=True)}
+    quantities = {"factor": Quantity(1, 8, "times", strength=True, words="{number} times smaller")}
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> ResolutionParams:
         down: Down = get_args(Down)[int(rng.integers(len(get_args(Down))))]

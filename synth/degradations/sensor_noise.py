@@ -46,10 +46,10 @@ class SensorNoise(Degradation[SensorNoiseParams]):
     stage = Stage.SENSOR
     order = 1
     quantities = {
-        "electrons": Quantity(10, 100_000, "electrons at white", strength=True),
-        "read_noise": Quantity(0, 30, "electrons"),
-        "correlation": Quantity(0, 1, "between channels"),
-        "grain": Quantity(0, 3, "px"),
+        "electrons": Quantity(10, 100_000, "electrons at white", strength=True, words="{value}"),
+        "read_noise": Quantity(0, 30, "electrons", words=None),
+        "correlation": Quantity(0, 1, "between channels", words=None),
+        "grain": Quantity(0, 3, "px", words=None),
     }
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> SensorNoiseParams:

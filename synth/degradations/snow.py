@@ -76,7 +76,7 @@ class Snow(Falling[SnowParams]):
     version = 3
     order = 2
     measured = ("veil_gain",)
-    quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True)}
+    quantities = {"rate": Quantity(0.1, 10, "mm/h of water", strength=True, words="{value}")}
     shine = Shine(local=0.05, colour=0.1, albedo=0.9)
     layers = (Layer(0.5, 200), Layer(2.3, 800), Layer(6.5, 5700))
     extent = 0.8

@@ -48,10 +48,10 @@ class Stripes(Degradation[StripesParams]):
     infrared_first = True
     order = 2
     quantities = {
-        "sigma": Quantity(0.1, 80, "grey levels", strength=True),
-        "gain": Quantity(0, 2, "sigma at white"),
-        "drift": Quantity(0, 2, "sigma"),
-        "dark": Quantity(0, 0.3, "share of columns"),
+        "sigma": Quantity(0.1, 80, "grey levels", strength=True, words="sigma {number}"),
+        "gain": Quantity(0, 2, "sigma at white", words=None),
+        "drift": Quantity(0, 2, "sigma", words=None),
+        "dark": Quantity(0, 0.3, "share of columns", words="{value} dark"),
     }
 
     @property

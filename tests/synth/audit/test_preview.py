@@ -14,8 +14,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from synth.audit.page import page
-from synth.audit.preview import sheet
+from synth.audit.page import page, pairs
+from synth.audit.preview import GAP, MARGIN, sheet
 from synth.audit.shown import Shown, from_recipe, from_shards
 from synth.cli import app
 from synth.dataset.shards import read_rows
@@ -131,7 +131,7 @@ def test_the_sheet_holds_the_pictures(made):
     samples = from_shards(Folder(made), 5)
     image = sheet(samples)
     target = codecs.decode(samples[0].pictures["target"]).repeat(5, 0).repeat(5, 1)
-    found = np.lib.stride_tricks.sliding_window_view(image[:, 2 * 246 : 2 * 246 + 240], (240, 240, 3))[::1, 0, 0]
+    found = np.lib.stride_tricks.sliding_window_view(image[:, MARGIN + 2 * 246 :][:, :240], (240, 240, 3))[::1, 0, 0]
     assert any(np.array_equal(window, target) for window in found)
 
 
@@ -230,6 +230,97 @@ def test_a_damaged_row_is_refused(made, tmp_path, column, value):
     (out / "000000.parquet").write_bytes(sidecar(forger.rows, forger.metadata))
     with pytest.raises(UserError, match=r"000000\.tar: sample 00000000\d is damaged"):
         from_shards(Folder(out), 5)
+
+
+SIBLINGS: dict[str, Any] = {
+    **DATA,
+    "samples": 24,
+    "samples_per_shard": 12,
+    "tasks": {"vif": DATA["tasks"]["vif"]},
+    "instructions": {"per_pair": 4, "kinds": {"full": 0.3, "partial": 0.3, "keep": 0.2, "lessen": 0.2}},
+}
+
+
+@pytest.fixture(scope="module")
+def siblings(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("siblings") / "d"
+    generate(make_plan(Recipe.model_validate(SIBLINGS)), out)
+    return out
+
+
+@pytest.mark.parametrize(("count", "groups"), [(2, [2]), (4, [4]), (10, [4, 4]), (24, [4] * 6), (1000, [4] * 6)])
+def test_groups_are_shown_whole(siblings, count, groups):
+    for samples in (
+        from_shards(Folder(siblings), count),
+        from_recipe(make_plan(Recipe.model_validate(SIBLINGS)), count),
+    ):
+        assert [len(group) for group in pairs(samples)] == groups
+        assert len({sample.record["index"] for sample in samples}) == sum(groups)
+
+
+def test_a_pair_under_several_sentences_stands_once_on_page_and_sheet(siblings):
+    samples = from_shards(Folder(siblings), 8)
+    seen = Page(page("siblings", "", samples))
+    assert len(seen.all("article")) == 2
+    sources = [base64.b64decode(str(i["src"]).partition("base64,")[2]) for i in seen.all("img") if i.get("src")]
+    expected = []
+    for group in (samples[:4], samples[4:]):
+        expected += [group[0].pictures["a"], group[0].pictures["b"], *(sample.pictures["target"] for sample in group)]
+    assert sources == expected
+    text = "".join(seen.text)
+    assert text.count("One pair, 4 sentences") == 2
+    assert all(f"“{sample.record['instruction']}”" in text for sample in samples)
+    assert sheet(samples).shape[1] == 2 * MARGIN + 6 * 240 + 5 * GAP
+
+
+def test_samples_of_one_group_with_other_inputs_are_no_siblings(siblings):
+    one, other, *_ = from_shards(Folder(siblings), 4)
+    changed = Shown(other.record, {**other.pictures, "a": other.pictures["b"]})
+    assert [len(group) for group in pairs([one, changed])] == [1, 1]
+
+
+@pytest.mark.parametrize("per_pair", [0, -4, 10**6, "4", None, [4], 2.0])
+def test_a_number_of_siblings_that_is_none_is_not_believed_and_the_rows_are_asked(siblings, tmp_path, per_pair):
+    out = Path(shutil.copytree(siblings, tmp_path / "d"))
+    described = json.loads((out / "dataset.json").read_text())
+    described["recipe"]["instructions"]["per_pair"] = per_pair
+    (out / "dataset.json").write_text(json.dumps(described))
+    assert [len(group) for group in pairs(from_shards(Folder(out), 5))] == [4]
+    (out / "dataset.json").unlink()
+    assert [len(group) for group in pairs(from_shards(Folder(out), 8))] == [4, 4]
+
+
+def test_every_sample_says_what_was_kept(made):
+    samples = from_shards(Folder(made), 23)
+    text = page("seen", "", samples)
+    cards = text.split("<article")[1:]
+    assert len(cards) == 23
+    for card, sample in zip(cards, samples, strict=True):
+        asked = {entry["asked"] for entry in sample.record["degradations"]}
+        if not asked:
+            assert "nothing fell on this pair" in card
+        else:
+            kept = re.search(r"<dt>kept</dt><dd>(.*?)</dd>", card)
+            assert kept
+            assert (kept[1] == "nothing") == ("keep" not in asked)
+
+
+def test_the_page_says_how_large_it_is_and_what_failed(made, tmp_path):
+    out = Path(shutil.copytree(made, tmp_path / "d"))
+    described = json.loads((out / "dataset.json").read_text())
+    described["counts"]["failed"] = 1234
+    (out / "dataset.json").write_text(json.dumps(described))
+    done = run(out, "--out", tmp_path / "x.html", "--count", 4)
+    assert re.search(r"x\.html \(\d+\.\d [kM]B\)", done.output)
+    text = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert re.search(r"1,234 of its samples could not be made · this file has \d+\.\d [kM]B", text)
+
+
+def test_pictures_of_many_samples_wait_until_they_come_near(made):
+    samples = from_shards(Folder(made), 23)
+    few, many = (page("x", "", some) for some in (samples, samples * 3))
+    assert 'loading="lazy"' not in few
+    assert many.count('loading="lazy"') == many.count("<img ") == 3 * few.count("<img ")
 
 
 def run(*words: object) -> Any:
