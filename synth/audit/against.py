@@ -28,6 +28,7 @@ from synth.storage import Storage
 MEASURED, NOUGHT = 1e-4, 1e-6  # by how much a measured number may differ: relative, and of one that is nearly nought
 LEVELS = 1  # by how many grey levels a block may
 JPEG_NUMBERS, JPEG_LEVELS = 8, 6  # of a picture that went through JPEG: so many numbers, as two blocks have, by so many
+UNSEEN = ("samples", "samples_per_shard")  # of a recipe: they change no picture
 TOLD = 4  # differences of one sample that are told
 NAMED = 3  # scenes that are
 ENTRY = re.compile(r"^degradations\[(\d+)\]\.(?:params\.)?")
@@ -86,8 +87,8 @@ def compare(
         return found
     there = {signed.key: signed for signed in signature.samples}
     lacking = len(there.keys() - {str(row["key"]) for _, row in rows})
-    if lacking and not verdict.broken:
-        found.refused = True
+    found.refused = bool(lacking)
+    if lacking and not verdict.broken:  # else the faults of their shards say more
         verdict.add(Fault("", "", f"{lacking} of the signature's {len(there)} samples are missing"))
     if besides := len({str(row["key"]) for _, row in rows} - there.keys()):
         found.refused = True
@@ -121,7 +122,7 @@ def _others(signature: Signature, described: Mapping[str, Any], scenes: list[str
             )
             return
     both = (signature.about, described)
-    wants, has = ({key: v for key, v in (one.get("recipe") or {}).items() if key != "samples"} for one in both)
+    wants, has = ({k: v for k, v in (one.get("recipe") or {}).items() if k not in UNSEEN} for one in both)
     if (told := difference(wants, has, "recipe")) is not None:
         yield f"made by another recipe than the signature's (there): {told}"
         return

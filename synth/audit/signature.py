@@ -188,7 +188,7 @@ def read_signature(path: Path) -> Signature:
     try:
         head = json.loads(lines[0])
         version = head["signature"]
-        if not isinstance(version, int) or version < 1:
+        if type(version) is not int or version < 1:
             raise ValueError(f"signature: {version!r}")
     except (*MALFORMED, RecursionError):
         raise UserError(f"{path}: no signature of a dataset; synth sign writes them") from None
