@@ -37,13 +37,16 @@ ENTRY = re.compile(r"^degradations\[(\d+)\]\.(?:params\.)?")
 @dataclass
 class Against:
     """What came of it. apart: keys of the samples that differ. measured, levels: the most by which those that do not
-    are apart, relative and in grey levels. libraries: those that are of another version."""
+    are apart, relative and in grey levels. off: how many of all `numbers` of their blocks are not equal. libraries: those
+    that are of another version."""
 
     signature: Signature
     samples: int = 0
     apart: set[str] = field(default_factory=set)
     measured: float = 0.0
     levels: int = 0
+    off: int = 0
+    numbers: int = 0
     libraries: str | None = None
     refused: bool = False
 
@@ -54,7 +57,7 @@ class Against:
             return f"not the {name} of the signature{told}" + self._notes()
         return (
             f"the {name} of the signature: {self.samples} samples, drawn {drawn}, measured within {self.measured:.2g}, "
-            f"blocks within {self.levels} levels" + self._notes()
+            f"blocks within {self.levels} levels ({self.off} of {self.numbers} numbers off)" + self._notes()
         )
 
     def _notes(self) -> str:
@@ -184,6 +187,8 @@ def _pictures(there: Signed, here: Signed, record: Any, found: Against) -> Itera
             )
         else:
             found.levels = max(found.levels, most)
+            found.off += int(np.count_nonzero(moved))
+            found.numbers += moved.size
 
 
 def _blocks(text: str) -> np.ndarray[Any, np.dtype[np.int16]]:
