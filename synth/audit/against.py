@@ -19,10 +19,12 @@ import numpy as np
 from synth.audit.again import through_jpeg
 from synth.audit.faults import Fault
 from synth.audit.shown import read_sample
-from synth.audit.signature import OF_A_GROUP, Signature, Signed, rows_of, signed_of
+from synth.audit.signature import OF_A_GROUP, Signature, Signed, all_scenes, rows_of, signed_of
 from synth.audit.verify import Verdict
-from synth.dataset.description import difference, read_dataset
-from synth.errors import UserError
+from synth.dataset.description import DATASET, difference, read_dataset
+from synth.errors import UserError, with_kind
+from synth.sample.plan import Plan
+from synth.sample.record import MALFORMED
 from synth.storage import Storage
 
 MEASURED, NOUGHT = 1e-4, 1e-6  # by how much a measured number may differ: relative, and of one that is nearly nought
@@ -31,14 +33,16 @@ JPEG_NUMBERS, JPEG_LEVELS = 8, 6  # of a picture that went through JPEG: so many
 UNSEEN = ("samples", "samples_per_shard")  # of a recipe: they change no picture
 TOLD = 4  # differences of one sample that are told
 NAMED = 3  # scenes that are
+WAY_OUT = "; synth generate --dry-run says what is left out and why, and --recipe and --data here, which scenes differ"
 ENTRY = re.compile(r"^degradations\[(\d+)\]\.(?:params\.)?")
 
 
 @dataclass
 class Against:
     """What came of it. apart: keys of the samples that differ. measured, levels: the most by which those that do not
-    are apart, relative and in grey levels. off: how many of all `numbers` of their blocks are not equal. libraries: those
-    that are of another version."""
+    are apart, relative and in grey levels. off: how many of all `numbers` of their blocks are not equal.
+    libraries: those that are of another version.
+    """
 
     signature: Signature
     samples: int = 0
@@ -65,9 +69,14 @@ class Against:
 
 
 def compare(
-    storage: Storage, signature: Signature, verdict: Verdict, progress: Callable[[int, int], None] | None = None
+    storage: Storage,
+    signature: Signature,
+    verdict: Verdict,
+    plan: Plan | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Against:
-    """Hold a dataset to a signature; each difference becomes a fault of the verdict.
+    """Hold a dataset to a signature; each difference becomes a fault of the verdict. plan: of the recipe and the pairs
+    that it was made from, where the user gave them, so that scenes can be named that are missing or besides.
 
     Samples of shards in which there is a fault already are passed over. Where recipe, effects or pairs are others, all
     samples would differ, and that alone is told.
@@ -82,11 +91,13 @@ def compare(
     for stem, row in rows_of(storage, verdict.broken):
         rows.append((stem, row))
         scenes.append(str(row["scene"]))
-    others = list(_others(signature, described, scenes))
-    if others:
+    try:
+        other = _other(signature, described, scenes, plan)
+    except MALFORMED as error:
+        other = f"{DATASET} is not that of a dataset ({with_kind(error)})"
+    if other is not None:
         found.refused = True
-        for what in others:
-            verdict.add(Fault("", "", what))
+        verdict.add(Fault("", "", other))
         return found
     there = {signed.key: signed for signed in signature.samples}
     lacking = len(there.keys() - {str(row["key"]) for _, row in rows})
@@ -114,40 +125,49 @@ def compare(
     return found
 
 
-def _others(signature: Signature, described: Mapping[str, Any], scenes: list[str]) -> Iterator[str]:
-    """What makes all samples differ, in words; the first thing alone is told."""
+def _other(signature: Signature, described: Mapping[str, Any], scenes: list[str], plan: Plan | None) -> str | None:
+    """What makes all samples differ, in words: the first thing alone; None where nothing does."""
     versions = described.get("effects") or {}
     for name, version in signature.about["effects"].items():
         if versions.get(name) != version:
-            yield (
+            return (
                 f"the effect {name} is of version {versions.get(name)} here, {version} in the signature: its pixels "
                 "are others; render with the version of this tool that the signature was made with"
             )
-            return
     both = (signature.about, described)
     wants, has = ({k: v for k, v in (one.get("recipe") or {}).items() if k not in UNSEEN} for one in both)
     if (told := difference(wants, has, "recipe")) is not None:
-        yield f"made by another recipe than the signature's (there): {told}"
-        return
+        return f"made by another recipe than the signature's (there): {told}"
     there, here = ({(s["task"], s["dataset"]): s["pairs"] for s in one.get("sources") or ()} for one in both)
     for task, dataset in sorted(there.keys() | here.keys()):
         wanted, found = there.get((task, dataset), 0), here.get((task, dataset), 0)
         if wanted != found:
             what = "missing" if found < wanted else "besides"
-            yield (
+            return (
                 f"{dataset}: {found} pairs of {task} here, {wanted} in the signature: files are {what}, so that other "
-                "pairs are drawn; synth generate --dry-run says what is left out and why"
+                f"pairs are drawn{_scenes(signature, plan) or WAY_OUT}"
             )
-            return
     if signature.about["source_fingerprint"] != described.get("source_fingerprint"):
         shown = {str(signed.drawn["source"]["scene"]) for signed in signature.samples}
-        missing, besides = (sorted(names) for names in (shown - set(scenes), set(scenes) - shown))
-        told = "; ".join(
-            f"{', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''} {where}"
-            for names, where in ((missing, "in the signature alone"), (besides, "here alone"))
-            if names
-        )
-        yield f"its pairs have other names or marks than the signature's{': ' if told else ''}{told}"
+        told = _scenes(signature, plan) or _named_scenes(shown, set(scenes))
+        return f"its pairs have other names or marks than the signature's{told}"
+    return None
+
+
+def _scenes(signature: Signature, plan: Plan | None) -> str:
+    """The scenes that one of both alone has, where both say all of theirs; else nothing."""
+    if plan is None or signature.about.get("scenes") is None:
+        return ""
+    return _named_scenes(set(signature.about["scenes"]), set(all_scenes(plan)))
+
+
+def _named_scenes(there: set[str], here: set[str]) -> str:
+    parts = [
+        f"{', '.join(sorted(names)[:NAMED])}{', …' if len(names) > NAMED else ''} {where}"
+        for names, where in ((there - here, "in the signature alone"), (here - there, "here alone"))
+        if names
+    ]
+    return f": {'; '.join(parts)}" if parts else ""
 
 
 def _differences(there: Signed, here: Signed, record: Any, found: Against) -> Iterator[str]:

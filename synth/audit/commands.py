@@ -63,6 +63,7 @@ def verify(
     from synth.audit.against import compare
     from synth.audit.repair import repair as mend
     from synth.audit.signature import find_signature, read_signature
+    from synth.audit.text import one_line
     from synth.audit.verify import find_faults
     from synth.engines.local import default_workers
     from synth.storage import open_storage
@@ -71,7 +72,7 @@ def verify(
         raise UserError(
             "--repair mends by a recipe, --against holds to a signature: repair first, then hold it to that"
         )
-    if (repair or again) != (recipe is not None):
+    if (repair or again) != (recipe is not None) and (repair or again or against is None):
         raise UserError(
             "--repair and --recipe go together: what is broken is made again from the recipe; so do --render and "
             "--recipe: what stands is compared with what the recipe makes"
@@ -89,8 +90,9 @@ def verify(
         typer.echo(f"{storage.url}: {compared}")
     if signature is not None:
         with console.bar("compare", "samples") as progress:
-            held = compare(storage, signature, verdict, progress)
-        typer.echo(f"{storage.url}: {held}")
+            given = None if recipe is None else _plan(recipe, data, follow_links)
+            held = compare(storage, signature, verdict, given, progress)
+        typer.echo(one_line(f"{storage.url}: {held}", LONGEST))
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
         mend(storage, verdict, recipe, data, processes, follow_links)
@@ -105,11 +107,15 @@ def verify(
 def sign(
     dataset: Dataset,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, NAME.sign.json.gz.")],
+    recipe: Recipe = None,
+    data: Data = None,
 ) -> None:
     """Write what a benchmark is known by: all that was drawn, and means of blocks of its pictures, under 1 KB a sample.
 
-    Whoever renders it again holds it to that: synth verify DATASET --against FILE.
+    Whoever renders it again holds it to that: synth verify DATASET --against FILE. With --recipe and --data, which it
+    was made from, all scenes of the set are named, so that who lacks one is told which.
     """
+    from synth.audit.again import plan_of
     from synth.audit.signature import SUFFIX, as_bytes
     from synth.audit.signature import sign as make
     from synth.storage import open_storage
@@ -119,8 +125,9 @@ def sign(
         raise UserError(f"{out}: a signature is called NAME{SUFFIX}")
     storage = open_storage(dataset)
     keep_inputs([out], _own_files(storage))
+    plan = None if recipe is None else plan_of(storage, recipe, data)[0]
     with console.bar("sign", "shards") as progress:
-        signature = make(storage, progress)
+        signature = make(storage, plan, progress)
     data = as_bytes(signature)
     write_files({out: data})
     count = len(signature.samples)

@@ -30,6 +30,7 @@ from synth.paths import home
 from synth.recipe.file import shipped
 from synth.recipe.schema import hash_resolved
 from synth.sample.parts import drawn_and_measured
+from synth.sample.plan import Plan
 from synth.sample.record import MALFORMED
 from synth.scene.capture import IMAGES
 from synth.storage import Storage
@@ -62,8 +63,9 @@ class Signed(NamedTuple):
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature: what dataset.json said of the dataset (`KEPT`), `effects` that fell with their versions, and of
-    each sample what it is known by. drawn: the one hash of all that was drawn."""
+    """A signature: what dataset.json said of the dataset (`KEPT`), the versions of the `effects` that fell, perhaps the
+    names of all `scenes` of the sets; and of each sample what it is known by. drawn: the one hash of all that was.
+    """
 
     about: dict[str, Any]
     samples: tuple[Signed, ...]
@@ -74,8 +76,9 @@ class Signature:
         return str(self.about["name"])
 
 
-def sign(storage: Storage, progress: Callable[[int, int], None] | None = None) -> Signature:
-    """The signature of a dataset, every file of which is looked at first.
+def sign(storage: Storage, plan: Plan | None = None, progress: Callable[[int, int], None] | None = None) -> Signature:
+    """The signature of a dataset, every file of which is looked at first. plan: what it was made by; with it, the
+    signature names all scenes of the sets, those too that no sample shows.
 
     Raises UserError where it has a fault, is not finished, or lacks a sample: nobody could render that again.
     """
@@ -101,7 +104,14 @@ def sign(storage: Storage, progress: Callable[[int, int], None] | None = None) -
         first = group
     versions = {name: version for name, version in described["effects"].items() if name in effects}
     about = {key: described[key] for key in KEPT} | {"effects": versions}
+    if plan is not None:
+        about["scenes"] = all_scenes(plan)
     return Signature(about, tuple(samples), drawn_hash(samples))
+
+
+def all_scenes(plan: Plan) -> list[str]:
+    """The names of all scenes that a recipe has to draw from."""
+    return sorted({pair.scene for pool in plan.pools for pair in pool.pairs})
 
 
 def rows_of(storage: Storage, broken: Collection[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -161,7 +171,8 @@ def _line(data: Any) -> str:
 
 def as_bytes(signature: Signature) -> bytes:
     """The file: lines of JSON, compressed; the first is about all, each other of a sample."""
-    head = {"signature": VERSION, "drawn": signature.drawn, "samples": len(signature.samples), **signature.about}
+    about = {key: value for key, value in signature.about.items() if value is not None}
+    head = {"signature": VERSION, "drawn": signature.drawn, "samples": len(signature.samples), **about}
     lines = [_line(head), *(_line(signed._asdict()) for signed in signature.samples)]
     file = io.BytesIO()
     with gzip.GzipFile("", "wb", 9, file, mtime=0) as packer:
@@ -197,6 +208,7 @@ def read_signature(path: Path) -> Signature:
     try:
         samples = tuple(_signed(json.loads(line)) for line in lines[1:])
         about = {key: head[key] for key in (*KEPT, "effects")}
+        about["scenes"] = None if head.get("scenes") is None else list(map(str, head["scenes"]))
         if not all(isinstance(about[key], dict) for key in ("recipe", "effects", "libraries")):
             raise ValueError("no recipe, effects and libraries in it")
         for source in about["sources"]:
@@ -207,7 +219,7 @@ def read_signature(path: Path) -> Signature:
             raise ValueError(f"{len(samples)} samples, of {head['samples']}")
         if head["drawn"] != drawn_hash(samples):
             raise ValueError("what it says was drawn is not what its hash names")
-    except (*MALFORMED, RecursionError) as error:
+    except (*MALFORMED, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: a damaged signature ({in_one_line(error)}); get it again") from None
     return Signature(about, samples, str(head["drawn"]))
 
@@ -234,6 +246,7 @@ def _signed(data: Mapping[str, Any]) -> Signed:
     drawn, files = data["drawn"], data["files"]
     measured = {str(name): float(value) for name, value in data["measured"].items()}
     pictures = {str(name): str(text) for name, text in data["pictures"].items()}
-    if not isinstance(drawn["key"], str) or not isinstance(drawn["degradations"], list):
-        raise ValueError("a sample without a key, or effects")
+    names = (drawn["key"], drawn["group"], drawn["source"]["scene"])
+    if not all(isinstance(name, str) for name in names) or not isinstance(drawn["degradations"], list):
+        raise ValueError("a sample without a key, group, scene or effects")
     return Signed(drawn, measured, str(files), pictures)

@@ -65,8 +65,8 @@ def spoiled(demo, tmp_path) -> Path:
     return Path(shutil.copytree(demo, tmp_path / "demo"))
 
 
-def verify(dataset: Path, signature: Path | str):
-    return CliRunner().invoke(app, ["verify", str(dataset), "--against", str(signature), "--workers", "1"])
+def verify(dataset: Path, signature: Path | str, *words: str):
+    return CliRunner().invoke(app, ["verify", str(dataset), "--against", str(signature), "--workers", "1", *words])
 
 
 def accepted(dataset: Path, signature: Path | str) -> str:
@@ -353,7 +353,7 @@ def test_what_is_measured_the_effect_says_itself(monkeypatch, demo):
     record = json.loads(next(row for row in Forger(demo).rows if '"effect":"haze"' in row["record"])["record"])
     drawn, measured = drawn_and_measured(record)
     at = next(n for n, entry in enumerate(record["degradations"]) if entry["effect"] == "haze")
-    assert f"degradations[{at}].params.visibility_m" in measured
+    assert {f"degradations[{at}].params.{name}" for name in ("visibility_m", "horizon", "layer_m")} <= set(measured)
     assert "visibility_m" not in drawn["degradations"][at]["params"]
     assert {"scene.night", "scene.gain.a", "scene.airlight[2]"} <= set(measured)
     assert "sha256" not in drawn["source"]
@@ -425,18 +425,26 @@ def test_a_set_is_the_same_by_any_folders_name_and_one_with_other_files_is_told(
         generate(make_plan(recipe, root), tmp_path / out)
         return tmp_path / out
 
-    file = tmp_path / f"road{SUFFIX}"
-    file.write_bytes(as_bytes(sign(Folder(rendered(tmp_path / "one", "a")))))
+    file, full = tmp_path / f"road{SUFFIX}", tmp_path / f"full{SUFFIX}"
+    made = Folder(rendered(tmp_path / "one", "a"))
+    plan = make_plan(load_recipe(find_recipe("benchmark/vif_roadscene")), tmp_path / "one")
+    file.write_bytes(as_bytes(sign(made)))
+    full.write_bytes(as_bytes(sign(made, plan)))
     done = verify(rendered(tmp_path / "RoadScene-master", "b"), file)
     assert done.exit_code == 0, done.output
     assert '"scene":"roadscene-FLIR_0000' in lines(file)[1]
     for folder in ("crop_LR_visible", "cropinfrared"):
         (tmp_path / "one" / folder / "FLIR_00002.png").unlink()
-    done = verify(rendered(tmp_path / "one", "c"), file)
-    assert "roadscene: 4 pairs of vif here, 5 in the signature: files are missing" in done.output
+    fewer = rendered(tmp_path / "one", "c")
+    assert "roadscene: 4 pairs of vif here, 5 in the signature: files are missing" in verify(fewer, file).output
+    words = ["--recipe", "benchmark/vif_roadscene", "--data", str(tmp_path / "one")]
+    told = verify(fewer, full, *words).output
+    assert "files are missing, so that other pairs are drawn: roadscene-FLIR_00002 in the signature alone" in told
     road_set(tmp_path / "one", [*names[:2], "FLIR_99999"])
-    done = verify(rendered(tmp_path / "one", "d"), file)
+    done = verify(other := rendered(tmp_path / "one", "d"), file)
     assert "its pairs have other names or marks than the signature's" in done.output
+    told = verify(other, full, *words).output
+    assert "signature's: roadscene-FLIR_00002 in the signature alone; roadscene-FLIR_99999 here alone" in told
     with pytest.raises(UserError, match="no pair laid out as msrs"):
         make_plan(load_recipe(find_recipe("benchmark/vif_msrs")), tmp_path / "one")
 
