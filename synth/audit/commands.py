@@ -128,10 +128,10 @@ def sign(
     plan = None if recipe is None else plan_of(storage, recipe, data)[0]
     with console.bar("sign", "shards") as progress:
         signature = make(storage, plan, progress)
-    data = as_bytes(signature)
-    write_files({out: data})
+    written = as_bytes(signature)
+    write_files({out: written})
     count = len(signature.samples)
-    typer.echo(f"{signature.name}: {count} samples, drawn {signature.drawn} → {out} ({len(data):,} bytes)")
+    typer.echo(f"{signature.name}: {count} samples, drawn {signature.drawn} → {out} ({len(written):,} bytes)")
 
 
 def stats(
