@@ -32,6 +32,7 @@ from synth.recipe.file import find_recipe, load_recipe, shipped
 from synth.sample.parts import drawn_and_measured
 from synth.sample.plan import make_plan
 from synth.storage import Folder
+from tests.conftest import ROOT
 from tests.synth.audit.test_again import WITHOUT_UNITS
 from tests.synth.forging import Forger, describe, seal
 from tests.synth.helpers import generate
@@ -447,6 +448,40 @@ def test_a_set_is_the_same_by_any_folders_name_and_one_with_other_files_is_told(
     assert "signature's: roadscene-FLIR_00002 in the signature alone; roadscene-FLIR_99999 here alone" in told
     with pytest.raises(UserError, match="no pair laid out as msrs"):
         make_plan(load_recipe(find_recipe("benchmark/vif_msrs")), tmp_path / "one")
+
+
+SETS = {  # as they unpack: images of two pairs, and what is not of the benchmark
+    "vif_msrs": ("MSRS-main", "{split}/{role}/0000{n}D.png", ("vi", "ir"), ("test", "train")),
+    "vif_llvip": ("LLVIP", "{role}/{split}/19000{n}.jpg", ("visible", "infrared"), ("test", "train")),
+    "vif_roadscene": ("RoadScene", "{role}/FLIR_0000{n}.jpg", ("crop_LR_visible", "cropinfrared"), ("",)),
+    "vif_tno": ("TNO_Image_Fusion_Dataset", "scene_{n}/{role}.bmp", ("VIS", "IR"), ("",)),
+    "mef_mefb": ("MEFB", "Arno{n}/Arno{n}_{role}.jpg", ("A", "B"), ("",)),
+    "mef_sice": ("Dataset_Part1", "{n}/{role}.JPG", ("1", "2"), ("",)),
+    "mff_lytro": ("LytroDataset", "lytro-0{n}-{role}.jpg", ("A", "B"), ("",)),
+    "mff_mffw": ("MFFW2", "{n}_{role}.jpg", ("A", "B"), ("",)),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_each_benchmark_takes_its_set_as_it_unpacks(name, tmp_path):
+    folder, tree, roles, splits = SETS[name]
+    for split in splits:
+        for n in (1, 2):
+            for light, role in enumerate(roles):
+                file = tmp_path / folder / tree.format(split=split, role=role, n=n)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(file), np.full((256, 300, 3), 60 + 100 * light, np.uint8))
+    plan = make_plan(load_recipe(find_recipe(f"benchmark/{name}")), tmp_path / folder)
+    (pool,) = plan.pools
+    assert (pool.task, pool.dataset, len(pool.pairs)) == (name[:3], name[4:], 2)
+    assert not plan.left_out
+
+
+def test_every_set_of_the_document_is_one_of_the_recipes():
+    text = (ROOT / "docs/benchmark.md").read_text(encoding="utf-8")
+    assert {f"benchmark/{name}" for name in SETS} | {"benchmark/demo"} == set(BENCHMARKS)
+    for name in SETS:
+        assert f"| `benchmark/{name}` |" in text
 
 
 def test_repair_and_a_signature_do_not_go_together(demo, signed):
