@@ -188,9 +188,14 @@ def find_signature(name: str) -> Path:
     if path.is_dir():
         raise UserError(f"{name}: is a folder; a signature is a file that synth sign wrote (…{SUFFIX})")
     there = shipped(SUFFIX)
-    if (found := there.get(name.removesuffix(SUFFIX))) is not None:
+    asked = path.as_posix().removesuffix(SUFFIX)
+    if (found := there.get(asked)) is not None:
         return found
-    raise UserError(f"{name}: no such signature{hint(name, there)}; a path of a file that synth sign wrote (…{SUFFIX})")
+    if asked in shipped(".yaml"):
+        raise UserError(f"{name}: ships without a signature; give the file that was published with it (…{SUFFIX})")
+    raise UserError(
+        f"{name}: no such signature{hint(asked, there)}; a path of a file that synth sign wrote (…{SUFFIX})"
+    )
 
 
 def read_signature(path: Path) -> Signature:

@@ -325,6 +325,8 @@ def test_files_that_are_no_signature_are_refused_in_one_line(signed, tmp_path):
         find_signature(str(tmp_path))
     with pytest.raises(UserError, match=r"benchmark/demmo: no such signature; did you mean 'benchmark/demo'\?"):
         find_signature("benchmark/demmo")
+    with pytest.raises(UserError, match="benchmark/vif_msrs: ships without a signature; give the file that was publ"):
+        find_signature("benchmark/vif_msrs")
 
 
 def test_only_a_whole_dataset_is_signed(spoiled, tmp_path):
