@@ -29,6 +29,7 @@ from synth.errors import UserError
 from synth.images import codecs
 from synth.pairs.public_sets import LAYOUTS
 from synth.recipe.file import find_recipe, load_recipe, shipped
+from synth.sample import inputs
 from synth.sample.parts import drawn_and_measured
 from synth.sample.plan import make_plan
 from synth.storage import Folder
@@ -133,6 +134,17 @@ def test_an_effect_a_tenth_stronger_is_refused_though_the_records_say_nothing(
         return apply(self, image, replace(params, **{strength: more}), view)
 
     monkeypatch.setattr(effect, "apply", stronger)
+    generate(make_plan(load_recipe(find_recipe("benchmark/demo"))), tmp_path / "d")
+    refused(tmp_path / "d", signed, "means of blocks are more than 1 level off")
+
+
+def test_a_crop_that_is_moved_by_a_pixel_is_refused_though_the_records_say_nothing(signed, tmp_path, monkeypatch):
+    cut = inputs.cut
+
+    def beside(image, window, size):
+        return cut(image, replace(window, x=window.x - 1 if window.x else 1), size)
+
+    monkeypatch.setattr(inputs, "cut", beside)
     generate(make_plan(load_recipe(find_recipe("benchmark/demo"))), tmp_path / "d")
     refused(tmp_path / "d", signed, "means of blocks are more than 1 level off")
 
