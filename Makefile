@@ -35,7 +35,7 @@ DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo dist docs shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
+.PHONY: help install demo dist docs shards train train-release test test-slow test-release lint bench peers openfocus foreign benchmark results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -181,6 +181,16 @@ bench-scale: $(INSTALLED) ## what 100 million samples take, computed from what t
 foreign: $(INSTALLED) peers ## a test set of damage by other code into out/foreign, and what plain fusions reach on it (DATA=)
 	$(BIN)/python -m bench.foreign make --pairs $(DATA)/pairs
 	$(BIN)/python -m bench.foreign score --half choices
+
+SET ?= demo
+DIR ?=# the public data set that it wants
+SIGNATURE ?= $(if $(filter demo,$(SET)),benchmark/demo)
+WEIGHTS ?= release
+
+benchmark: $(INSTALLED) ## a set of docs/benchmark.md: rendered, held to a signature, measured (SET=, DIR=, SIGNATURE=, WEIGHTS=)
+	$(BIN)/synth generate --recipe benchmark/$(SET) $(addprefix --data ,$(DIR)) --out shards/$(SET)
+	$(BIN)/synth verify shards/$(SET) --all $(addprefix --against ,$(SIGNATURE))
+	$(BIN)/trainer evaluate --shards shards/$(SET) --weights $(WEIGHTS) --shuffled -o out/benchmark/$(SET)
 
 results: $(INSTALLED) peers openfocus ## what the weights that ship reach on test pairs, into docs/results.md and README.md (DATA=)
 	$(BIN)/synth generate --recipe test.yaml --data $(DATA)/pairs/test --limit 612 --out shards/test

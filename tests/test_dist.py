@@ -61,6 +61,7 @@ def test_the_wheel_has_both_programs_and_no_tests(built):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"synth", "trainer"}
     assert {"synth/recipes/mef_haze.yaml", "synth/instructions/phrases.yaml", "trainer/configs/tiny.yaml"} <= set(names)
+    assert {"synth/recipes/benchmark/vif_msrs.yaml", "synth/recipes/benchmark/demo.sign.json.gz"} <= set(names)
     assert "License-Expression: Apache-2.0 AND LicenseRef-mmaif-weights" in metadata
     assert any(name.endswith("licenses/trainer/weights/LICENSE") for name in names)
 

@@ -24,6 +24,7 @@ from synth.errors import UnreadableError, UserError
 from synth.images import codecs
 from synth.recipe.file import find_recipe, load_recipe
 from synth.sample.plan import Plan, make_plan
+from synth.sample.record import Record
 from synth.scene.capture import IMAGES
 from synth.storage import Storage
 
@@ -157,11 +158,15 @@ def _moved(there: bytes, here: bytes) -> np.ndarray[Any, np.dtype[np.int16]] | N
 
 def _tolerance(sample: Shown, name: str) -> Tolerance:
     """Of a picture: what it went through decides how far a rounding goes."""
-    record = sample.record
+    return THROUGH_JPEG if through_jpeg(sample.record, name) else LOSSLESS
+
+
+def through_jpeg(record: Record | Mapping[str, Any], name: str) -> bool:
+    """Whether a picture (a, b, target or one of the clean pair) was compressed, by an effect or as it is stored."""
     encodings = {image: record["images"][image]["encoding"] for image in IMAGES}
     entries = [entry for entry in record["degradations"] if entry["effect"] == "jpeg"]
     shown = [e for e in entries if e["image"] == name or (name == "target" and e["asked"] != "remove")]
-    return THROUGH_JPEG if shown or encodings.get(name, "png") != "png" else LOSSLESS  # type: ignore[call-overload]
+    return bool(shown) or encodings.get(name, "png") != "png"  # type: ignore[call-overload]
 
 
 def record_differences(there: Any, here: Any, where: str = "") -> Iterator[str]:

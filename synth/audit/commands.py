@@ -52,22 +52,33 @@ def verify(
     again: Annotated[
         bool, typer.Option("--render", help="Make these samples once more, from --recipe, and compare.")
     ] = False,
+    against: Annotated[
+        str | None, typer.Option(help="Hold it to a signature: a file of synth sign, or the name of one that ships.")
+    ] = None,
     recipe: Recipe = None,
     data: Data = None,
     follow_links: Links = None,
 ) -> None:
     """Check a dataset: hashes, counts, keys, headers, rows, records, sentences and pictures. Exit code 1: faults."""
     from synth.audit.again import make_again, plan_of
+    from synth.audit.against import compare
     from synth.audit.repair import repair as mend
+    from synth.audit.signature import find_signature, read_signature
+    from synth.audit.text import one_line
     from synth.audit.verify import find_faults
     from synth.engines.local import default_workers
     from synth.storage import open_storage
 
-    if (repair or again) != (recipe is not None):
+    if repair and against is not None:
+        raise UserError(
+            "--repair mends by a recipe, --against holds to a signature: repair first, then hold it to that"
+        )
+    if (repair or again) != (recipe is not None) and (repair or again or against is None):
         raise UserError(
             "--repair and --recipe go together: what is broken is made again from the recipe; so do --render and "
             "--recipe: what stands is compared with what the recipe makes"
         )
+    signature = None if against is None else read_signature(find_signature(against))
     storage = open_storage(dataset)
     small = sum(storage.sizes().values()) < SMALL
     decode, processes = None if everything else sample, workers or (1 if small else default_workers())
@@ -78,6 +89,11 @@ def verify(
         with console.bar("render", "shards") as progress:
             compared = make_again(storage, plan, verdict, decode, libraries, progress)
         typer.echo(f"{storage.url}: {compared}")
+    if signature is not None:
+        with console.bar("compare", "samples") as progress:
+            given = None if recipe is None else _plan(recipe, data, follow_links)
+            held = compare(storage, signature, verdict, given, progress)
+        typer.echo(one_line(f"{storage.url}: {held}", LONGEST))
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
         mend(storage, verdict, recipe, data, processes, follow_links)
@@ -87,6 +103,36 @@ def verify(
         _say_verdict(storage, verdict)
     if verdict.count:
         raise typer.Exit(1)
+
+
+def sign(
+    dataset: Dataset,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file, NAME.sign.json.gz.")],
+    recipe: Recipe = None,
+    data: Data = None,
+) -> None:
+    """Write what a benchmark is known by: all that was drawn, and means of blocks of its pictures, under 1 KB a sample.
+
+    Whoever renders it again holds it to that: synth verify DATASET --against FILE. With --recipe and --data, which it
+    was made from, all scenes of the set are named, so that who lacks one is told which.
+    """
+    from synth.audit.again import plan_of
+    from synth.audit.signature import SUFFIX, as_bytes
+    from synth.audit.signature import sign as make
+    from synth.storage import open_storage
+    from synth.storage.whole import write_files
+
+    if not out.name.endswith(SUFFIX):
+        raise UserError(f"{out}: a signature is called NAME{SUFFIX}")
+    storage = open_storage(dataset)
+    keep_inputs([out], _own_files(storage))
+    plan = None if recipe is None else plan_of(storage, recipe, data)[0]
+    with console.bar("sign", "shards") as progress:
+        signature = make(storage, plan, progress)
+    written = as_bytes(signature)
+    write_files({out: written})
+    count = len(signature.samples)
+    typer.echo(f"{signature.name}: {count} samples, drawn {signature.drawn} → {out} ({len(written):,} bytes)")
 
 
 def stats(
@@ -300,7 +346,9 @@ EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
         "synth verify shards/mef_haze",
         "synth verify shards/mef_haze --all --workers 4",
         "synth verify shards/mef_haze --render --recipe mef_haze.yaml",
+        "synth verify shards/demo --against benchmark/demo",
     ),
+    sign: ("synth sign shards/vif_msrs --out vif_msrs.sign.json.gz",),
     stats: ("synth stats shards/mef_haze --picture stats.png",),
     preview: (
         "synth preview shards/mef_haze --out preview.html",

@@ -92,7 +92,7 @@ class Haze(Degradation[HazeParams]):
     outdoors = True
     version = 4
     images: ClassVar[Images] = "shared"
-    measured = ("visibility_m", "airlight", "layer_m", "layer_thickness_m", "lamp_gain")
+    measured = ("visibility_m", "airlight", "layer_m", "layer_thickness_m", "horizon", "lamp_gain")
     quantities = {"visibility_m": Quantity(5, 50_000, "m", strength=True, neutral=math.inf)}
 
     def draw(self, severity: float | None, view: View, rng: Generator, fixed: Mapping[str, float]) -> HazeParams:

@@ -23,8 +23,9 @@ def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSo
     """The source of a task at a place: a manifest, or a folder or URL with `<task>/<stem>/` or `<stem>/`.
 
     A folder that has neither, and is laid out as a public data set is, is taken as that. The source keeps the weights
-    of all that it replaces, and the settings of the first of them that is of files. Raises UserError where there is no
-    such folder.
+    of all that it replaces, and the settings of the first of them that is of files; where that names a layout, as those
+    of benchmarks do, the way and the name of the data set too, whatever the folder is called. Raises UserError where
+    there is no such folder, or it is not laid out in that way.
     """
     first = next((source for source in replaced if isinstance(source, FileSource)), None)
     settings = {} if first is None else first.model_dump(include=set(FileSource.model_fields))
@@ -33,11 +34,14 @@ def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSo
         return ManifestSource(manifest=str(root), **settings)
     folder = _folder_of(task, str(root))
     if isinstance(folder, Path) and not _holds_pairs(folder, task, settings.get("follow_links", False)):
-        laid_out = LayoutSource(layout=folder, **settings)
+        of_set = first.model_dump(include={"way", "dataset"}) if isinstance(first, LayoutSource) else {}
+        laid_out = LayoutSource(layout=folder, **of_set, **settings)
         try:
             laid_out.listing(task)
         except UserError:
-            pass  # it is no data set either: what a folder of pairs is, is told
+            if laid_out.way is not None:
+                raise
+            # it is no data set either: what a folder of pairs is, is told
         else:
             return laid_out
     return FolderSource(folder=folder, **settings)

@@ -45,7 +45,7 @@ class LayoutSource(FileSource):
         """Its pairs by their names. Raises UserError where there is no such folder, or none of them is known."""
         root = self.layout
         if not root.is_dir():
-            raise UserError(f"{root}: no such folder of a data set")
+            raise UserError(f"{root}: no such folder of a data set; --data DIR names where it was unpacked")
         names, unused = images_below(root, self.follow_links)
         if unused and not names:
             raise UserError(f"{root}: {unused[0]}")

@@ -42,18 +42,22 @@ def find_recipe(name: str) -> Path:
         return path
     if path.is_dir():
         raise UserError(f"{name}: is a folder; a recipe is a YAML file")
-    shipped = _shipped()
-    file = f"{path.name.removesuffix('.yaml')}.yaml"
-    if path.parent == Path() and (shipped / file).is_file():
-        return shipped / file
-    names = sorted(p.stem for p in shipped.glob("*.yaml"))
-    raise UserError(f"{name}: no such recipe{hint(path.stem, names)}; a path, or one of {listed(names)}")
+    there = shipped(".yaml")
+    asked = path.as_posix().removesuffix(".yaml")
+    if asked in there:
+        return there[asked]
+    inner = [known for known in there if known.endswith(f"/{asked}")]  # named without its folder
+    said = f"; did you mean {inner[0]!r}?" if inner else hint(asked, there)
+    raise UserError(f"{name}: no such recipe{said}; a path, or one of {listed(there)}")
 
 
-def _shipped() -> Path:
-    """`recipes/`: inside the package where it was installed from a wheel, beside it in a checkout."""
+def shipped(suffix: str) -> dict[str, Path]:
+    """What ships in `recipes/`, by its name there without the suffix: mef_haze, benchmark/vif_msrs."""
     package = Path(__file__).parents[1]
-    return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+    root = package / "recipes"  # where it was installed from a wheel; in a checkout it stands beside the package
+    root = root if root.is_dir() else package.parent / "recipes"
+    files = sorted(root.rglob(f"*{suffix}"))
+    return {file.relative_to(root).as_posix().removesuffix(suffix): file for file in files}
 
 
 class _Loader(YamlLoader):

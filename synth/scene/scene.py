@@ -223,6 +223,10 @@ def draw_scene(capture: Capture, streams: Streams, width: int, distances: Distan
     )
 
 
+MEASURED = ("airlight", "night", "gain")
+"""What of a scene's record follows from measures of pictures; all else of it is drawn or chosen."""
+
+
 class SceneRecord(TypedDict):
     """The scene in the record (shards/FORMAT.md)."""
 
