@@ -35,7 +35,7 @@ DEMO_PAIR := out/demo/pair/000000000.a.png out/demo/pair/000000000.b.png
 
 BENCHES := $(shell sed -nE 's/^(bench-[a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
 
-.PHONY: help install demo shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder docs gallery clean FORCE $(BENCHES)
+.PHONY: help install demo shards train train-release test test-slow test-release lint bench peers openfocus foreign results gpu-pack gpu-autoencoder gpu-train autoencoder gallery clean FORCE $(BENCHES)
 
 help: ## this list
 	@grep -hE '^[a-z/%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -223,6 +223,7 @@ bench-autoencoder: $(INSTALLED) ## the round trip of the shipped autoencoder, it
 	  --shards shards/ae_test --sheet out/autoencoder/sheet.png
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m bench.autoencoder
 
+.PHONY: docs
 docs: $(INSTALLED) ## the documentation as a site in out/site, which opens without a server
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "out/site/index.html"

@@ -221,6 +221,16 @@ def degrade(
 
 
 @app.command(cls=usage.Command)
+def schema() -> None:
+    """Print the JSON schema of a recipe, by which editors complete and check the YAML file."""
+    import json
+
+    from synth.recipe.json_schema import recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=1))
+
+
+@app.command(cls=usage.Command)
 def effects(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
@@ -234,16 +244,6 @@ def effects(
         return
     for line in as_text():
         typer.echo(line)
-
-
-@app.command(cls=usage.Command)
-def schema() -> None:
-    """Print the JSON schema of a recipe, by which editors complete and check the YAML file."""
-    import json
-
-    from synth.recipe.json_schema import recipe_schema
-
-    typer.echo(json.dumps(recipe_schema(), indent=1))
 
 
 @app.command(cls=usage.Command)
