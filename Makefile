@@ -232,6 +232,7 @@ bench-autoencoder: $(INSTALLED) ## the round trip of the shipped autoencoder, it
 	  --shards shards/ae_test --sheet out/autoencoder/sheet.png
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m bench.autoencoder
 
+.PHONY: docs
 docs: $(INSTALLED) ## the documentation as a site in out/site, which opens without a server
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "out/site/index.html"

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from tests.synth.recipe.test_recipe import BASE, MISTAKES
 from trainer.config import Config
 
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 PRESETS = sorted((ROOT / "trainer/configs").glob("*.yaml"))
 ACROSS = (
     "listed twice",

@@ -105,7 +105,8 @@ def test_every_document_is_a_page_with_all_that_it_has(site, pages):
         inner = [child for token in tokens for child in token.children or []]
         expected = Counter(token.tag for token in tokens if token.type.endswith("_open"))
         expected["pre"] = sum(token.type == "fence" for token in tokens)
-        expected["img"] = sum(token.type == "image" for token in inner)
+        html = "".join(token.content for token in (*tokens, *inner) if token.type.startswith("html_"))
+        expected["img"] = sum(token.type == "image" for token in inner) + html.count("<img ")
         found = pages[site / f"{place}.html"].counts
         tags = ("h1", "h2", "h3", "table", "tr", "td", "ul", "ol", "li", "pre", "img")
         assert {tag: found[tag] for tag in tags} == {tag: expected[tag] for tag in tags}, name
@@ -121,6 +122,9 @@ def test_the_reference_is_what_the_programs_say(pages, site):
     assert "ema_half_life" in pages[site / "reference/config.html"].text
     assert "PSNR" not in recipe.text
     assert "Peak signal to noise" in pages[site / "reference/python-trainer.html"].text
+    python = [pages[site / f"reference/python-{name}.html"] for name in ("synth", "trainer")]
+    assert [page.counts["blockquote"] for page in python] == [0, 0], "examples of a session are code"
+    assert [page.counts["strong"] > 5 for page in python] == [True, True], "parameters are found by their names"
 
 
 def test_nothing_is_asked_of_other_machines(site, pages):
@@ -150,4 +154,5 @@ def test_search_finds_from_a_file(site, open_page):
     page.locator("input.md-search__input").click()
     page.locator("input.md-search__input").press_sequentially("visibility_m")
     page.locator(".md-search-result__item a").first.wait_for(timeout=20_000)
-    assert "effects" in str(page.locator(".md-search-result__item a").first.get_attribute("href"))
+    found = page.locator(".md-search-result__item a").evaluate_all("links => links.map(link => link.href)")
+    assert any("/reference/effects.html" in link for link in found), found
