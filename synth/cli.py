@@ -237,10 +237,21 @@ def effects(
 
 
 @app.command(cls=usage.Command)
-def tasks() -> None:
+def tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
     """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
     from synth.tasks import TASKS
 
+    if as_json:
+        import json
+
+        told = {
+            name: {"title": task.title, "images": {str(key): what for key, what in task.capture.modalities.items()}, "targets": list(task.targets)}
+            for name, task in TASKS.items()
+        }
+        typer.echo(json.dumps(told, indent=1))
+        return
     for name, task in TASKS.items():
         typer.echo(f"{name}: {task.title}; targets: {', '.join(task.targets)}")
         for image, modality in task.capture.modalities.items():

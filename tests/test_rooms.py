@@ -49,7 +49,7 @@ TRAINER = (
         "objectives",
         "config",
     ),
-    *("inference", "evaluation", "training", "encoding", "autoencoder", "cli"),
+    *("inference", "page", "evaluation", "training", "encoding", "autoencoder", "cli"),
 )
 """The same of trainer."""
 
