@@ -73,7 +73,7 @@ class Synth:
 
     def damage(  # noqa: PLR0913
         self,
-        files: Sequence[str | Path],
+        given: Sequence[str | Path],
         severities: Mapping[str, tuple[float, Mapping[str, float], Where]],
         folder: Path,
         *,
@@ -87,9 +87,9 @@ class Synth:
         severities: by effect, with the ways that are wanted and in which image; 0 is not there. Raises UserError,
         without the places of files. (Eight arguments: all that a visitor sets.)
         """
-        if len(files) != 2:
-            raise UserError(f"Give a clean pair, two images of one scene; here are {len(files)}.")
-        paths = [Path(file) for file in files]
+        if len(given) != 2:
+            raise UserError(f"Give a clean pair, two images of one scene; here are {len(given)}.")
+        paths = [Path(file) for file in given]
         for path in paths:
             see(path, megapixels)
         wanted = [
@@ -110,7 +110,8 @@ class Synth:
             raise UserError(worded(one_line(error), paths)) from None
         entries = record["degradations"]
         told = [line.removeprefix("note: ") for line in notes.splitlines() if line.startswith("note: ")]
-        return Damaged((out / "a.png", out / "b.png"), (*_told(entries), *told), tuple(sentences_of(entries, clauses)))
+        files = [(out / f"{name}.png").rename(out / f"damaged-{number}.png") for number, name in enumerate("ab", 1)]
+        return Damaged((files[0], files[1]), (*_told(entries), *told), tuple(sentences_of(entries, clauses)))
 
     def _json(self, command: str) -> dict[str, Any]:
         told = self._run(command, "--json")

@@ -22,7 +22,7 @@ STAGES = {
 }
 """By stage, in the order of physics; another is called by its name."""
 EITHER = "either"
-BEGIN = {"haze": 0.5, "noise": 0.3}
+BEGIN = {"haze": 0.6, "noise": 0.25}
 """Severities that are set at the start."""
 FALLS: tuple[tuple[str, Where], ...] = (("as each does", ""), ("first image alone", "a"), ("second image alone", "b"))
 
@@ -45,7 +45,7 @@ def damage_tab(studio: Studio, synth: Synth | str, clean: tuple[Path, Path], fus
                 list(map(str, clean)),
                 file_count="multiple",
                 label="A clean pair: drop two images of one scene",
-                height=132,
+                height=110,
                 allow_reordering=True,
                 elem_id="clean",
             )
@@ -60,7 +60,7 @@ def damage_tab(studio: Studio, synth: Synth | str, clean: tuple[Path, Path], fus
             controls: list[tuple[Effect, gr.Slider, list[gr.Dropdown]]] = []
             for stage, effects in groupby(synth.effects, lambda effect: effect.stage):
                 gr.HTML(f'<h2 class="stage">{safe(STAGES.get(stage, stage))}</h2>', padding=False)
-                with gr.Row(elem_classes="effects"):
+                with gr.Row(elem_classes="effects", equal_height=False):
                     for effect in effects:
                         with gr.Column(min_width=150, elem_classes="effect"):
                             controls.append((effect, *_controls(effect)))
@@ -156,7 +156,11 @@ def _controls(effect: Effect) -> tuple[gr.Slider, list[gr.Dropdown]]:
         elem_id=f"effect-{effect.name}",
     )
     ways = [
-        gr.Dropdown([EITHER, *way.values], value=EITHER, label=" or ".join(way.values), min_width=100)
+        gr.Dropdown(
+            [(" or ".join(way.values), EITHER), *way.values],
+            value=EITHER,
+            label=" or ".join(way.values), show_label=False, min_width=100
+        )
         for way in effect.ways
     ]
     return slider, ways

@@ -39,7 +39,7 @@ def make_examples(folder: Path) -> list[Example]:
 
 def clean_pair(folder: Path) -> tuple[Path, Path]:
     """Two exposures without damage, for what damages them."""
-    light = _light(_photograph("rocket"))
+    light = _light(_photograph("stereo_motorcycle"))
     files = folder / "under-exposed.png", folder / "over-exposed.png"
     for path, gain in zip(files, (0.35, 2.2), strict=True):
         write_image(path, _image(light * gain))
@@ -49,7 +49,8 @@ def clean_pair(folder: Path) -> tuple[Path, Path]:
 def _photograph(name: str) -> Image:
     from skimage import data
 
-    image = np.asarray(getattr(data, name)())
+    image = getattr(data, name)()
+    image = np.asarray(image[0] if isinstance(image, tuple) else image)
     scale = SIDE / max(image.shape[:2])
     height, width = (round(side * scale) for side in image.shape[:2])
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -13,7 +13,7 @@ from trainer.inference.auto import AUTO
 from trainer.inference.fusing import Asked
 from trainer.page.examples import Example
 from trainer.page.parts import QUIET, TURN, Fusing, failed, note, sides
-from trainer.page.work import CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, safe, small
+from trainer.page.work import CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
 
 FORMER = "former result"
 ALIGNED = (("as they are", ""), ("by whole pixels", "mtb"), ("turned and scaled too", "ecc"))
@@ -32,11 +32,18 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
     offers = gr.State(list(first.sentences))
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320):
+            pairs = gr.Dataset(
+                components=["textbox"],
+                samples=[[example.name] for example in examples],
+                type="index",
+                label="Try an example",
+                elem_id="examples",
+            )
             files = gr.File(
                 list(map(str, first.files)),
                 file_count="multiple",
                 label="Images of one scene: drop two or more",
-                height=132,
+                height=110,
                 allow_reordering=True,
                 elem_id="files",
             )
@@ -53,18 +60,11 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
                 object_fit="cover",
                 elem_id="inputs",
             )
-            pairs = gr.Dataset(
-                components=["textbox"],
-                samples=[[example.name] for example in examples],
-                type="index",
-                label="Examples",
-                elem_id="examples",
-            )
             sentence = gr.Textbox(
                 first.sentences[0],
                 label="What to put right",
                 placeholder="such as: remove the haze and fuse the images",
-                lines=2,
+                lines=1,
                 max_lines=4,
                 max_length=1000,
                 elem_id="sentence",
@@ -84,29 +84,28 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
         with gr.Column(scale=7, min_width=320, elem_id="result"):
             slider = gr.ImageSlider(
                 tuple(map(str, first.files)),
-                label="Drag the line",
+                label="Before and after",
+                show_label=False,
                 format="png",
                 type="filepath",
                 interactive=False,
-                max_height=560,
+                max_height=520,
                 buttons=["fullscreen"],
                 elem_id="slider",
             )
             caption = gr.HTML(sides(first.files[0].name, first.files[1].name), elem_id="caption", padding=False)
             with gr.Row(elem_id="under"):
                 against = gr.Radio(
-                    _rivals(None, 2), value=0, label="Compare with", scale=3, min_width=220, elem_id="against"
+                    _rivals(None, 2), value=0, label="Compare with", scale=3, min_width=280, elem_id="against"
                 )
-                download = gr.DownloadButton(
-                    "Download", interactive=False, scale=1, min_width=160, size="md", elem_id="download"
-                )
-            told = gr.HTML(
-                '<div class="note">These are the two images. Press Fuse.</div>', elem_id="told", padding=False
-            )
+                with gr.Column(scale=1, min_width=170, elem_id="take"):
+                    download = gr.DownloadButton("Download", interactive=False, size="md", elem_id="download")
+                    told = gr.HTML(note(["These are the images. Press Fuse."]), elem_id="told", padding=False)
             strip = gr.Gallery(
                 [],
                 label="Results, the newest first",
                 columns=4,
+                fit_columns=False,
                 height="auto",
                 format="png",
                 allow_preview=False,
@@ -273,12 +272,11 @@ def _shown(visit: Visit, against: Any) -> tuple[Any, ...]:
     rivals = _rivals(visit.former, len(result.inputs))
     if against not in [value for _, value in rivals]:
         against = 0
-    told = f'<div class="told"><b>“{safe(result.sentence)}”</b><span>{safe(result.told)}</span></div>'
     return (
         *_slider(visit, against),
         gr.Radio(rivals, value=against),
         gr.DownloadButton("Download PNG", value=str(result.picture), interactive=True),
-        told,
+        note([result.told]),
         gr.Gallery(
             [(str(each.thumb), each.sentence) for each in reversed(visit.results)],
             selected_index=None,

@@ -21,8 +21,20 @@ def theme() -> gr.themes.Base:
     """Of fonts that the system has: nothing is fetched."""
     fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     mono = ["ui-monospace", "Menlo", "Consolas", "monospace"]
-    return gr.themes.Default(
+    made = gr.themes.Default(
         primary_hue="teal", secondary_hue="teal", neutral_hue="slate", font=fonts, font_mono=mono, radius_size="md"
+    )
+    return made.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        color_accent="*primary_700",
+        slider_color="*primary_600",
     )
 
 
