@@ -44,7 +44,7 @@ def damage_tab(studio: Studio, synth: Synth | str, clean: tuple[Path, Path], fus
             files = gr.File(
                 list(map(str, clean)),
                 file_count="multiple",
-                label="A clean pair: drop two images of one scene",
+                label="A clean pair of one scene",
                 height=110,
                 allow_reordering=True,
                 elem_id="clean",

@@ -42,7 +42,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
             files = gr.File(
                 list(map(str, first.files)),
                 file_count="multiple",
-                label="Images of one scene: drop two or more",
+                label="Images of one scene, two or more",
                 height=110,
                 allow_reordering=True,
                 elem_id="files",
@@ -120,17 +120,18 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
 
     def opened(paths: list[str] | None, visit: Visit) -> tuple[Any, ...]:
         """After the files have changed: they are seen, until there is a picture of them."""
-        nothing = [gr.skip()] * (2 + len(shown))
+        nothing = [gr.skip()] * (1 + len(shown))
         try:
             seen = studio.look(paths or [])
             images = pictures(seen)
         except Exception as error:
-            return (failed(error) if paths else "", *nothing)
+            return (failed(error) if paths else "", "", gr.Gallery([], visible=False), *nothing)
         visit.at = -1
         names = [each.path.name for each in seen]
         return (
             "",
-            gr.Gallery(_thumbs(seen, images), columns=min(4, len(seen))),
+            "",
+            gr.Gallery(_thumbs(seen, images), columns=min(4, len(seen)), visible=True),
             visit,
             (small(images[0], OPENED), small(images[1], OPENED)),
             sides(names[0], names[1]),
@@ -194,7 +195,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
     of_fusion: dict[str, Any] = {**TURN, "concurrency_id": "work", "show_progress_on": [slider]}
     gr.on([fuse.click, sentence.submit], work, asked_for, changed, **of_fusion).then(None, js=TO_RESULT)
     auto.click(automatic, asked_for, changed, **of_fusion).then(None, js=TO_RESULT)
-    files.change(opened, [files, visit], [message_files, inputs, visit, *shown], **QUIET)
+    files.change(opened, [files, visit], [message_files, message, inputs, visit, *shown], **QUIET)
     pairs.click(chosen, [pairs], [files, sentence, offered, offers], **QUIET)
     offered.click(lambda number, all_: all_[number], [offered, offers], [sentence], **QUIET)
     strip.select(again, [visit, against], [visit, *shown], **QUIET)
@@ -229,7 +230,7 @@ def _settings(studio: Studio) -> list[Any]:
             [1, 2, 4], value=1, label="Passes", info="more take longer and show fewer squares in noisy skies"
         )
         infrared = gr.Radio(
-            [(label, value) for value, label in reversed(CALLED.items())],
+            [(label, value) for value, label in CALLED.items()],
             value="auto",
             label="Infrared",
             info="which of two is a thermal camera's; its 16 bits are stretched",

@@ -265,7 +265,7 @@ def worded(text: str, paths: Sequence[Path]) -> str:
     return re.sub(r"--align (\w+)", "Alignment", text)
 
 
-CALLED = {"a": "first image", "b": "second image", "none": "none", "auto": "find out"}
+CALLED = {"auto": "find out", "none": "none", "a": "first image", "b": "second image"}
 """Values of --infrared as the page calls them."""
 
 
