@@ -246,10 +246,10 @@ def tasks(
     if as_json:
         import json
 
-        told = {
-            name: {"title": task.title, "images": {str(key): what for key, what in task.capture.modalities.items()}, "targets": list(task.targets)}
-            for name, task in TASKS.items()
-        }
+        told = {}
+        for name, task in TASKS.items():
+            images = {str(image): modality for image, modality in task.capture.modalities.items()}
+            told[name] = {"title": task.title, "images": images, "targets": list(task.targets)}
         typer.echo(json.dumps(told, indent=1))
         return
     for name, task in TASKS.items():

@@ -16,6 +16,7 @@ from trainer.files import one_line
 from trainer.inference.auto import Clauses, Found, sentence
 from trainer.page.work import see, worded
 
+TOGETHER = "install trainer and synth of one version"
 PATIENCE = 600.0
 """Seconds that a call may take."""
 MISSING = "`synth`, the dataset tool, is not installed beside this trainer: `pip install mmaif`, then start again"
@@ -68,8 +69,14 @@ class Synth:
         self.program = program or found()
         if self.program is None:
             raise UserError(MISSING)
-        self.effects = [_effect(name, told) for name, told in self._json("effects")["effects"].items()]
-        self.tasks = [Task(name, told["title"], told["images"]) for name, told in self._json("tasks").items()]
+        effects, tasks = self._json("effects"), self._json("tasks")
+        try:
+            self.effects = [_effect(name, told) for name, told in effects["effects"].items()]
+            self.tasks = [Task(name, told["title"], told["images"]) for name, told in tasks.items()]
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"{self.program}: answers otherwise than was expected ({one_line(error)}); {TOGETHER}"
+            ) from None
 
     def damage(  # noqa: PLR0913
         self,
@@ -118,7 +125,7 @@ class Synth:
         try:
             values: dict[str, Any] = json.loads(told)
         except ValueError:
-            raise UserError(f"synth {command} --json: not JSON; update mmaif, trainer and synth together") from None
+            raise UserError(f"synth {command} --json: not JSON; {TOGETHER}") from None
         return values
 
     def _run(self, *words: str) -> str:

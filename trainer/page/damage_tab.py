@@ -159,7 +159,9 @@ def _controls(effect: Effect) -> tuple[gr.Slider, list[gr.Dropdown]]:
         gr.Dropdown(
             [(" or ".join(way.values), EITHER), *way.values],
             value=EITHER,
-            label=" or ".join(way.values), show_label=False, min_width=100
+            label=" or ".join(way.values),
+            show_label=False,
+            min_width=100,
         )
         for way in effect.ways
     ]

@@ -59,7 +59,7 @@ def _photograph(name: str) -> Image:
 def _hazy_bracket() -> tuple[Image, Image]:
     """A launch site in haze that thickens with the distance, here the height in the picture, and two exposures."""
     light = _light(_photograph("rocket"))
-    through = np.exp(np.linspace(-1.0, -0.3, light.shape[0], dtype=np.float32))[:, None, None]
+    through = np.exp(np.linspace(-1.15, -0.35, light.shape[0], dtype=np.float32))[:, None, None]
     hazy = light * through + 0.5 * (1 - through)  # Koschmieder
     return _image(hazy * 0.35), _image(hazy * 2.2)
 

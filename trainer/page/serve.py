@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import signal
 import socket
@@ -11,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,7 +52,7 @@ def serve(told: Served) -> None:
 @contextmanager
 def running(told: Served) -> Iterator[str]:
     """The page on this machine, by its address; nothing is left when it ends. Raises UserError."""
-    if importlib.util.find_spec("gradio") is None:
+    if find_spec("gradio") is None:
         raise UserError(f"app: gradio is not installed, which makes the page; {INSTALL}")
     if not 0 < told.max_megapixels <= PIXELS_MOST:
         raise UserError(f"--max-megapixels {told.max_megapixels:g}: above 0 and at most {PIXELS_MOST:g}")
@@ -65,14 +65,15 @@ def running(told: Served) -> Iterator[str]:
 
 
 def _running(told: Served, port: int, root: Path, sent: Path) -> Iterator[str]:
+    from trainer.page.work import Studio
+
+    studio = Studio(told.weights, sent, told.device, told.max_megapixels)
     import gradio as gr
 
     from trainer.page.damage import Synth
     from trainer.page.examples import clean_pair, make_examples
     from trainer.page.layout import CSS, page, theme
-    from trainer.page.work import Studio
 
-    studio = Studio(told.weights, sent, told.device, told.max_megapixels)
     try:
         synth: Synth | str = Synth()
     except UserError as error:
