@@ -121,6 +121,8 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
     def opened(paths: list[str] | None, visit: Visit) -> tuple[Any, ...]:
         """After the files have changed: they are seen, until there is a picture of them."""
         nothing = [gr.skip()] * (1 + len(shown))
+        if visit.seen is None:
+            nothing[-2] = note(["Drop two or more images, or try an example."])
         try:
             seen = studio.look(paths or [])
             images = pictures(seen)
