@@ -142,6 +142,17 @@ def test_auto_says_what_it_saw(page):
     assert page.input_value("#sentence textarea") == "remove the haze and fuse the images"
 
 
+def test_two_visitors_wait_for_each_other_and_see_their_own(server, open_page):
+    pages = [open_page(server) for _ in range(2)]
+    sentences = ["remove the haze and fuse the images", "keep the haze and fuse the images"]
+    for page, sentence in zip(pages, sentences, strict=True):
+        page.fill("#sentence textarea", sentence)
+        page.click("#fuse")
+    for page, sentence in zip(pages, sentences, strict=True):
+        page.wait_for_selector(RESULTS, timeout=SLOW)
+        assert page.locator("#strip .caption-label").all_inner_texts() == [sentence]
+
+
 def test_what_fails_is_said_on_the_page(page, pair, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     upload(page, [pair[0], str(tmp_path / "notes.txt")])

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,6 +56,7 @@ def running(told: Served) -> Iterator[str]:
         raise UserError(f"app: gradio is not installed, which makes the page; {INSTALL}")
     if not 0 < told.max_megapixels <= PIXELS_MOST:
         raise UserError(f"--max-megapixels {told.max_megapixels:g}: above 0 and at most {PIXELS_MOST:g}")
+    told = replace(told, host=told.host.strip("[]"))
     port = _free(told.host, told.port)
     with TemporaryDirectory(prefix="mmaif-app-", ignore_cleanup_errors=True) as root:
         sent = Path(root, "sent")
@@ -84,7 +85,7 @@ def _running(told: Served, port: int, root: Path, sent: Path) -> Iterator[str]:
     options |= {"enable_monitoring": False, "run_history": False, "footer_links": [], "show_error": True}
     try:
         made.launch(
-            server_name=told.host,
+            server_name=_bracketed(told.host),
             server_port=port,
             inbrowser=told.browse,
             prevent_thread_lock=True,
@@ -140,4 +141,9 @@ def _named(host: str) -> str:
     """A host as an address names it."""
     if host in ("0.0.0.0", "::"):
         return "localhost"
+    return _bracketed(host)
+
+
+def _bracketed(host: str) -> str:
+    """A host, one of IPv6 between the brackets that an address needs."""
     return f"[{host}]" if ":" in host else host
