@@ -19,7 +19,7 @@ from trainer.page.work import see, worded
 TOGETHER = "install trainer and synth of one version"
 PATIENCE = 600.0
 """Seconds that a call may take."""
-MISSING = "`synth`, the dataset tool, is not installed beside this trainer: `pip install mmaif`, then start again"
+MISSING = "synth, the dataset tool, is not installed beside this trainer: pip install mmaif, then start the page again"
 Where = Literal["", "a", "b"]
 """In which image: as the effect itself has it, or in one alone."""
 

@@ -31,9 +31,8 @@ def damage_tab(studio: Studio, synth: Synth | str, clean: tuple[Path, Path], fus
     """synth: the program, or why there is none. clean: a pair to begin with, two exposures."""
     if isinstance(synth, str):
         gr.HTML(
-            f'<div class="note missing"><p>This tab lets effects fall on a clean pair, by the sliders of '
-            f"<code>synth</code>, the dataset tool, which could not be used:</p>{problem(synth)}"
-            "<p>It comes with <code>pip install mmaif</code>, beside this Python; start the page again then.</p></div>",
+            "<p>Here the effects of <code>synth</code>, the dataset tool, fall on a clean pair, by a slider each.</p>"
+            + problem(synth),
             elem_id="missing",
         )
         return

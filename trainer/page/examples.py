@@ -111,7 +111,7 @@ EXAMPLES: dict[str, tuple[Callable[[], tuple[Image, Image]], tuple[str, str], tu
     ),
     "Visible by night and infrared": (
         _dark_and_warm,
-        ("visible", "infrared"),
+        ("visible", "synthetic-infrared"),
         (
             "remove the darkness in the first image and fuse the images",
             "remove the noise in the first image and fuse the images",

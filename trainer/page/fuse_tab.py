@@ -12,7 +12,7 @@ from trainer.errors import UserError
 from trainer.inference.auto import AUTO
 from trainer.inference.fusing import Asked
 from trainer.page.examples import Example
-from trainer.page.parts import QUIET, TURN, Fusing, failed, note, sides
+from trainer.page.parts import QUIET, TURN, Fusing, failed, note, problem, sides
 from trainer.page.work import CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
 
 FORMER = "former result"
@@ -184,8 +184,11 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
 
     def again(visit: Visit, against: Any, event: gr.SelectData) -> tuple[Any, ...]:
         """A result of the strip, whose newest stands first."""
-        visit.at = len(visit.results) - 1 - int(event.index)
-        return (visit, *_shown(visit, against)[:-1], gr.skip())
+        at = len(visit.results) - 1 - int(event.index)
+        if not visit.results[at].picture.exists():
+            return (problem("This result is gone: files are kept for a day."), visit, *[gr.skip()] * len(shown))
+        visit.at = at
+        return ("", visit, *_shown(visit, against)[:-1], gr.skip())
 
     def compared(visit: Visit, against: Any) -> tuple[Any, ...]:
         if visit.seen is None:
@@ -200,7 +203,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
     files.change(opened, [files, visit], [message_files, message, inputs, visit, *shown], **QUIET)
     pairs.click(chosen, [pairs], [files, sentence, offered, offers], **QUIET)
     offered.click(lambda number, all_: all_[number], [offered, offers], [sentence], **QUIET)
-    strip.select(again, [visit, against], [visit, *shown], **QUIET)
+    strip.select(again, [visit, against], [message, visit, *shown], **QUIET)
     against.input(compared, [visit, against], [slider, caption], **QUIET)
     return Fusing(tabs, files, sentence, offered, offers)
 

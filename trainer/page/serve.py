@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -66,8 +67,10 @@ def running(told: Served) -> Iterator[str]:
 
 
 def _running(told: Served, port: int, root: Path, sent: Path) -> Iterator[str]:
+    from trainer.inference.fuser import PromptCut
     from trainer.page.work import Studio
 
+    warnings.simplefilter("ignore", PromptCut)  # the page says it
     studio = Studio(told.weights, sent, told.device, told.max_megapixels)
     import gradio as gr
 
@@ -82,7 +85,7 @@ def _running(told: Served, port: int, root: Path, sent: Path) -> Iterator[str]:
     made = page(studio, make_examples(root / "examples"), synth, clean_pair(root / "clean"))
     made.queue(max_size=64, default_concurrency_limit=1)
     options: dict[str, Any] = {"share": False, "ssr_mode": False, "mcp_server": False, "pwa": False}
-    options |= {"enable_monitoring": False, "run_history": False, "footer_links": [], "show_error": True}
+    options |= {"enable_monitoring": False, "run_history": False, "footer_links": [], "show_error": False}
     try:
         made.launch(
             server_name=_bracketed(told.host),

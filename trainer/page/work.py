@@ -261,7 +261,8 @@ def worded(text: str, paths: Sequence[Path]) -> str:
     """A message for the page: files by their names alone, and a control of the page for an option of the command."""
     for path in paths:
         text = text.replace(str(path), path.name)
-    text = re.sub(r"--infrared (\w+)", lambda found: f"set Infrared to “{CALLED[found[1]]}”", text.lstrip(": "))
+    text = re.sub(r"--infrared (\w+):", lambda found: f"Infrared “{CALLED[found[1]]}”:", text.lstrip(": "))
+    text = re.sub(r"--infrared (\w+)", lambda found: f"set Infrared to “{CALLED[found[1]]}”", text)
     return re.sub(r"--align (\w+)", "Alignment", text)
 
 

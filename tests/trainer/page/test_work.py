@@ -110,9 +110,11 @@ def test_options_of_the_command_are_called_as_the_page_calls_them(tmp_path):
     path = tmp_path / "deep.png"
     said = worded(f"{path}: infrared: 1 to 2 became black to white; --infrared none where it is not", [path])
     assert said == "deep.png: infrared: 1 to 2 became black to white; set Infrared to “none” where it is not"
+    assert worded(": --infrared a: of two images", []) == "Infrared “first image”: of two images"
     assert worded("--align ecc: no motion found", []) == "Alignment: no motion found"
 
 
+@pytest.mark.filterwarnings("ignore::trainer.inference.fuser.PromptCut")
 def test_notes_of_files_and_of_a_sentence_reach_the_page(studio, write):
     a, b = write("a.png", 1), write("b.png", 2)
     b.write_bytes(png((picture(2, 48).astype(np.uint16) * 200 + 3000)[:, :, 0]))
