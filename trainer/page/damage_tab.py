@@ -156,7 +156,7 @@ def _controls(effect: Effect) -> tuple[gr.Slider, list[gr.Dropdown]]:
     )
     ways = [
         gr.Dropdown(
-            [(" or ".join(way.values), EITHER), *way.values],
+            [(" / ".join(way.values), EITHER), *way.values],
             value=EITHER,
             label=" or ".join(way.values),
             show_label=False,
