@@ -329,10 +329,21 @@ def schema() -> None:
         "synth tasks",
     ),
 )
-def tasks() -> None:
+def tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
     """List the tasks of fusion: what the images of their pairs are, and which targets they may have."""
     from synth.tasks import TASKS
 
+    if as_json:
+        import json
+
+        told = {}
+        for name, task in TASKS.items():
+            images = {str(image): modality for image, modality in task.capture.modalities.items()}
+            told[name] = {"title": task.title, "images": images, "targets": list(task.targets)}
+        typer.echo(json.dumps(told, indent=1))
+        return
     for name, task in TASKS.items():
         typer.echo(f"{name}: {task.title}; targets: {', '.join(task.targets)}")
         for image, modality in task.capture.modalities.items():

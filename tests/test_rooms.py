@@ -49,7 +49,7 @@ TRAINER = (
         "objectives",
         "config",
     ),
-    *("inference", "evaluation", "training", "encoding", "autoencoder", "doctor", "cli"),
+    *("inference", "page", "evaluation", "training", "encoding", "autoencoder", "doctor", "cli"),
 )
 """The same of trainer."""
 

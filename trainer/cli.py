@@ -367,6 +367,25 @@ def fuse(
         raise typer.Exit(1)
 
 
+@app.command("app", cls=usage.Command)
+def app_(
+    weights: Annotated[
+        Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
+    ] = Path("release"),
+    host: Annotated[
+        str, typer.Option(help="Address to serve on: this machine alone; 0.0.0.0 for all who can reach it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to serve on; 0 for any that is free.")] = 7860,
+    max_megapixels: Annotated[float, typer.Option(help="Of an image; larger ones are refused.")] = 16.0,
+    browse: Annotated[bool, typer.Option("--browse", help="Open the page in a browser.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+) -> None:
+    """Fuse on a page in a browser: trainer app --port 7861, then open http://127.0.0.1:7861/."""
+    from trainer.page.serve import Served, serve
+
+    serve(Served(weights, host, port, max_megapixels, device, browse))
+
+
 @app.command(cls=usage.Command)
 def export(
     onnx: Annotated[Path, typer.Option(help="The file to write, .onnx.")],

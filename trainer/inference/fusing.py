@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -47,20 +48,22 @@ class Asked(Section):
     _asked = field_validator("prompt")(asked_of)
 
 
-def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False) -> str:
+def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False, tell: Callable[[str], None] = say) -> str:
     """Writes the picture of a job, and beside it, where asked for, a sheet of the inputs and the picture, labelled.
 
-    Returns the prompt, which of `auto` is what was seen. Raises UserError.
+    tell: gets a line for each image of which there is something to tell. Returns the prompt, which of `auto` is what
+    was seen. Raises UserError.
     """
     check_job(job)
-    images = _read(job, asked.infrared)
+    images = _read(job, asked.infrared, tell)
     shapes = {image.shape: path for image, path in zip(reversed(images), reversed(job.images), strict=True)}
     if len(shapes) > 1:
         sizes = ", ".join(f"{path.name} is {shape[1]}x{shape[0]}" for shape, path in reversed(shapes.items()))
         raise UserError(f"{job.name}: images of different sizes: {sizes}; register them and bring them to one size")
     if asked.align is not None:
         images[1:] = [
-            _laid(images[0], image, asked.align, path) for image, path in zip(images[1:], job.images[1:], strict=True)
+            _laid(images[0], image, asked.align, path, tell)
+            for image, path in zip(images[1:], job.images[1:], strict=True)
         ]
     prompt = asked.prompt
     if prompt == AUTO:
@@ -102,20 +105,20 @@ def fuse_folder(fuser: Fuser, jobs: Jobs, out: Path, asked: Asked, *, compare: b
     return failed
 
 
-def _read(job: Job, infrared: Infrared) -> list[Image]:
+def _read(job: Job, infrared: Infrared, tell: Callable[[str], None]) -> list[Image]:
     """The images of a job, with a line for each of which there is something to tell."""
     if len(job.images) == 2:
         first, second, told = read_pair(*job.images, infrared)
         images = [first, second]
         for line in told:
-            say(line)
+            tell(line)
     elif infrared not in ("auto", "none"):
         raise UserError(f"{job.name}: --infrared {infrared}: of two images, and here are {len(job.images)}")
     else:
         images = list(read_together({str(number): path for number, path in enumerate(job.images)}).values())
     for path, image in zip(job.images, images, strict=True):
         if (name := map_of(image)) is not None:
-            say(f"{path}: in false colours (map {name}), which are fused as colours; give the grey file")
+            tell(f"{path}: in false colours (map {name}), which are fused as colours; give the grey file")
     return images
 
 
@@ -153,8 +156,8 @@ def _settle(out: Path, asked: Asked, overwrite: bool) -> None:
     atomically(path, lambda part: part.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8"))
 
 
-def _laid(first: Image, other: Image, how: How, path: Path) -> Image:
+def _laid(first: Image, other: Image, how: How, path: Path, tell: Callable[[str], None]) -> Image:
     found = aligned(first, other, how, path.name)
     if found.moved:
-        say(f"{path.name}: moved by {found.moved:.1f} px")
+        tell(f"{path.name}: moved by {found.moved:.1f} px")
     return found.image
