@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth import console, usage
+from synth import console, options, usage
 from synth.audit import commands as audit
 from synth.errors import StoppedError, UserError
 
@@ -24,56 +24,6 @@ app = typer.Typer(
 )
 
 LISTED = 10  # pairs left out that are named one by one
-
-
-RecipeOption = Annotated[
-    str, typer.Option("--recipe", help="A recipe: a YAML file, or the name of one that ships with the tool.")
-]
-OutOption = Annotated[
-    str | None,
-    typer.Option("--out", help="A folder, or a URL (s3://bucket/prefix). Default: shards/NAME."),
-]
-DataOption = Annotated[
-    str | None,
-    typer.Option("--data", help="Other pairs: a folder or URL with <task>/<stem>/ or <stem>/, or a manifest."),
-]
-LinksOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--follow-links/--no-follow-links",
-        help="Whether links of sources may lead out of their folders; default: as the recipe says, and in --data.",
-    ),
-]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="The number of samples, instead of the recipe's.")
-]
-PerShardOption = Annotated[int | None, typer.Option("--samples-per-shard", min=1, help="Instead of the recipe's.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        min=1,
-        help="Processes. Default: one for each core, or what the cluster has.",
-        rich_help_panel=usage.RUN,
-    ),
-]
-EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray.", rich_help_panel=usage.RUN)]
-AddressOption = Annotated[
-    str | None,
-    typer.Option("--address", help="Of a Ray cluster to join; none starts one here.", rich_help_panel=usage.RUN),
-]
-PairsLimitOption = Annotated[
-    int,
-    typer.Option(
-        "--max-failed-pairs", min=1, help="Stop once so many pairs cannot be read …", rich_help_panel=usage.RUN
-    ),
-]
-ShareLimitOption = Annotated[
-    float,
-    typer.Option(
-        "--max-failed-share", min=0, max=1, help="… and over this share of all pairs.", rich_help_panel=usage.RUN
-    ),
-]
 
 
 @app.callback()
@@ -97,15 +47,15 @@ def synth(
     ),
 )
 def generate(
-    recipe: RecipeOption,
-    out: OutOption = None,
-    data: DataOption = None,
-    follow_links: LinksOption = None,
-    limit: LimitOption = None,
-    samples_per_shard: PerShardOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    address: AddressOption = None,
+    recipe: options.Recipe,
+    out: options.Out = None,
+    data: options.Data = None,
+    follow_links: options.Links = None,
+    limit: options.Limit = None,
+    samples_per_shard: options.PerShard = None,
+    workers: options.Workers = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
     extend: Annotated[int | None, typer.Option(min=1, help="Make a dataset larger: samples in all.")] = None,
     shard_range: Annotated[
         str | None,
@@ -113,8 +63,8 @@ def generate(
             help="Make these shards alone, FIRST:END (without END); `synth finish` closes.", rich_help_panel=usage.RUN
         ),
     ] = None,
-    max_failed_pairs: PairsLimitOption = 10,
-    max_failed_share: ShareLimitOption = 0.05,
+    max_failed_pairs: options.PairsLimit = 10,
+    max_failed_share: options.ShareLimit = 0.05,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove another recipe's shards from the folder first.")
     ] = False,
@@ -154,17 +104,17 @@ def generate(
     ),
 )
 def retry(
-    recipe: RecipeOption,
-    out: OutOption = None,
-    data: DataOption = None,
-    follow_links: LinksOption = None,
-    limit: LimitOption = None,
-    samples_per_shard: PerShardOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    address: AddressOption = None,
-    max_failed_pairs: PairsLimitOption = 10,
-    max_failed_share: ShareLimitOption = 0.05,
+    recipe: options.Recipe,
+    out: options.Out = None,
+    data: options.Data = None,
+    follow_links: options.Links = None,
+    limit: options.Limit = None,
+    samples_per_shard: options.PerShard = None,
+    workers: options.Workers = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    max_failed_pairs: options.PairsLimit = 10,
+    max_failed_share: options.ShareLimit = 0.05,
 ) -> None:
     """Make the failed samples of a dataset again, once their sources are mended; all others stay as they are."""
     from synth.dataset.generate import FailureLimit, Run
@@ -188,12 +138,12 @@ def retry(
     ),
 )
 def finish(
-    recipe: RecipeOption,
-    out: OutOption = None,
-    data: DataOption = None,
-    follow_links: LinksOption = None,
-    limit: LimitOption = None,
-    samples_per_shard: PerShardOption = None,
+    recipe: options.Recipe,
+    out: options.Out = None,
+    data: options.Data = None,
+    follow_links: options.Links = None,
+    limit: options.Limit = None,
+    samples_per_shard: options.PerShard = None,
 ) -> None:
     """Close a dataset whose shards several runs made (--shard-range): check that all stand, and describe it."""
     from synth.dataset.generate import close
@@ -260,7 +210,11 @@ def degrade(
     a: Annotated[Path, typer.Argument(help="The first image: visible, under-exposed or near focus.")],
     b: Annotated[Path, typer.Argument(help="The second: infrared, over-exposed or far focus.")],
     effect: Annotated[
-        list[str], typer.Option(help="haze=0.6 (a severity), rain=rate:30, noise=sigma:25,images:a. Repeatable.")
+        list[str],
+        typer.Option(
+            help="haze=0.6 (a severity), rain=rate:30, noise=sigma:25,images:a. Repeatable.",
+            autocompletion=options.effect_names,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for a.png, b.png and record.json.")],
     task: Annotated[
@@ -386,8 +340,7 @@ def _part(text: str, shards: int) -> slice:
     ),
 )
 def doctor() -> None:
-    """Look at this machine: versions, cores, memory, disk, a self-test of some seconds, and what is missing with the
-    command that installs it. Exit code 1 where something keeps the tool from working."""
+    """Look at this machine, try the tool, say what is missing and how to install it. Exit code 1: a fault."""
     from synth.doctor import findings
 
     faults = 0

@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-PROGRAMS = ("synth",)
+PROGRAMS = ("synth", "trainer")
 
 
 def app_of(program: str) -> Any:
@@ -19,7 +19,7 @@ def commands(program: str) -> list[tuple[str, Any]]:
     return sorted(get_command(app_of(program)).commands.items())
 
 
-COMMANDS = [(program, name) for program in PROGRAMS for name, _ in commands(program)]
+COMMANDS = [(program, name) for program in PROGRAMS for name, one in commands(program) if not hasattr(one, "commands")]
 
 
 @pytest.mark.parametrize(("program", "name"), COMMANDS)
@@ -46,7 +46,18 @@ def test_groups_stand_in_the_order_of_work(program):
     assert next(reversed(panels)) == "Find out"
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_a_shell_can_complete(program):
-    environment = {f"_{program.upper()}_COMPLETE": "complete_bash", "COMP_WORDS": f"{program} doc", "COMP_CWORD": "1"}
-    assert CliRunner(env=environment).invoke(app_of(program), prog_name=program).stdout.split() == ["doctor"]
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("synth doc", "doctor"),
+        ("trainer doc", "doctor"),
+        ("synth generate --recipe mef_haze", "mef_haze mef_haze_test"),
+        ("synth degrade --effect ha", "haze="),
+        ("trainer train --config release-cpu", "release-cpu release-cpu-days"),
+    ],
+)
+def test_a_shell_can_complete(line, completed):
+    program, *rest = line.split()
+    environment = {f"_{program.upper()}_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(rest))}
+    told = CliRunner(env=environment).invoke(app_of(program), prog_name=program).stdout
+    assert told.split() == completed.split()

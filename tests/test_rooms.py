@@ -27,7 +27,7 @@ SYNTH = (
         "instructions",
         "pairs",
     ),
-    *("recipe", "sample", "dataset", "engines", "console", "audit", "doctor", "cli"),
+    *("recipe", "sample", "dataset", "engines", "options", "console", "audit", "doctor", "cli"),
 )
 """The rooms of synth, in order: each may import those before it."""
 TRAINER = (

@@ -4,7 +4,6 @@ import io
 import os
 import re
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +12,17 @@ import typer
 from trainer import usage
 from trainer.addresses import shown
 from trainer.autoencoder.cli import app as autoencoder_app
-from trainer.console import say
 from trainer.errors import NAMED_WRONGLY, UserError
+from trainer.evaluation import commands as measuring
+from trainer.inference import commands as fusing
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(autoencoder_app, name="autoencoder")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _presets(incomplete: str) -> list[str]:
+    """For a shell that completes: configs that ship."""
+    names = sorted(path.stem for path in (Path(__file__).parent / "configs").glob("*.yaml"))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 @app.callback()
@@ -30,7 +35,15 @@ def trainer(
     """Trains the fusion network on shards, and fuses pairs of images with what it learned."""
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.TRAIN,
+    epilog=usage.examples(
+        "trainer train --shards shards/mef_haze --config tiny --out runs/demo",
+        "trainer train --shards shards/mine --val-shards shards/held --config release --init release --out runs/mine",
+        "trainer train --shards shards/mine --config b --set training.lr=1e-4 --out runs/b --dry-run",
+    ),
+)
 def train(
     shards: Annotated[
         list[str] | None,
@@ -42,7 +55,8 @@ def train(
     config: Annotated[
         str,
         typer.Option(
-            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or the path of a YAML file."
+            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or a YAML file.",
+            autocompletion=_presets,
         ),
     ] = "tiny",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME of the config.")] = None,
@@ -115,12 +129,18 @@ def train(
         typer.echo(f"weights: {weights}")
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.TRAIN,
+    epilog=usage.examples(
+        "trainer encode --shards shards/mef_haze --config tiny --out shards/mef_haze-latents",
+    ),
+)
 def encode(
     shards: Annotated[list[str], typer.Option(help="Shards of pictures, as for `train`. Repeatable.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     config: Annotated[
-        str, typer.Option(help="Of the runs that are to train on it: a preset or the path of a YAML file.")
+        str, typer.Option(help="Of the runs that are to train on it: a preset or a YAML file.", autocompletion=_presets)
     ] = "release",
     visits: Annotated[int, typer.Option(min=1, max=99, help="Entries of each sample, each drawn anew.")] = 1,
     window: Annotated[
@@ -153,7 +173,13 @@ def encode(
     typer.echo(run(resolved, shards, out, drawn, workers=workers, together=together, device=device))
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.TRAIN,
+    epilog=usage.examples(
+        "trainer plot runs/demo runs/mine --out curves.png",
+    ),
+)
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `trainer train` wrote; several are compared.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write: .png, .svg, .pdf.")] = Path(
@@ -167,7 +193,14 @@ def plot(
     typer.echo(f"wrote {out}")
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.TRAIN,
+    epilog=usage.examples(
+        "trainer average runs/mine --std 0.1 --out averaged",
+        "trainer average runs/mine/weights release --out mean",
+    ),
+)
 def average(
     folders: Annotated[
         list[Path],
@@ -198,176 +231,16 @@ def average(
     typer.echo(f"weights: {out} (std {std} of {len(found)} snapshots)")
 
 
-@app.command(cls=usage.Command)
-def schema() -> None:
-    """Print the JSON schema of a config, by which editors complete and check the YAML file."""
-    import json
-
-    from trainer.config import Config
-
-    typer.echo(json.dumps(Config.model_json_schema(), indent=1))
+app.add_typer(autoencoder_app, name="autoencoder", rich_help_panel=usage.TRAIN)
+fusing.register(app)
 
 
-@app.command(cls=usage.Command)
-def evaluate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write: report, rows, pictures.")],
-    shards: Annotated[
-        list[str] | None,
-        typer.Option(help="Held-out shards with sidecars, as for `train`; best with clean pairs in them. Repeatable."),
-    ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(help="Or pairs as they are: a folder with [TASK/]DATASET-SCENE/{a,b[,gt]}.png."),
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option(help="What all of --pairs are asked; default: 'fuse the images'.")
-    ] = None,
-    weights: Annotated[
-        list[Path] | None,
-        typer.Option(help="Weights folders to measure, RUN/weights; `none` for the references alone. Repeatable."),
-    ] = None,
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of weights that hold both, regression or flow; default: what they were trained for. Repeatable."
-        ),
-    ] = None,
-    openfocus: Annotated[
-        Path | None,
-        typer.Option(help="The program bin/openfocus of an environment that has it: a reference for focused pairs."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Samples at most; whole groups of them.")] = None,
-    shuffled: Annotated[
-        bool, typer.Option("--shuffled", help="Each network once more, with the sentences of other samples.")
-    ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
-) -> None:
-    """Measure weights on held-out data, beside references that learn nothing: quality and obedience."""
-    if (pairs is None) == (not shards):
-        raise UserError("evaluate: give either --shards or --pairs")
-    if prompt is not None and not prompt.strip():
-        raise UserError("--prompt: nothing is asked; say in words what to put right, such as 'fuse the images'")
-    if shards and prompt is not None:
-        raise UserError("--prompt: is for --pairs; samples of shards bring their own sentences")
-    chosen = weights or [Path("release")]
-    if Path("none") in chosen:
-        if len(chosen) > 1:
-            raise UserError("--weights none: the references alone, and other weights beside it; give one or the other")
-        idle = {"--shuffled": shuffled, "--variant": variant}
-        if said := [name for name, value in idle.items() if value]:
-            raise UserError(f"{said[0]}: is of a network, and --weights none measures none")
-        chosen = []
-    if shuffled and not shards:
-        raise UserError("--shuffled: is for --shards; all of --pairs are asked the same")
-    from trainer.evaluation.cases import OfPairs, OfShards
-    from trainer.evaluation.methods import Networks
-    from trainer.evaluation.run import evaluate as run
-
-    cases = OfPairs(pairs, prompt or "fuse the images", limit) if pairs else OfShards(shards or [], limit)
-    typer.echo(run(cases, Networks(chosen, variant or (), shuffled, device), out, openfocus))
-
-
-@app.command(cls=usage.Command)
-def fuse(
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Two images of one scene: visible and infrared, under- and over-exposed, near and far focus; more, of "
-            "a bracket or a focus stack; folders with images of equal names; or one folder, in it one a scene with "
-            "a.png, b.png."
-        ),
-    ],
-    prompt: Annotated[
-        str, typer.Option(help="What to put right, in words; `auto`: what the network sees itself, which is printed.")
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="The picture to write: .png, .jpg, .webp, .tif or .bmp; of folders a folder."),
-    ],
-    weights: Annotated[
-        Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
-    ] = Path("release"),
-    strength: Annotated[
-        float, typer.Option(min=0, max=1, help="From the closed-form fusion (0) to the network's picture (1).")
-    ] = 1.0,
-    passes: Annotated[
-        int,
-        typer.Option(
-            help="1, 2 or 4: the mean of so many pictures, each elsewhere on the network's grid: fewer squares, for as "
-            "many times the time."
-        ),
-    ] = 1,
-    order: Annotated[
-        str, typer.Option(help="Of more than two images: exposure, sharpness, given, or auto, which sees which it is.")
-    ] = "auto",
-    align: Annotated[
-        str | None,
-        typer.Option(help="Lay the images onto the first: mtb (whole pixels) or ecc (turns and scales too)."),
-    ] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Write a sheet of inputs and picture too: OUT.compare.png.")
-    ] = False,
-    suffix: Annotated[str | None, typer.Option(help="Of the pictures of a folder; default .png.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make pictures of a folder anew that are there already.")
-    ] = False,
-    infrared: Annotated[
-        str,
-        typer.Option(
-            help="Which picture is a thermal camera's, a, b or none: its more than 8 bits are stretched. "
-            "`auto`: what the files show, which is printed."
-        ),
-    ] = "auto",
-    variant: Annotated[
-        str | None,
-        typer.Option(
-            help="Of weights that hold both: regression (one look) or flow (several); default: what they were "
-            "trained for."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of what a flow draws.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of a flow; default: its own number.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU where there is one.")] = None,
-) -> None:
-    """Fuse registered images of one scene, as the prompt says; or folders of them."""
-    from trainer.data.images import check_suffix
-    from trainer.inference.jobs import jobs_of
-
-    if of_folders := images[0].is_dir():
-        check_suffix(Path(f"--suffix {'.png' if suffix is None else suffix}"))
-    elif suffix is not None:
-        raise UserError(f"--suffix {suffix}: of a folder's pictures; --out names this one as a whole")
-    jobs = jobs_of(images, out, ".png" if suffix is None else suffix)
-    from trainer.inference.fusing import Asked, check_job, fuse_folder, fuse_one
-    from trainer.schema import parse
-
-    settings = {"prompt": prompt, "seed": seed, "steps": steps, "strength": strength, "passes": passes}
-    asked = parse(Asked, settings | {"order": order, "align": align, "infrared": infrared}, "fuse")
-    if not of_folders:
-        check_job(jobs.jobs[0])
-    from trainer.inference.fuser import Fuser, PromptCut
-
-    fuser = Fuser.from_pretrained(weights, device, variant)
-    fuser.check(seed, steps, asked.prompt)
-    if unread := fuser.cut(asked.prompt):
-        say(f"warning: {unread}")
-    warnings.simplefilter("ignore", PromptCut)
-    if not of_folders:
-        said = fuse_one(fuser, jobs.jobs[0], asked, compare)
-        if said != asked.prompt:
-            typer.echo(f"auto: {said}")
-        typer.echo(f"wrote {out}")
-        return
-    from trainer.inference.folder import hash_of_network
-
-    asked = asked.model_copy(update={"weights": hash_of_network(fuser.model)})
-    failed = fuse_folder(fuser, jobs, out, asked, compare=compare, overwrite=overwrite)
-    typer.echo(f"{out}: {len(jobs.jobs) - failed} pictures" + (f", {failed} could not be made" if failed else ""))
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command("app", cls=usage.Command)
+@app.command(
+    "app",
+    cls=usage.Command,
+    rich_help_panel=usage.FUSE,
+    epilog=usage.examples("trainer app", "trainer app --weights runs/mine/weights --port 7861 --browse"),
+)
 def app_(
     weights: Annotated[
         Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
@@ -380,39 +253,44 @@ def app_(
     browse: Annotated[bool, typer.Option("--browse", help="Open the page in a browser.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
-    """Fuse on a page in a browser: trainer app --port 7861, then open http://127.0.0.1:7861/."""
+    """Fuse on a page in a browser, at http://127.0.0.1:7860/ by default."""
     from trainer.page.serve import Served, serve
 
     serve(Served(weights, host, port, max_megapixels, device, browse))
 
 
-@app.command(cls=usage.Command)
-def export(
-    onnx: Annotated[Path, typer.Option(help="The file to write, .onnx.")],
-    weights: Annotated[
-        Path, typer.Option(help="The folder that `trainer train` wrote, RUN/weights; default: what ships.")
-    ] = Path("release"),
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            help="A sentence to bake in, so that the file takes two pictures alone; without it, it takes their "
-            "closed-form fusion and an encoded sentence too."
-        ),
-    ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store weights in fp16: half the file.")] = False,
-) -> None:
-    """Write the regression as an ONNX file for use without torch, once onnxruntime makes the same pictures of it."""
-    from trainer.inference.export import export as write
-
-    typer.echo(write(weights, onnx, prompt, half=half))
+measuring.register(app)
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
+    epilog=usage.examples(
+        "trainer schema > config.schema.json",
+    ),
+)
+def schema() -> None:
+    """Print the JSON schema of a config, by which editors complete and check the YAML file."""
+    import json
+
+    from trainer.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), indent=1))
+
+
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
+    epilog=usage.examples(
+        "trainer model --config release --size 640x480",
+    ),
+)
 def model(
     config: Annotated[
         str,
         typer.Option(
-            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or the path of a YAML file."
+            help="A preset (tiny, release, gpu, release-cpu, release-cpu-days, ti, s, b, l) or a YAML file.",
+            autocompletion=_presets,
         ),
     ] = "release",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT in pixels.")] = "640x480",
@@ -427,10 +305,15 @@ def model(
     typer.echo(describe_network(load_config(config), (int(match[2]), int(match[1]))))
 
 
-@app.command(cls=usage.Command)
+@app.command(
+    cls=usage.Command,
+    rich_help_panel=usage.ABOUT,
+    epilog=usage.examples(
+        "trainer doctor",
+    ),
+)
 def doctor() -> None:
-    """Look at this machine: versions, cores, GPU, disk, a self-test of some seconds, and what is missing with the
-    command that installs it. Exit code 1 where something keeps the trainer from working."""
+    """Look at this machine, try to fuse, say what is missing and how to install it. Exit code 1: a fault."""
     from trainer.doctor import findings
 
     faults = 0

@@ -15,13 +15,29 @@ from typer.core import TyperCommand
 
 from trainer.errors import UserError
 
+TRAIN, FUSE, MEASURE, ABOUT = "Train", "Fuse", "Measure", "Find out"
+"""Groups of commands."""
+
+
+def examples(*lines: str) -> str:
+    """Command lines, for the epilog of a command."""
+    return "\n".join(lines)
+
 
 class Command(TyperCommand):
     """`--shards a.tar b.tar` is `--shards a.tar --shards b.tar`, in commands without arguments of their own.
 
     An option where the value of another should stand is refused, and not taken for the value. `~/` at the beginning of
-    a value is the home folder, also where no shell saw it, as in `--out=~/run`.
+    a value is the home folder, also where no shell saw it, as in `--out=~/run`. The epilog is examples, a line each,
+    which stand as they are at the end of the help.
     """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        lines, self.epilog = self.epilog, None
+        super().format_help(ctx, formatter)
+        self.epilog = lines
+        if lines:
+            typer.echo("\n".join([" Examples:", *(f"   {line}" for line in lines.splitlines())]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, list(map(_at_home, _each_with_its_option(self.get_params(ctx), args))))

@@ -9,6 +9,7 @@ import typer
 
 from synth import console
 from synth.errors import UserError
+from synth.options import Links, recipe_names
 from synth.paths import keep_inputs
 from synth.usage import LOOK, Command, examples
 
@@ -23,15 +24,13 @@ LONGEST = 500  # characters of such a line
 SMALL = 100_000_000  # bytes of a dataset that is through before more processes have begun
 WIDTH = 120  # of tables that go to a file
 Dataset = Annotated[str, typer.Argument(help="A dataset's folder, or its URL (s3://bucket/prefix).")]
-Recipe = Annotated[str | None, typer.Option(help="A recipe: a YAML file, or the name of one that ships with the tool.")]
-Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's: a folder, a URL or a manifest.")]
-Links = Annotated[
-    bool | None,
+Recipe = Annotated[
+    str | None,
     typer.Option(
-        "--follow-links/--no-follow-links",
-        help="Whether links of sources may lead out of their folders; default: as the recipe says, and in --data.",
+        help="A recipe: a YAML file, or the name of one that ships with the tool.", autocompletion=recipe_names
     ),
 ]
+Data = Annotated[str | None, typer.Option(help="Pairs to use instead of the recipe's: a folder, a URL or a manifest.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for each core.")]
 
 
