@@ -1,12 +1,15 @@
 """What `make dist` builds holds all that it takes, and works where there is no checkout."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -78,3 +81,24 @@ def test_the_wheel_works_in_an_empty_folder(installed, tmp_path):
         installed, tmp_path, "trainer", "fuse", *pair, "--prompt", "remove the haze and fuse them", "--out", "fused.png"
     )
     assert (tmp_path / "fused.png").stat().st_size > 10_000
+
+
+def test_the_page_of_the_wheel_starts_and_ends(installed, tmp_path):
+    code = "import sys; from trainer.cli import main; sys.argv[0] = 'trainer'; main()"
+    command = [sys.executable, "-P", "-u", "-c", code, "app", "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    page = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    assert page.stderr is not None
+    try:
+        for line in page.stderr:
+            if found := re.search(r"the page: (http://127\.0\.0\.1:\d+/)", line):
+                with build_opener(ProxyHandler({})).open(found[1], timeout=30) as answer:
+                    assert b"Image fusion by instruction" in answer.read()
+                break
+        else:
+            pytest.fail("no page")
+        page.send_signal(signal.SIGINT)
+        assert page.wait(60) == 0
+    finally:
+        page.kill()
+        page.communicate()
