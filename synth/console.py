@@ -90,7 +90,7 @@ def say_plan(plan: "Plan", listed: int) -> None:
     from synth.sample.draft import all_look_like_rooms
 
     recipe = plan.recipe
-    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {_shards(len(plan.shards))}")
+    typer.echo(f"{recipe.name}: {recipe.samples} samples of {recipe.crop.size} px in {shards(len(plan.shards))}")
     for pool in plan.pools[:MOST_DATASETS]:
         typer.echo(f"  {pool.task}  {pool.dataset}: {len(pool.pairs)} pairs, weight {pool.weight:.3g}")
     if len(plan.pools) > MOST_DATASETS:
@@ -122,7 +122,7 @@ def say_plan(plan: "Plan", listed: int) -> None:
 def say_summary(summary: "Summary", storage: "Storage") -> None:
     """What stands now. Raises UserError where no sample could be made."""
     typer.echo(
-        f"{storage.url}: {summary.samples} samples in {_shards(summary.shards)} ({summary.made} made now), "
+        f"{storage.url}: {summary.samples} samples in {shards(summary.shards)} ({summary.made} made now), "
         f"{summary.bytes / 1e6:.1f} MB"
     )
     for reason, times in summary.reasons.most_common():
@@ -133,7 +133,8 @@ def say_summary(summary: "Summary", storage: "Storage") -> None:
         typer.echo("  once the sources are mended: synth retry, with the same options", err=True)
 
 
-def _shards(count: int) -> str:
+def shards(count: int) -> str:
+    """So many, in words."""
     return f"{count} shard{'s' * (count != 1)}"
 
 

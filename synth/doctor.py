@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import tempfile
 import time
@@ -30,8 +31,8 @@ OTHER_OPENCV = ("opencv-python-headless", "opencv-contrib-python", "opencv-contr
 """Packages that lie in one folder with opencv-python."""
 LEAST_DISK = 2**30
 """Bytes below which a disk is nearly full."""
-LEAST_SHARED = 2**28
-"""Bytes of /dev/shm, of which containers often have 64 MiB."""
+PACKAGES = {"cv2": "opencv-python", "skimage": "scikit-image", "PIL": "pillow", "yaml": "PyYAML"}
+"""Packages whose modules are called otherwise."""
 RECIPE = "mef_haze"
 TRIED = 8
 """Samples of the self-test."""
@@ -53,7 +54,23 @@ def findings() -> Iterator[Finding]:
     yield Finding("ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (packages, opencv, letters, extras, cores, room, self_test)
     for look in looks:
-        yield from look()
+        try:
+            yield from look()
+        except Exception as error:  # a package that cannot be loaded must not keep the rest from being told
+            yield Finding("fault", f"{look.__name__.replace('_', ' ')}: {told(error)}", cure_of(error))
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def cure_of(error: Exception) -> str:
+    """What helps where something cannot be loaded: the system's library, or the package."""
+    if re.search(r"libGL|libgthread|libglib", str(error)):
+        return "apt-get install libgl1 libglib2.0-0"
+    name = (getattr(error, "name", None) or "mmaif").partition(".")[0]
+    return f"pip install --force-reinstall {PACKAGES.get(name, name)}"
 
 
 def packages() -> Iterator[Finding]:
@@ -89,9 +106,9 @@ def opencv() -> Iterator[Finding]:
     """Whether OpenCV can be loaded, and stands alone."""
     try:
         import cv2  # noqa: F401
-    except ImportError as error:
-        missing = "libGL" in str(error) or "libgthread" in str(error) or "libglib" in str(error)
-        cure = "apt-get install libgl1 libglib2.0-0" if missing else "pip install --force-reinstall opencv-python"
+    except (ImportError, OSError) as error:
+        missing = cure_of(error)
+        cure = missing if missing.startswith("apt") else "pip install --force-reinstall opencv-python"
         yield Finding("fault", f"OpenCV cannot be loaded ({error})", cure)
     others = [name for name in OTHER_OPENCV if _version(name) is not None]
     if others:
@@ -120,9 +137,7 @@ def extras() -> Iterator[Finding]:
 
 def cores() -> Iterator[Finding]:
     """Cores and memory that this process may use."""
-    from synth.engines.local import default_workers
-
-    count, whole = default_workers(), os.cpu_count() or 1
+    count, whole = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, os.cpu_count() or 1
     of_all = f" of {whole}" if count != whole else ""
     yield Finding("ok", f"{count} core{'s' * (count != 1)}{of_all}, {memory() / 2**30:.1f} GiB of memory")
     allowed = quota()
@@ -169,10 +184,13 @@ def self_test() -> Iterator[Finding]:
     """Samples of a recipe that ships, each made twice: the same bytes, and how fast."""
     begun = time.perf_counter()
     try:
+        import synth.dataset.generate  # with all that writes shards  # noqa: F401
+        from synth.degradations.imgaug_shim import load_imgaug
         from synth.recipe.file import find_recipe, load_recipe
         from synth.sample.plan import make_plan
         from synth.sample.render import render
 
+        load_imgaug()
         plan = make_plan(load_recipe(find_recipe(RECIPE)))
         render(plan, 0)
         loaded = time.perf_counter()
@@ -180,8 +198,7 @@ def self_test() -> Iterator[Finding]:
         took = time.perf_counter() - loaded
         again = [_bytes(render(plan, index)) for index in range(TRIED)]
     except Exception as error:  # whatever it is, the tool does not work here
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        yield Finding("fault", f"self-test: {RECIPE} cannot be made ({told})", "pip install --force-reinstall mmaif")
+        yield Finding("fault", f"self-test: {RECIPE} cannot be made ({told(error)})", cure_of(error))
         return
     if first != again:
         yield Finding("fault", f"self-test: two renderings of {RECIPE} differ; please report it")

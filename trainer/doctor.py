@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -31,6 +32,8 @@ EXTRAS = {
     "s3": "s3:// addresses",
 }
 """Extras of the package that the trainer takes, and what for."""
+PACKAGES = {"cv2": "opencv-python", "PIL": "pillow", "yaml": "PyYAML", "sentence_transformers": "sentence-transformers"}
+"""Packages whose modules are called otherwise."""
 LEAST_DISK = 2**30
 """Bytes below which a disk is nearly full."""
 LEAST_SHARED = 2**28
@@ -60,7 +63,23 @@ def findings() -> Iterator[Finding]:
     yield Finding("ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (packages, extras, cores, gpu, room, self_test)
     for look in looks:
-        yield from look()
+        try:
+            yield from look()
+        except Exception as error:  # a package that cannot be loaded must not keep the rest from being told
+            yield Finding("fault", f"{look.__name__.replace('_', ' ')}: {told(error)}", cure_of(error))
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def cure_of(error: Exception) -> str:
+    """What helps where something cannot be loaded: the system's library, or the package."""
+    if re.search(r"libGL|libgthread|libglib", str(error)):
+        return "apt-get install libgl1 libglib2.0-0"
+    name = (getattr(error, "name", None) or "mmaif").partition(".")[0]
+    return f"pip install --force-reinstall {PACKAGES.get(name, name)}"
 
 
 def packages() -> Iterator[Finding]:
@@ -108,8 +127,8 @@ def cores() -> Iterator[Finding]:
             import torch
 
             text += f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-        except ImportError:
-            pass  # the self-test tells
+        except (ImportError, OSError):
+            pass  # what comes next tells
     yield Finding("ok", text)
 
 
@@ -127,7 +146,7 @@ def gpu() -> Iterator[Finding]:
     """GPUs that torch sees, and why it sees none where there is one."""
     try:
         import torch
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         yield Finding("fault", f"torch cannot be loaded ({error})", "pip install --force-reinstall torch")
         return
     if torch.cuda.is_available():
@@ -176,8 +195,7 @@ def self_test() -> Iterator[Finding]:
         took = time.perf_counter() - loaded
         away = float(np.abs(fused.astype(np.float32) - scene).mean()) / 255
     except Exception as error:  # whatever it is, the trainer does not work here
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        yield Finding("fault", f"self-test: {told}", "pip install --force-reinstall 'mmaif[trainer]'")
+        yield Finding("fault", f"self-test: {told(error)}", cure_of(error))
         return
     if not away < NEAR:
         yield Finding(

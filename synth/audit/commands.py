@@ -246,8 +246,9 @@ def _say_verdict(storage: "Storage", verdict: "Verdict") -> None:
     if verdict.count > LISTED:
         typer.echo(f"… and {verdict.count - LISTED} more")
     failed = f", {verdict.failed} failed" if verdict.failed else ""
+    there = f"{verdict.samples} samples{failed} in {console.shards(verdict.shards)}, {verdict.bytes / 1e6:.1f} MB"
     typer.echo(
-        f"{storage.url}: {verdict.samples} samples{failed} in {verdict.shards} shards, {verdict.bytes / 1e6:.1f} MB, "
+        f"{storage.url}: {there}, "
         f"pictures of {verdict.decoded} decoded: "
         + (f"faults: {verdict.count}, broken shards: {len(verdict.broken)}" if verdict.count else "sound")
     )

@@ -1,5 +1,6 @@
 """Samples for the eye: a few of a dataset's, spread over its shards, or of a recipe's, rendered without writing any."""
 
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,9 @@ def from_shards(storage: Storage, count: int) -> list[Shown]:
         taken = [row for number in numbers for row in parts[number][: max(each, 1)]][: count - len(found)]
         found += [_read(read, row, storage.shown(f"{stem}.tar")) for row in taken]
     if not found:
-        raise UserError(f"{storage.url}: no finished shard with a sample in it")
+        tars = sum(name.endswith(".tar") for name in storage.sizes())
+        why = f"; {tars} tars without their sidecars (.parquet) stand there, which tell what is in them" if tars else ""
+        raise UserError(f"{storage.url}: no finished shard with a sample in it{why}")
     return found
 
 
@@ -166,8 +169,12 @@ def _read(read: Callable[[int, int], bytes], row: Mapping[str, Any], where: str)
         data = read(start, size)
         if len(data) != size:
             raise ValueError("the tar is cut")
+        pictures = {name: data[offset - start :][:length] for name, (offset, length) in spans.items()}
+        for name, picture in pictures.items():
+            if hashlib.sha256(picture).hexdigest() != row[f"{name}_sha256"]:
+                raise ValueError(f"{name} is not the picture that its sidecar tells of")
     except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
         raise UserError(
             f"{where}: sample {row.get('key')} is damaged ({in_one_line(error)}); run synth verify"
         ) from None
-    return Shown(record, {name: data[offset - start :][:length] for name, (offset, length) in spans.items()})
+    return Shown(record, pictures)

@@ -1,5 +1,6 @@
 """`synth doctor` says what a machine lacks, and what brings it."""
 
+import os
 import shutil
 import sys
 from collections import namedtuple
@@ -101,7 +102,7 @@ def test_a_full_disk_is_a_fault(monkeypatch):
 )
 def test_a_containers_bounds_are_told(monkeypatch, files, cores, said):
     monkeypatch.setattr(doctor, "_control", lambda name: files.get(name, ""))
-    monkeypatch.setattr("synth.engines.local.default_workers", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda *_: set(range(cores)), raising=False)
     text = "\n".join(map(str, doctor.cores()))
     assert all(part in text for part in said)
     assert ("--workers" in text) == ("--workers 2" in said)
@@ -124,3 +125,18 @@ def test_renderings_that_differ_are_a_fault(monkeypatch):
     monkeypatch.setattr(doctor, "_bytes", lambda *_: next(numbers))
     (found,) = doctor.self_test()
     assert found.level == "fault"
+
+
+def test_a_look_that_fails_is_a_fault_and_the_rest_is_told(monkeypatch):
+    def broken() -> None:
+        raise ImportError("libGL.so.1: cannot open shared object file", name="cv2")
+
+    monkeypatch.setattr(doctor, "opencv", broken)
+    told = [str(found) for found in doctor.findings()]
+    assert any(line.startswith("fault broken: ImportError: libGL") and line.endswith("libglib2.0-0") for line in told)
+    assert told[-1].startswith("ok    self-test")
+
+
+def test_the_package_that_cannot_be_loaded_is_named():
+    assert doctor.cure_of(ImportError("x", name="skimage.data")) == "pip install --force-reinstall scikit-image"
+    assert doctor.cure_of(ValueError("x")) == "pip install --force-reinstall mmaif"

@@ -108,3 +108,14 @@ def test_a_picture_that_is_wrong_and_weights_that_are_none_are_faults(monkeypatc
     code, said, _ = trainer_main("doctor")
     assert code == 1
     assert said.splitlines()[-1].startswith("fault self-test: UserError: --weights nowhere")
+
+
+def test_a_library_that_torch_lacks_is_a_fault_and_the_rest_is_told(monkeypatch):
+    def broken() -> None:
+        raise OSError("libcublas.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(doctor, "gpu", broken)
+    monkeypatch.setattr(doctor, "self_test", lambda: iter([Finding("ok", "self-test")]))
+    told = [str(found) for found in doctor.findings()]
+    assert any(line.startswith("fault broken: OSError: libcublas") for line in told)
+    assert told[-1] == "ok    self-test"

@@ -136,7 +136,8 @@ class Fuser:
         """The network's picture, (1, 3, H, W), its sides those of whole latent positions."""
         found = self.objective.sample(InTiles(self.model, self.tile), inputs, noise, steps, self.decoded).picture
         assert found is not None
-        return without_lattice(found, 2 * self.autoencoder.factor)
+        base = None if inputs.pixels is None else inputs.pixels[:, 2]
+        return without_lattice(found, 2 * self.autoencoder.factor, base)
 
     def check(self, seed: int = 0, steps: int | None = None, prompt: str = "") -> None:
         """Raises UserError where these weights cannot be asked for that, whatever the pair."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.graph import fuse_base, thumbnails
 from trainer.frozen.text import Prompts
-from trainer.inference.lattice import lattice
+from trainer.inference.lattice import of_network
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import THUMBNAIL, Inputs, Whole
 
@@ -46,7 +46,7 @@ class Open(nn.Module):
         inputs = Inputs(z_a, z_b, z_base, prompts, torch.stack([a, b, seen], dim=1), whole)
         picture = self.network(inputs, decode=self._decoded).picture
         assert picture is not None
-        picture = picture - lattice(picture, self.multiple)
+        picture = picture - of_network(picture, self.multiple, seen)
         return picture.float().add(1).div(2).clamp(0, 1)
 
     def _decoded(self, z: Tensor) -> Tensor:

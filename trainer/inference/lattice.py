@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.model.inputs import in_range
+
 CELLS = 2.0
 """Cells over which a lattice is alike: the deviation of a Gaussian."""
 FAINT = 4 / 127.5
@@ -21,22 +23,39 @@ BAND = 512
 
 
 @torch.no_grad()
-def without_lattice(picture: Tensor, period: int) -> Tensor:
+def without_lattice(picture: Tensor, period: int, base: Tensor | None = None) -> Tensor:
     """A picture (B, C, H, W) in [-1, 1], of at least one period a side, without what repeats every `period` pixels from
     its first; it is changed in place. Rows and columns that are no whole cell count as if the last went on.
+
+    base: the closed-form fusion of the same inputs, (B, C, H, W), uint8 or in [-1, 1]: what repeats in it too is in the
+    scene, or in its damage, and stays.
     """
     height, width = picture.shape[-2:]
-    halo = period * (2 + int(2 * CELLS))
+    halo, step = period * (2 + int(2 * CELLS)), BAND // period * period
     before = picture[..., :0, :]
-    for top in range(0, height, BAND // period * period):
-        bottom = min(top + BAND // period * period, height)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
         above, below = before.shape[-2], min(halo, height - bottom)
         band = torch.cat([before, picture[..., top : bottom + below, :]], dim=-2)
         before = band[..., above + bottom - top - halo :, :][..., :halo, :].clone() if below else before
-        filled = F.pad(band, (0, -width % period, 0, -band.shape[-2] % period), mode="replicate")
-        found = lattice(filled, period)[..., above : above + bottom - top, :width]
-        picture[..., top:bottom, :] -= found
+        room = (0, -width % period, 0, -band.shape[-2] % period)
+        beneath = None
+        if base is not None:
+            beneath = F.pad(in_range(base[..., top - above : bottom + below, :width]), room, mode="replicate")
+        found = of_network(F.pad(band, room, mode="replicate"), period, beneath)
+        picture[..., top:bottom, :] -= found[..., above : above + bottom - top, :width]
     return picture
+
+
+def of_network(picture: Tensor, period: int, base: Tensor | None) -> Tensor:
+    """The lattice of a picture less what the base has of it, cell by cell: of the same shape."""
+    found = lattice(picture, period)
+    if base is None:
+        return found
+    beneath = lattice(base, period)
+    alike = F.avg_pool2d(found * beneath, period).sum(dim=1, keepdim=True)
+    share = (alike / (F.avg_pool2d(beneath**2, period).sum(dim=1, keepdim=True) + 1e-12)).clamp(0, 1)
+    return found - F.interpolate(share, scale_factor=period, mode="nearest") * beneath
 
 
 def lattice(picture: Tensor, period: int) -> Tensor:

@@ -232,6 +232,23 @@ def test_a_damaged_row_is_refused(made, tmp_path, column, value):
         from_shards(Folder(out), 5)
 
 
+def test_a_picture_whose_bytes_changed_is_named_and_not_shown(made, tmp_path):
+    out = Path(shutil.copytree(made, tmp_path / "d"))
+    row = next(row for row in read_rows(Folder(out), "000000.parquet") if row["target_offset"] is not None)
+    tar = bytearray((out / "000000.tar").read_bytes())
+    tar[row["target_offset"] + row["target_size"] // 2] ^= 255
+    (out / "000000.tar").write_bytes(tar)
+    with pytest.raises(UserError, match=rf"000000\.tar: sample {row['key']} is damaged \(target is not the picture"):
+        from_shards(Folder(out), 23)
+
+
+def test_tars_alone_are_told_from_an_empty_folder(made, tmp_path):
+    for tar in made.glob("*.tar"):
+        shutil.copy(tar, tmp_path)
+    with pytest.raises(UserError, match=r"3 tars without their sidecars \(\.parquet\)"):
+        from_shards(Folder(tmp_path), 5)
+
+
 SIBLINGS: dict[str, Any] = {
     **DATA,
     "samples": 24,

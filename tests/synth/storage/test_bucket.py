@@ -13,6 +13,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import _registry as registered
 
 from synth.audit.verify import find_faults
 from synth.dataset.generate import retry
@@ -163,6 +164,7 @@ def test_what_a_killed_run_left_here_is_swept(url, tmp_path, monkeypatch):
 def test_what_is_missing_for_a_url_is_said_in_one_line(monkeypatch):
     with pytest.raises(UserError, match=r"^nonsense://x: .*nonsense"):
         open_storage("nonsense://x")
+    monkeypatch.delitem(registered, "s3", raising=False)  # where another test has opened one
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(UserError, match=r"^s3://data/x: .*pip install 'mmaif\[s3\]'$"):
         open_storage("s3://data/x")

@@ -63,3 +63,20 @@ def test_bands_make_the_same_as_the_whole(monkeypatch):
     for band in (160, 512, 1296):
         monkeypatch.setattr(lattice, "BAND", band)
         assert torch.allclose(without_lattice(picture.clone(), 16), whole, atol=1e-6)
+
+
+def test_what_the_closed_form_shows_too_is_of_the_scene_and_stays():
+    """A faint texture of the grid's own period in the inputs is left; that of the network on top of it goes."""
+    texture, pattern = tiled_pattern(192, 208, 16, seed=3), tiled_pattern(192, 208, 16, seed=4)
+    base = ramp(192, 208) + texture
+    kept = without_lattice(base.clone(), 16, base)
+    assert (kept - base).abs().max() < 0.02 * LEVEL
+    left = without_lattice(base + pattern, 16, base) - base
+    assert left.std() < 0.35 * pattern.std()
+    as_bytes = (base + 1).mul(127.5).round().to(torch.uint8)
+    assert (without_lattice(base.clone(), 16, as_bytes) - base).abs().max() < 0.7 * LEVEL
+
+
+def test_what_the_network_took_out_of_the_inputs_does_not_come_back():
+    sky = ramp(192, 208)
+    assert (without_lattice(sky.clone(), 16, sky + tiled_pattern(192, 208, 16)) - sky).abs().max() < 0.1 * LEVEL
