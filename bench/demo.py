@@ -80,7 +80,9 @@ def main() -> None:
     )
     fell = seen_on(read_record((OUT / f"{FIRST}.json").read_text(encoding="utf-8")))
     columns = [labelled(name, fell) for name in SHOWN]
-    gap = np.full((columns[0].shape[0], GAP, 3), 255, np.uint8)
+    height = max(column.shape[0] for column in columns)  # of small pictures words are broken
+    columns = [np.pad(c, ((height - c.shape[0], 0), (0, 0), (0, 0)), constant_values=255) for c in columns]
+    gap = np.full((height, GAP, 3), 255, np.uint8)
     shown = np.hstack([part for column in columns for part in (column, gap)][:-1])
     Image.fromarray(shown).save(place("demo.png"), optimize=True)
 
