@@ -77,13 +77,14 @@ class Visit:
     results: list[Result] = field(default_factory=list)
     at: int = -1
 
-    def add(self, result: Result) -> None:
-        """Shows it; what is too old goes."""
+    def add(self, result: Result, see: bool = True) -> None:
+        """Keeps it; what is too old goes. see: it is seen from now on, or else what was seen until now, if it is kept."""
         self.results.append(result)
-        for old in self.results[:-KEPT]:
+        gone = self.results[:-KEPT]
+        for old in gone:
             shutil.rmtree(old.picture.parent, ignore_errors=True)
         del self.results[:-KEPT]
-        self.at = len(self.results) - 1
+        self.at = len(self.results) - 1 if see else max(-1, self.at - len(gone))
 
     @property
     def seen(self) -> Result | None:
