@@ -13,10 +13,9 @@ from trainer.inference.auto import AUTO
 from trainer.inference.fusing import Asked
 from trainer.page.examples import Example
 from trainer.page.parts import QUIET, TURN, Fusing, failed, note, problem, sides
-from trainer.page.work import CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
+from trainer.page.work import ALIGNED, CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
 
 FORMER = "former result"
-ALIGNED = (("as they are", ""), ("by whole pixels", "mtb"), ("turned and scaled too", "ecc"))
 TICK = 0.4
 """Seconds between two looks at how a fusion gets on."""
 TO_RESULT = """() => { const at = document.getElementById("result");
@@ -133,15 +132,12 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
 
     def opened(paths: list[str] | None, visit: Visit) -> tuple[Any, ...]:
         """After the files have changed: they are seen, until there is a picture of them."""
-        nothing = [gr.skip()] * (1 + len(shown))
-        if visit.seen is None:
-            nothing[-2] = note(["Drop two or more images, or try an example."])
+        visit.at = -1
         try:
             seen = studio.look(paths or [])
             images = pictures(seen)
         except Exception as error:
-            return (failed(error) if paths else "", "", gr.Gallery([], visible=False), *nothing)
-        visit.at = -1
+            return (failed(error) if paths else "", "", gr.Gallery([], visible=False), visit, *_nothing())
         names = [each.path.name for each in seen]
         return (
             "",
@@ -165,10 +161,10 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
             list(example.sentences),
         )
 
-    def work(paths: list[str] | None, said: str, visit: Visit, *values: Any) -> Iterator[Any]:
+    def work(paths: list[str] | None, said: str, *values: Any) -> Iterator[Any]:
         yield from asked(paths, said, said, values)
 
-    def automatic(paths: list[str] | None, said: str, visit: Visit, *values: Any) -> Iterator[Any]:
+    def automatic(paths: list[str] | None, said: str, *values: Any) -> Iterator[Any]:
         yield from asked(paths, said, AUTO, values)
 
     def asked(paths: list[str] | None, said: str, prompt: str, values: Sequence[Any]) -> Iterator[Any]:
@@ -207,7 +203,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
             return gr.skip(), gr.skip()
         return _slider(visit, against)
 
-    asked_for = [files, sentence, visit, *settings]
+    asked_for = [files, sentence, *settings]
     running = [fuse, auto, message, answer]
     of_fusion: dict[str, Any] = {**TURN, "concurrency_id": "work", "show_progress_on": [slider]}
     for pressed in (
@@ -216,7 +212,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
     ):
         pressed.then(
             settled,
-            [answer, files, sentence, against, visit],
+            [answer, files, message_files, sentence, against, visit],
             [fuse, auto, message, sentence, visit, *shown],
             **QUIET,
         ).then(None, js=TO_RESULT)
@@ -229,12 +225,12 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
 
 
 def settled(
-    answer: Answer | None, paths: Sequence[str] | None, said: str, against: Any, visit: Visit
+    answer: Answer | None, paths: Sequence[str] | None, told: str, said: str, against: Any, visit: Visit
 ) -> tuple[Any, ...]:
     """Fuse, Auto, message, sentence, visit, and what `_shown` gives, after a fusion.
 
-    paths, said: what is on the page now. A picture of other images than those goes among the results alone, and a
-    sentence that was changed meanwhile stays.
+    paths, said: what is on the page now; told: what stands under the files. A picture of other images than those goes
+    among the results alone, and a sentence that was changed meanwhile stays.
     """
     ready = (gr.Button("Fuse", interactive=True), gr.Button(interactive=True))
     kept = [gr.skip()] * SHOWN_PARTS
@@ -242,12 +238,14 @@ def settled(
         return (*ready, gr.skip(), gr.skip(), visit, *kept)
     late = answer.files != tuple(map(str, paths or []))
     if isinstance(answer.made, str):
-        told = answer.made + (note(["This is of the images that were here before."]) if late else "")
-        return (*ready, told, gr.skip(), visit, *kept)
+        failure = note(["Nothing was fused: see under the images."]) if answer.made == told else answer.made
+        if late:
+            failure += note(["This is of the images that were here before."])
+        return (*ready, failure, gr.skip(), visit, *kept)
     if late:
         visit.add(answer.made, see=False)
-        told = note(["The picture of the images that were here before is among the results.", *answer.made.notes])
-        return (*ready, told, gr.skip(), visit, *kept[:-1], _strip(visit))
+        notes = note(["The picture of the images that were here before is among the results.", *answer.made.notes])
+        return (*ready, notes, gr.skip(), visit, *kept[:-1], _strip(visit))
     visit.add(answer.made)
     words = answer.made.sentence if said == answer.said else gr.skip()
     return (*ready, note(answer.made.notes), words, visit, *_shown(visit, against))
@@ -285,7 +283,12 @@ def _settings(studio: Studio) -> list[Any]:
             label="Infrared",
             info="which of two is a thermal camera's; its 16 bits are stretched",
         )
-        align = gr.Radio(list(ALIGNED), value="", label="Alignment", info="lay the others onto the first image")
+        align = gr.Radio(
+            [(label, value) for value, label in ALIGNED.items()],
+            value="",
+            label="Alignment",
+            info="lay the others onto the first image",
+        )
 
     def switched(name: str) -> Any:
         own = studio.steps(name)
@@ -335,9 +338,21 @@ def _shown(visit: Visit, against: Any) -> tuple[Any, ...]:
 def _strip(visit: Visit) -> gr.Gallery:
     """The results, the newest first."""
     return gr.Gallery(
-        [(str(each.thumb), each.sentence) for each in reversed(visit.results)],
+        [(str(each.thumb), each.title) for each in reversed(visit.results)],
         selected_index=None,
         visible=len(visit.results) > 0,
+    )
+
+
+def _nothing() -> tuple[Any, ...]:
+    """What `_shown` gives where there are no images that can be used; the results stay."""
+    return (
+        None,
+        "",
+        gr.Radio(_rivals(None, 2), value=0),
+        gr.DownloadButton(interactive=False),
+        note(["Drop two or more images, or try an example."]),
+        gr.skip(),
     )
 
 
@@ -346,9 +361,9 @@ def _slider(visit: Visit, against: Any) -> tuple[Any, str]:
     result, former = visit.seen, visit.former
     assert result is not None
     if against == FORMER and former is not None:
-        return (str(former.shown), str(result.shown)), sides(f"“{former.sentence}”", f"“{result.sentence}”")
+        return (str(former.shown), str(result.shown)), sides(former.quoted, result.quoted)
     number = against if isinstance(against, int) and against < len(result.inputs) else 0
-    return (str(result.inputs[number]), str(result.shown)), sides(result.names[number], f"“{result.sentence}”")
+    return (str(result.inputs[number]), str(result.shown)), sides(result.names[number], result.quoted)
 
 
 def _rivals(former: Result | None, count: int) -> list[tuple[str, Any]]:

@@ -68,6 +68,18 @@ class Result(NamedTuple):
     """Size, depth, time."""
     notes: tuple[str, ...]
     """What was done to a file, or ignored of it, and what was not read of the sentence."""
+    options: str = ""
+    """Those that are not as they are unless set, in words."""
+
+    @property
+    def title(self) -> str:
+        """What was asked, for the strip."""
+        return " · ".join(filter(None, (self.sentence, self.options)))
+
+    @property
+    def quoted(self) -> str:
+        """What was asked, beside the slider."""
+        return " · ".join(filter(None, (f"“{self.sentence}”", self.options)))
 
 
 @dataclass
@@ -78,7 +90,7 @@ class Visit:
     at: int = -1
 
     def add(self, result: Result, see: bool = True) -> None:
-        """Keeps it; what is too old goes. see: it is seen from now on, or else what was seen until now, if it is kept."""
+        """Keeps it; what is too old goes. see: it is seen from now on; else what was seen still is, if kept."""
         self.results.append(result)
         gone = self.results[:-KEPT]
         for old in gone:
@@ -194,7 +206,20 @@ class Studio:
             sentence=sentence,
             told=f"{seen[0].width}×{seen[0].height}, {bits} bit, in {took:.1f} s",
             notes=tuple(worded(note, paths) for note in notes),
+            options=self.options(variant, asked),
         )
+
+    def options(self, variant: str, asked: Asked) -> str:
+        """Those that are not as they are unless set, in the words of the page."""
+        other = {
+            variant: variant != self.variants[0],
+            f"{asked.steps} steps": asked.steps not in (None, self.steps(variant)),
+            f"strength {asked.strength:g}": asked.strength != 1,
+            f"{asked.passes} passes": asked.passes != 1,
+            f"infrared: {CALLED[asked.infrared]}": asked.infrared != "auto",
+            f"aligned {ALIGNED[asked.align or '']}": asked.align is not None,
+        }
+        return ", ".join(words for words, named in other.items() if named)
 
 
 def look_at(paths: Sequence[str | Path], megapixels: float) -> list[Seen]:
@@ -269,6 +294,8 @@ def worded(text: str, paths: Sequence[Path]) -> str:
 
 CALLED = {"auto": "find out", "none": "none", "a": "first image", "b": "second image"}
 """Values of --infrared as the page calls them."""
+ALIGNED = {"": "as they are", "mtb": "by whole pixels", "ecc": "turned and scaled too"}
+"""Values of --align as the page calls them."""
 
 
 def safe(text: str) -> str:
