@@ -47,4 +47,4 @@ def test_without_gradio_it_says_what_to_install(trainer_main, monkeypatch):
 def test_its_help_shows_an_example(trainer_main):
     code, out, _ = trainer_main("app", "--help")
     assert code == 0
-    assert "trainer app --port 7861" in " ".join(out.split())
+    assert "trainer app --weights runs/mine/weights --port 7861" in " ".join(out.split())

@@ -100,7 +100,7 @@ def test_options_stand_in_the_strip_and_beside_the_slider(make):
     assert "“fuse” · strength 0.5" in said[CAPTION]
 
 
-def test_damage_of_a_pair_that_has_gone_is_not_shown(make):
+def test_damage_of_a_pair_that_has_gone_is_not_shown():
     damaged = Damaged(("c", "d"), ("haze: first 0.50",), ("fuse",))
     fell = Fell(ASKED, damaged, (("a", "c"), ("b", "d")))
     button, message, use, state, *shown = fallen(fell, list(ASKED), "")
