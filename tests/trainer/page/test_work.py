@@ -124,7 +124,7 @@ def test_notes_of_files_and_of_a_sentence_reach_the_page(studio, write):
 
 
 def test_options_that_were_set_are_told_with_the_result(studio, write):
-    pair = [write("a.png", 1), write("b.png", 2)]
+    pair = [write("a.png", 1), write("b.png", 1)]
     assert studio.fuse(pair, "regression", Asked(prompt=PROMPT)).title == PROMPT
     made = studio.fuse(pair, "regression", Asked(prompt=PROMPT, strength=0.5, passes=2, infrared="none", align="mtb"))
     assert made.options == "strength 0.5, 2 passes, infrared: none, aligned by whole pixels"
