@@ -73,13 +73,13 @@ class Result(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What was asked, for the strip."""
-        return " · ".join(filter(None, (self.sentence, self.options)))
+        """What was asked, for the strip; options first, since the end of a long sentence is cut off."""
+        return " · ".join(filter(None, (self.options, self.sentence)))
 
     @property
     def quoted(self) -> str:
         """What was asked, beside the slider."""
-        return " · ".join(filter(None, (f"“{self.sentence}”", self.options)))
+        return " · ".join(filter(None, (self.options, f"“{self.sentence}”")))
 
 
 @dataclass

@@ -96,8 +96,8 @@ def test_what_stands_under_the_files_is_not_said_twice():
 def test_options_stand_in_the_strip_and_beside_the_slider(make):
     made = make("fuse")._replace(options="strength 0.5")
     said = settled(Answer(ASKED, "", made), list(ASKED), "", "", 0, Visit())
-    assert said[STRIP].value[0]["caption"] == "fuse · strength 0.5"
-    assert "“fuse” · strength 0.5" in said[CAPTION]
+    assert said[STRIP].value[0]["caption"] == "strength 0.5 · fuse"
+    assert "strength 0.5 · “fuse”" in said[CAPTION]
 
 
 def test_damage_of_a_pair_that_has_gone_is_not_shown():

@@ -128,8 +128,8 @@ def test_options_that_were_set_are_told_with_the_result(studio, write):
     assert studio.fuse(pair, "regression", Asked(prompt=PROMPT)).title == PROMPT
     made = studio.fuse(pair, "regression", Asked(prompt=PROMPT, strength=0.5, passes=2, infrared="none", align="mtb"))
     assert made.options == "strength 0.5, 2 passes, infrared: none, aligned by whole pixels"
-    assert made.title == f"{PROMPT} · {made.options}"
-    assert made.quoted == f"“{PROMPT}” · {made.options}"
+    assert made.title == f"{made.options} · {PROMPT}"
+    assert made.quoted == f"{made.options} · “{PROMPT}”"
 
 
 def made_of(folder, size):
