@@ -157,8 +157,11 @@ def test_what_fails_is_said_on_the_page(page, pair, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     upload(page, [pair[0], str(tmp_path / "notes.txt")])
     assert "notes.txt cannot be used: no image that can be read" in problem(page, "#files-message")
+    assert page.locator("#slider img").count() == 0
+    assert page.inner_text("#caption").strip() == ""
     page.click("#fuse")
-    assert "notes.txt cannot be used" in problem(page)
+    page.wait_for_selector("#message :text('see under the images')")
+    assert page.locator(".problem").count() == 1
 
     (tmp_path / "small.png").write_bytes(png(np.zeros((50, 60, 3), np.uint8)))
     (tmp_path / "large.png").write_bytes(png(np.zeros((600, 800, 3), np.uint8)))
@@ -221,3 +224,43 @@ def test_a_pair_is_damaged_and_part_of_it_asked_away(page, pair):
     page.click("#fuse")
     page.wait_for_selector(RESULTS, timeout=SLOW)
     assert page.inner_text("#caption").strip().endswith("“remove the JPEG artefacts and fuse the images” ▶")
+
+
+def test_a_result_of_images_that_have_gone_goes_into_the_strip_alone(page):
+    page.click("#fuse")
+    page.wait_for_selector("#fuse[disabled]")
+    page.click("text=Two focus planes with noise")
+    page.wait_for_selector("#inputs .caption-label:has-text('near.png')")
+    images = [pixels(page, LEFT), pixels(page, RIGHT)]
+    page.wait_for_selector(RESULTS, timeout=SLOW)
+    page.wait_for_selector("#fuse:not([disabled])")
+    page.wait_for_selector("#message :text('here before')")
+    for which, image in zip((LEFT, RIGHT), images, strict=True):
+        np.testing.assert_array_equal(pixels(page, which), image)
+    assert page.input_value("#sentence textarea") == "remove the noise and fuse the images"
+    page.click(RESULTS)
+    page.wait_for_selector("#caption :text('remove the haze')")
+
+
+def test_what_cannot_be_damaged_is_said_once_where_it_is(page, pair):
+    page.get_by_role("tab", name="Damage a pair").click()
+    caption = page.locator("#damaged-1-caption")
+    assert caption.inner_text().strip() == ""
+    page.set_input_files("#clean input[type=file]", pair[:1])
+    page.wait_for_selector("#clean-message :text('here are 3')")
+    assert page.locator("#damaged-1 img").count() == 0
+    page.click("#fall")
+    page.wait_for_selector("#damage-message :text('see under the images')", timeout=SLOW)
+    assert page.locator(".problem").count() == 1
+    upload(page, pair, "#clean")
+    page.wait_for_selector("#damage-message :text('of dark.png it drops')")
+    for seed, told in (("-5", "is -5"), ("99999999999", "is 99999999999"), ("1.5", "is 1.5"), ("", "is empty")):
+        page.fill("#seed input", seed)
+        page.click("#fall")
+        page.wait_for_selector(f"#damage-message .problem:has-text('The seed {told}')", timeout=SLOW)
+        page.wait_for_selector("#fall:not([disabled])")
+    page.fill("#seed input", "3")
+    page.click("#fall")
+    page.wait_for_selector("#fall[disabled]:has-text('Damaging')")
+    page.wait_for_selector("#damaged-1-caption :text('damaged')", timeout=SLOW)
+    page.wait_for_selector("#fall:not([disabled])")

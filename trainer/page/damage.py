@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple
 from trainer.errors import UserError
 from trainer.files import one_line
 from trainer.inference.auto import Clauses, Found, sentence
-from trainer.page.work import see, worded
+from trainer.page.work import Seen, see, worded
 
 TOGETHER = "install trainer and synth of one version"
+SEED_MOST = 2**31 - 1
 PATIENCE = 600.0
 """Seconds that a call may take."""
 MISSING = "synth, the dataset tool, is not installed beside this trainer: pip install mmaif, then start the page again"
@@ -94,9 +95,7 @@ class Synth:
         severities: by effect, with the ways that are wanted and in which image; 0 is not there. Raises UserError,
         without the places of files. (Eight arguments: all that a visitor sets.)
         """
-        if len(given) != 2:
-            raise UserError(f"Give a clean pair, two images of one scene; here are {len(given)}.")
-        paths = [Path(file) for file in given]
+        paths = pair_of(given)
         for path in paths:
             see(path, megapixels)
         wanted = [
@@ -143,6 +142,32 @@ class Synth:
             lines = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
             raise UserError(lines[-1].removeprefix("synth: "))
         return done.stdout
+
+
+def pair_of(given: Sequence[str | Path]) -> list[Path]:
+    """Two files. Raises UserError where they are more or fewer."""
+    if len(given) != 2:
+        raise UserError(f"Give a clean pair, two images of one scene; here are {len(given)}.")
+    return [Path(file) for file in given]
+
+
+def seed_of(value: float | None) -> int:
+    """A seed as it was typed. Raises UserError where it is none."""
+    if value is None:
+        raise UserError(f"The seed is empty: give a whole number from 0 to {SEED_MOST}.")
+    if not 0 <= value <= SEED_MOST or value != int(value):
+        raise UserError(f"The seed is {value:.12g}: give a whole number from 0 to {SEED_MOST}.")
+    return int(value)
+
+
+def shallow(seen: Sequence[Seen]) -> list[str]:
+    """Which of the files have more bits than damaged pictures, a line of text or none."""
+    deep = [each.path.name for each in seen if each.bits > 8]
+    if not deep:
+        return []
+    return [
+        f"Damage works with 8 bits: of {' and '.join(deep)} it drops the finer steps, and its pictures have 8 bits."
+    ]
 
 
 def found() -> str | None:

@@ -38,8 +38,8 @@ def make_examples(folder: Path) -> list[Example]:
 
 
 def clean_pair(folder: Path) -> tuple[Path, Path]:
-    """Two exposures without damage, for what damages them."""
-    light = _light(_photograph("stereo_motorcycle"))
+    """Two exposures of a launch site without damage, for what damages them."""
+    light = _light(_photograph("rocket"))
     files = folder / "under-exposed.png", folder / "over-exposed.png"
     for path, gain in zip(files, (0.35, 2.2), strict=True):
         write_image(path, _image(light * gain))

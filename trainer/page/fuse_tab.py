@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -13,16 +13,27 @@ from trainer.inference.auto import AUTO
 from trainer.inference.fusing import Asked
 from trainer.page.examples import Example
 from trainer.page.parts import QUIET, TURN, Fusing, failed, note, problem, sides
-from trainer.page.work import CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
+from trainer.page.work import ALIGNED, CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
 
 FORMER = "former result"
-ALIGNED = (("as they are", ""), ("by whole pixels", "mtb"), ("turned and scaled too", "ecc"))
 TICK = 0.4
 """Seconds between two looks at how a fusion gets on."""
 TO_RESULT = """() => { const at = document.getElementById("result");
   if (window.innerWidth < 800 && !document.querySelector("#message .problem"))
     at.scrollIntoView({behavior: "smooth", block: "start"}); }"""
 """On a phone the result lies below the controls."""
+SHOWN_PARTS = 6
+"""Slider, caption, choice of what to compare with, download, words, strip."""
+
+
+class Answer(NamedTuple):
+    """What came of one press, which may come late: of images that are no longer those on the page."""
+
+    files: tuple[str, ...]
+    said: str
+    """The sentence that stood on the page as it was pressed."""
+    made: Result | str
+    """Or what failed, as the page says it."""
 
 
 def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusing:
@@ -30,6 +41,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
     start = studio.look(first.files)
     visit = gr.State(Visit(), delete_callback=Visit.forget)
     offers = gr.State(list(first.sentences))
+    answer = gr.State(None)
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320):
             pairs = gr.Dataset(
@@ -120,15 +132,12 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
 
     def opened(paths: list[str] | None, visit: Visit) -> tuple[Any, ...]:
         """After the files have changed: they are seen, until there is a picture of them."""
-        nothing = [gr.skip()] * (1 + len(shown))
-        if visit.seen is None:
-            nothing[-2] = note(["Drop two or more images, or try an example."])
+        visit.at = -1
         try:
             seen = studio.look(paths or [])
             images = pictures(seen)
         except Exception as error:
-            return (failed(error) if paths else "", "", gr.Gallery([], visible=False), *nothing)
-        visit.at = -1
+            return (failed(error) if paths else "", "", gr.Gallery([], visible=False), visit, *_nothing())
         names = [each.path.name for each in seen]
         return (
             "",
@@ -152,35 +161,34 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
             list(example.sentences),
         )
 
-    def work(paths: list[str] | None, said: str, against: Any, visit: Visit, *values: Any) -> Iterator[Any]:
-        progress = gr.Progress()
-        busy = (gr.Button("Fusing …", interactive=False), gr.Button(interactive=False))
-        ready = (gr.Button("Fuse", interactive=True), gr.Button(interactive=True))
-        nothing = [gr.skip()] * len(shown)
+    def work(paths: list[str] | None, said: str, *values: Any) -> Iterator[Any]:
+        yield from asked(paths, said, said, values)
+
+    def automatic(paths: list[str] | None, said: str, *values: Any) -> Iterator[Any]:
+        yield from asked(paths, said, AUTO, values)
+
+    def asked(paths: list[str] | None, said: str, prompt: str, values: Sequence[Any]) -> Iterator[Any]:
+        """Buttons, message and answer; what comes of the answer is decided by what is on the page then."""
+        progress, files = gr.Progress(), tuple(map(str, paths or []))
         try:
-            variant, asked = _asked(studio, said, values)
-            seen = studio.look(paths or [])
+            variant, wanted = _asked(studio, prompt, values)
+            seen = studio.look(files)
         except Exception as error:
-            yield (failed(error), gr.skip(), visit, *ready, *nothing)
+            yield (*[gr.skip()] * 3, Answer(files, said, failed(error)))
             return
-        yield ("", gr.skip(), visit, *busy, *nothing)
+        yield (gr.Button("Fusing …", interactive=False), gr.Button(interactive=False), "", None)
         try:
-            expected = studio.seconds(seen, variant, asked)
+            expected = studio.seconds(seen, variant, wanted)
             with ThreadPoolExecutor(1) as pool:
-                future: Future[Result] = pool.submit(studio.fuse, paths or [], variant, asked)
+                future: Future[Result] = pool.submit(studio.fuse, files, variant, wanted)
                 ticks = 0
                 while not wait([future], timeout=TICK).done:
                     ticks += 1
                     progress(*_progress(ticks * TICK, expected))
-                result = future.result()
+                made: Result | str = future.result()
         except Exception as error:
-            yield (failed(error), gr.skip(), visit, *ready, *nothing)
-            return
-        visit.add(result)
-        yield (note(result.notes), result.sentence, visit, *ready, *_shown(visit, against))
-
-    def automatic(paths: list[str] | None, _: str, *others: Any) -> Iterator[Any]:
-        yield from work(paths, AUTO, *others)
+            made = failed(error)
+        yield (*[gr.skip()] * 3, Answer(files, said, made))
 
     def again(visit: Visit, against: Any, event: gr.SelectData) -> tuple[Any, ...]:
         """A result of the strip, whose newest stands first."""
@@ -195,17 +203,52 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
             return gr.skip(), gr.skip()
         return _slider(visit, against)
 
-    asked_for = [files, sentence, against, visit, *settings]
-    changed = [message, sentence, visit, fuse, auto, *shown]
+    asked_for = [files, sentence, *settings]
+    running = [fuse, auto, message, answer]
     of_fusion: dict[str, Any] = {**TURN, "concurrency_id": "work", "show_progress_on": [slider]}
-    gr.on([fuse.click, sentence.submit], work, asked_for, changed, **of_fusion).then(None, js=TO_RESULT)
-    auto.click(automatic, asked_for, changed, **of_fusion).then(None, js=TO_RESULT)
+    for pressed in (
+        gr.on([fuse.click, sentence.submit], work, asked_for, running, **of_fusion),
+        auto.click(automatic, asked_for, running, **of_fusion),
+    ):
+        pressed.then(
+            settled,
+            [answer, files, message_files, sentence, against, visit],
+            [fuse, auto, message, sentence, visit, *shown],
+            **QUIET,
+        ).then(None, js=TO_RESULT)
     files.change(opened, [files, visit], [message_files, message, inputs, visit, *shown], **QUIET)
     pairs.click(chosen, [pairs], [files, sentence, offered, offers], **QUIET)
     offered.click(lambda number, all_: all_[number], [offered, offers], [sentence], **QUIET)
     strip.select(again, [visit, against], [message, visit, *shown], **QUIET)
     against.input(compared, [visit, against], [slider, caption], **QUIET)
     return Fusing(tabs, files, sentence, offered, offers)
+
+
+def settled(
+    answer: Answer | None, paths: Sequence[str] | None, told: str, said: str, against: Any, visit: Visit
+) -> tuple[Any, ...]:
+    """Fuse, Auto, message, sentence, visit, and what `_shown` gives, after a fusion.
+
+    paths, said: what is on the page now; told: what stands under the files. A picture of other images than those goes
+    among the results alone, and a sentence that was changed meanwhile stays.
+    """
+    ready = (gr.Button("Fuse", interactive=True), gr.Button(interactive=True))
+    kept = [gr.skip()] * SHOWN_PARTS
+    if answer is None:
+        return (*ready, gr.skip(), gr.skip(), visit, *kept)
+    late = answer.files != tuple(map(str, paths or []))
+    if isinstance(answer.made, str):
+        failure = note(["Nothing was fused: see under the images."]) if answer.made == told else answer.made
+        if late:
+            failure += note(["This is of the images that were here before."])
+        return (*ready, failure, gr.skip(), visit, *kept)
+    if late:
+        visit.add(answer.made, see=False)
+        notes = note(["The picture of the images that were here before is among the results.", *answer.made.notes])
+        return (*ready, notes, gr.skip(), visit, *kept[:-1], _strip(visit))
+    visit.add(answer.made)
+    words = answer.made.sentence if said == answer.said else gr.skip()
+    return (*ready, note(answer.made.notes), words, visit, *_shown(visit, against))
 
 
 def _settings(studio: Studio) -> list[Any]:
@@ -240,7 +283,12 @@ def _settings(studio: Studio) -> list[Any]:
             label="Infrared",
             info="which of two is a thermal camera's; its 16 bits are stretched",
         )
-        align = gr.Radio(list(ALIGNED), value="", label="Alignment", info="lay the others onto the first image")
+        align = gr.Radio(
+            [(label, value) for value, label in ALIGNED.items()],
+            value="",
+            label="Alignment",
+            info="lay the others onto the first image",
+        )
 
     def switched(name: str) -> Any:
         own = studio.steps(name)
@@ -283,11 +331,28 @@ def _shown(visit: Visit, against: Any) -> tuple[Any, ...]:
         gr.Radio(rivals, value=against),
         gr.DownloadButton("Download PNG", value=str(result.picture), interactive=True),
         note([result.told]),
-        gr.Gallery(
-            [(str(each.thumb), each.sentence) for each in reversed(visit.results)],
-            selected_index=None,
-            visible=len(visit.results) > 0,
-        ),
+        _strip(visit),
+    )
+
+
+def _strip(visit: Visit) -> gr.Gallery:
+    """The results, the newest first."""
+    return gr.Gallery(
+        [(str(each.thumb), each.title) for each in reversed(visit.results)],
+        selected_index=None,
+        visible=len(visit.results) > 0,
+    )
+
+
+def _nothing() -> tuple[Any, ...]:
+    """What `_shown` gives where there are no images that can be used; the results stay."""
+    return (
+        None,
+        "",
+        gr.Radio(_rivals(None, 2), value=0),
+        gr.DownloadButton(interactive=False),
+        note(["Drop two or more images, or try an example."]),
+        gr.skip(),
     )
 
 
@@ -296,9 +361,9 @@ def _slider(visit: Visit, against: Any) -> tuple[Any, str]:
     result, former = visit.seen, visit.former
     assert result is not None
     if against == FORMER and former is not None:
-        return (str(former.shown), str(result.shown)), sides(f"“{former.sentence}”", f"“{result.sentence}”")
+        return (str(former.shown), str(result.shown)), sides(former.quoted, result.quoted)
     number = against if isinstance(against, int) and against < len(result.inputs) else 0
-    return (str(result.inputs[number]), str(result.shown)), sides(result.names[number], f"“{result.sentence}”")
+    return (str(result.inputs[number]), str(result.shown)), sides(result.names[number], result.quoted)
 
 
 def _rivals(former: Result | None, count: int) -> list[tuple[str, Any]]:

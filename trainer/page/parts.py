@@ -51,4 +51,6 @@ def failed(error: BaseException) -> str:
 
 
 def sides(left: str, right: str) -> str:
-    return f'<div class="sides"><span>◀ {safe(left)}</span><span>{safe(right)} ▶</span></div>'
+    """What is on either side of a slider, for a gr.HTML; all of a long one is in its title."""
+    left, right = safe(left), safe(right)
+    return f'<div class="sides"><span title="{left}">◀ {left}</span><span title="{right}">{right} ▶</span></div>'

@@ -68,6 +68,18 @@ class Result(NamedTuple):
     """Size, depth, time."""
     notes: tuple[str, ...]
     """What was done to a file, or ignored of it, and what was not read of the sentence."""
+    options: str = ""
+    """Those that are not as they are unless set, in words."""
+
+    @property
+    def title(self) -> str:
+        """What was asked, for the strip; options first, since the end of a long sentence is cut off."""
+        return " · ".join(filter(None, (self.options, self.sentence)))
+
+    @property
+    def quoted(self) -> str:
+        """What was asked, beside the slider."""
+        return " · ".join(filter(None, (self.options, f"“{self.sentence}”")))
 
 
 @dataclass
@@ -77,13 +89,14 @@ class Visit:
     results: list[Result] = field(default_factory=list)
     at: int = -1
 
-    def add(self, result: Result) -> None:
-        """Shows it; what is too old goes."""
+    def add(self, result: Result, see: bool = True) -> None:
+        """Keeps it; what is too old goes. see: it is seen from now on; else what was seen still is, if kept."""
         self.results.append(result)
-        for old in self.results[:-KEPT]:
+        gone = self.results[:-KEPT]
+        for old in gone:
             shutil.rmtree(old.picture.parent, ignore_errors=True)
         del self.results[:-KEPT]
-        self.at = len(self.results) - 1
+        self.at = len(self.results) - 1 if see else max(-1, self.at - len(gone))
 
     @property
     def seen(self) -> Result | None:
@@ -193,7 +206,20 @@ class Studio:
             sentence=sentence,
             told=f"{seen[0].width}×{seen[0].height}, {bits} bit, in {took:.1f} s",
             notes=tuple(worded(note, paths) for note in notes),
+            options=self.options(variant, asked),
         )
+
+    def options(self, variant: str, asked: Asked) -> str:
+        """Those that are not as they are unless set, in the words of the page."""
+        other = {
+            variant: variant != self.variants[0],
+            f"{asked.steps} steps": asked.steps not in (None, self.steps(variant)),
+            f"strength {asked.strength:g}": asked.strength != 1,
+            f"{asked.passes} passes": asked.passes != 1,
+            f"infrared: {CALLED[asked.infrared]}": asked.infrared != "auto",
+            f"aligned {ALIGNED[asked.align or '']}": asked.align is not None,
+        }
+        return ", ".join(words for words, named in other.items() if named)
 
 
 def look_at(paths: Sequence[str | Path], megapixels: float) -> list[Seen]:
@@ -268,6 +294,8 @@ def worded(text: str, paths: Sequence[Path]) -> str:
 
 CALLED = {"auto": "find out", "none": "none", "a": "first image", "b": "second image"}
 """Values of --infrared as the page calls them."""
+ALIGNED = {"": "as they are", "mtb": "by whole pixels", "ecc": "turned and scaled too"}
+"""Values of --align as the page calls them."""
 
 
 def safe(text: str) -> str:

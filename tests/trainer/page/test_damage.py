@@ -13,7 +13,8 @@ import pytest
 from trainer.errors import UserError
 from trainer.inference.auto import standard_clauses
 from trainer.page import damage
-from trainer.page.damage import MISSING, Synth, sentences_of
+from trainer.page.damage import MISSING, Synth, seed_of, sentences_of, shallow
+from trainer.page.work import Seen
 
 CLAUSES = standard_clauses()
 
@@ -104,3 +105,25 @@ def test_a_synth_that_answers_otherwise_is_one_line(tmp_path: Path, script: str,
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     with pytest.raises(UserError, match=told):
         Synth(str(program))
+
+
+def test_a_seed_is_a_whole_number_that_synth_takes():
+    assert [seed_of(value) for value in (0, 7.0, 2**31 - 1)] == [0, 7, 2**31 - 1]
+    for value, told in (
+        (None, "The seed is empty"),
+        (-5, "The seed is -5"),
+        (1.5, "The seed is 1.5"),
+        (99999999999, "The seed is 99999999999"),
+        (float("nan"), "The seed is nan"),
+        (float("inf"), "The seed is inf"),
+    ):
+        with pytest.raises(UserError, match=f"^{told}: give a whole number from 0 to 2147483647.$"):
+            seed_of(value)
+
+
+def test_more_than_8_bits_are_told():
+    eight, sixteen = Seen(Path("private/a.png"), 4, 4, 8), Seen(Path("private/b.png"), 4, 4, 16)
+    assert shallow([eight, eight]) == []
+    (line,) = shallow([eight, sixteen])
+    assert "of b.png it drops" in line
+    assert "b.png and" not in line

@@ -123,6 +123,15 @@ def test_notes_of_files_and_of_a_sentence_reach_the_page(studio, write):
     assert len(made.notes) == 2
 
 
+def test_options_that_were_set_are_told_with_the_result(studio, write):
+    pair = [write("a.png", 1), write("b.png", 1)]
+    assert studio.fuse(pair, "regression", Asked(prompt=PROMPT)).title == PROMPT
+    made = studio.fuse(pair, "regression", Asked(prompt=PROMPT, strength=0.5, passes=2, infrared="none", align="mtb"))
+    assert made.options == "strength 0.5, 2 passes, infrared: none, aligned by whole pixels"
+    assert made.title == f"{made.options} · {PROMPT}"
+    assert made.quoted == f"{made.options} · “{PROMPT}”"
+
+
 def made_of(folder, size):
     folder.mkdir()
     for name in ("p", "s", "t"):
@@ -160,6 +169,9 @@ def test_weights_that_hold_both_offer_both_and_steps_of_the_flow_alone(tmp_path,
     assert studio.variants == ("flow", "regression")
     assert (studio.steps("flow"), studio.steps("regression")) == (3, None)
     assert not studio.sees
+    assert studio.options("flow", Asked(prompt=PROMPT, steps=3)) == ""
+    assert studio.options("flow", Asked(prompt=PROMPT, steps=5)) == "5 steps"
+    assert studio.options("regression", Asked(prompt=PROMPT)) == "regression"
     pair = [write("a.png", 1), write("b.png", 2)]
     for variant in studio.variants:
         assert studio.fuse(pair, variant, Asked(prompt=PROMPT)).picture.is_file()
