@@ -94,13 +94,14 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/mypy
 
 JOBS ?= 2# tests at a time
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+SLOW_JOBS ?= 3# of the slow ones, which wait for much: for processes that end, servers, the disk
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile
 
 test: lint ## lint, types and all quick tests (JOBS=2 at a time)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n $(JOBS) -m "not slow"
 
-test-slow: $(INSTALLED) ## kills, servers, browsers, the README's own commands (JOBS=2 at a time)
-	$(PYTEST) -m slow
+test-slow: $(INSTALLED) ## kills, servers, browsers, the README's own commands (SLOW_JOBS=3 at a time)
+	$(PYTEST) -n $(SLOW_JOBS) -m slow
 
 test-release: .venv-release/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
 	.venv-release/bin/pytest tests/release

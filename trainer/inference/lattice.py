@@ -18,6 +18,8 @@ CELLS = 2.0
 """Cells over which a lattice is alike: the deviation of a Gaussian."""
 FAINT = 4 / 127.5
 """Contrast of a cell, root mean square, at which it has a quarter of its say; pictures are in [-1, 1]."""
+LEAST = 2.0**-23
+"""Of a square that divides: (0.04 levels)², which is itself in fp16 too, as a file of half weights holds it."""
 BAND = 512
 """Rows that are worked on at a time, so that a large picture takes little more memory than itself."""
 
@@ -48,18 +50,19 @@ def without_lattice(picture: Tensor, period: int, base: Tensor | None = None) ->
 
 
 def of_network(picture: Tensor, period: int, base: Tensor | None) -> Tensor:
-    """The lattice of a picture less what the base has of it, cell by cell: of the same shape."""
+    """The lattice of a picture (B, C, H, W) whose sides are multiples of an even period, less what the base has of it,
+    cell by cell: of the same shape.
+    """
     found = lattice(picture, period)
-    if base is None:
-        return found
-    beneath = lattice(base, period)
-    alike = F.avg_pool2d(found * beneath, period).sum(dim=1, keepdim=True)
-    share = (alike / (F.avg_pool2d(beneath**2, period).sum(dim=1, keepdim=True) + 1e-12)).clamp(0, 1)
-    return found - F.interpolate(share, scale_factor=period, mode="nearest") * beneath
+    if base is not None:
+        beneath = lattice(base, period)
+        alike = (found * beneath).mean(dim=1, keepdim=True)
+        found = found - (alike / (beneath.square().mean(dim=1, keepdim=True) + LEAST)).clamp(0, 1) * beneath
+    return F.pixel_shuffle(found, period)
 
 
 def lattice(picture: Tensor, period: int) -> Tensor:
-    """What repeats in a picture (B, C, H, W) whose sides are multiples of an even period: of the same shape."""
+    """What repeats in a picture (B, C, H, W), in cells: (B, C period², H / period, W / period), as pixel_unshuffle."""
     mean = picture.new_ones(period + 1) / period  # over one period, about each pixel
     mean[0] = mean[-1] = 0.5 / period
     reach = period // 2
@@ -77,8 +80,8 @@ def lattice(picture: Tensor, period: int) -> Tensor:
     strength = common.square().mean(dim=1, keepdim=True)
     rest = (_filtered(contrast * say, near) / said - strength).clamp(min=0)
     count = said**2 / (_filtered(say**2, near) * near.square().sum() ** 2)  # of cells that speak
-    share = (1 - rest / (count * strength + 1e-12)).clamp(min=0)  # of it that chance does not explain
-    return F.pixel_shuffle(common * share * (2 * say).clamp(max=1), period)
+    share = (1 - rest / (count * strength + LEAST)).clamp(min=0)  # of it that chance does not explain
+    return common * share * (2 * say).clamp(max=1)
 
 
 def _filtered(x: Tensor, kernel: Tensor) -> Tensor:
