@@ -103,13 +103,38 @@ test: lint ## lint, types and all quick tests (JOBS=2 at a time)
 test-slow: $(INSTALLED) ## kills, servers, browsers, the README's own commands (SLOW_JOBS=3 at a time)
 	$(PYTEST) -n $(SLOW_JOBS) -m slow
 
-test-release: .venv-release/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
-	.venv-release/bin/pytest tests/release
+PYTHONS ?= python3.11 python3.12 python3.13# that a release is tried on, the oldest first
+RELEASE_TESTS ?=# which tests it is tried by, e.g. -m "not slow"; all, without it
+VERSIONS := $(firstword $(PYTHONS))-oldest $(addsuffix -newest,$(PYTHONS))
 
-.venv-release/.installed: pyproject.toml constraints.txt tests/release/requirements.txt
-	$(PYTHON) -m venv .venv-release
-	.venv-release/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e . \
+test-release: release-readers release-openfocus $(addprefix release-,$(VERSIONS)) ## before a release: all tests on each Python, with the newest and the oldest packages; other programs' readers; OpenFocus (hours; PYTHONS=)
+
+release-readers: .venv-release/readers/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
+	.venv-release/readers/bin/pytest tests/release/test_readers.py tests/release/test_documents.py
+
+release-openfocus: $(INSTALLED) openfocus ## OpenFocus as a row of `trainer evaluate`
+	$(BIN)/pytest tests/release/test_openfocus.py
+
+release-%: .venv-release/%/.installed ## all tests with one Python and versions, e.g. release-python3.13-newest, release-python3.11-oldest
+	OMP_NUM_THREADS=1 .venv-release/$*/bin/pytest --dist loadfile -n $(SLOW_JOBS) $(RELEASE_TESTS)
+
+.venv-release/readers/.installed: pyproject.toml constraints.txt tests/release/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e . \
 	  -r tests/release/requirements.txt
+	touch $@
+
+.venv-release/%-newest/.installed: pyproject.toml
+	$* -m venv --clear $(@D)
+	$(@D)/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -e '.[trainer,dev]'
+	touch $@
+
+.venv-release/%-oldest/.installed: pyproject.toml
+	$* -m venv --clear $(@D)
+	$(@D)/bin/pip install --disable-pip-version-check --quiet uv
+	$(@D)/bin/uv pip compile --quiet --resolution lowest-direct --python $(@D)/bin/python pyproject.toml \
+	  --extra trainer --extra dev --output-file $(@D)/oldest.txt
+	$(@D)/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c $(@D)/oldest.txt -e '.[trainer,dev]'
 	touch $@
 
 bench: $(INSTALLED) ## start-up times; bench-effects, bench-severity, bench-realism, bench-targets, ... measure more

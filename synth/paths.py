@@ -1,5 +1,6 @@
 """Paths that a user names: those in the home folder, and results that would be written over what they are made of."""
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,15 @@ def home(path: Named) -> Named:
         return type(path)(Path(text).expanduser())
     except RuntimeError:  # of a user without a home
         return path
+
+
+def in_a_circle(path: Path) -> bool:
+    """Whether its links, or those of a folder above it, lead round in a circle, so that it is nowhere."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def keep_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:

@@ -78,7 +78,7 @@ def cure_of(error: Exception) -> str:
     """What helps where something cannot be loaded: the system's library, or the package."""
     if re.search(r"libGL|libgthread|libglib", str(error)):
         return "apt-get install libgl1 libglib2.0-0"
-    name = (getattr(error, "name", None) or "mmaif").partition(".")[0]
+    name = ((isinstance(error, ImportError) and error.name) or "mmaif").partition(".")[0]
     return f"pip install --force-reinstall {PACKAGES.get(name, name)}"
 
 

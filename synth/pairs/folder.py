@@ -15,7 +15,7 @@ from synth.pairs import facts
 from synth.pairs.files import ROLES, File, FilePair
 from synth.pairs.remote import Remote
 from synth.pairs.source import NO_TEXT, FileSource, LeftOut, Remark, is_hidden, is_text
-from synth.paths import home
+from synth.paths import home, in_a_circle
 from synth.storage.bucket import Bucket
 from synth.tasks import TASKS
 
@@ -145,7 +145,4 @@ def _folders_at(url: str) -> Iterator[tuple[str, Mapping[str, File]]]:
 
 def leads_out(path: Path, root: Path) -> bool:
     """Whether a path is a link out of a source's folder, or one of a circle, which leads nowhere."""
-    try:
-        return path.is_symlink() and not path.resolve().is_relative_to(root.resolve())
-    except RuntimeError:  # of pathlib: links in a circle
-        return True
+    return path.is_symlink() and (in_a_circle(path) or not path.resolve().is_relative_to(root.resolve()))

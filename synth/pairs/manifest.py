@@ -17,6 +17,7 @@ from synth.pairs.remote import Remote
 from synth.pairs.source import FileSource, LeftOut, Remark
 from synth.pairs.split import SIDES, named_side, side_of
 from synth.pairs.tables import EXTRA, read_table
+from synth.paths import in_a_circle
 from synth.storage import local_path
 from synth.storage.bucket import is_known
 from synth.tasks import TASKS
@@ -144,11 +145,7 @@ class ManifestSource(FileSource):
         plain = os.path.normpath(here / text)
         if not plain.startswith((f"{here}{os.sep}", f"{there}{os.sep}")):
             raise ValueError(f"an image outside of the manifest's folder: {text}; {ALLOWED}")
-        try:
-            inside = path.resolve().is_relative_to(there)
-        except RuntimeError:  # of pathlib: links in a circle
-            inside = False
-        if not inside:
+        if in_a_circle(path) or not path.resolve().is_relative_to(there):
             raise ValueError(f"a link that leads out of the manifest's folder; {ALLOWED}")
         return path
 

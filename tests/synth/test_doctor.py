@@ -140,3 +140,4 @@ def test_a_look_that_fails_is_a_fault_and_the_rest_is_told(monkeypatch):
 def test_the_package_that_cannot_be_loaded_is_named():
     assert doctor.cure_of(ImportError("x", name="skimage.data")) == "pip install --force-reinstall scikit-image"
     assert doctor.cure_of(ValueError("x")) == "pip install --force-reinstall mmaif"
+    assert doctor.cure_of(AttributeError("x", name="sctypes")) == "pip install --force-reinstall mmaif"

@@ -208,6 +208,11 @@ def test_a_merge_of_a_merge_is_no_key_twice() -> None:
     assert plain_yaml.load(text) == {"x": {"y": {"k": 2}}, "z": {"k": 2, "m": 3}}
 
 
+def test_of_several_merges_the_first_counts() -> None:
+    text = "x: {y: &a {key: 1}, z: &b {key: 2}}\nboth: {<<: [*a, *b]}\n"
+    assert plain_yaml.load(text)["both"] == {"key": 1}
+
+
 def test_a_text_that_looks_like_a_number_survives_the_saved_config() -> None:
     values = {"name": "1e5", "other": "010", "rate": 1e-05, "date": "2024-01-01", "none": None}
     assert plain_yaml.load(plain_yaml.dump(values)) == values

@@ -201,6 +201,7 @@ def _load(folder: Path, max_tokens: int, device: torch.device) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # some releases report what a model of theirs does not use
     try:
         wide = {"dtype": torch.float32}  # also of a folder in fp16
         model = SentenceTransformer(str(folder), device=str(device), local_files_only=True, model_kwargs=wide)

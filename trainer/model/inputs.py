@@ -131,5 +131,5 @@ def added(blocks: Iterable[Terms]) -> Terms:
     total = {}
     for name, each in found.items():
         values = torch.stack(torch.broadcast_tensors(*(term.value for term in each)))
-        total[name] = each[0]._replace(value=values.sum(0) if each[0].weight else values.mean(0))
+        total[name] = Term(values.sum(0) if each[0].weight else values.mean(0), each[0].weight)
     return total

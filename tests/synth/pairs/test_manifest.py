@@ -128,6 +128,7 @@ def test_a_scene_in_two_splits_is_refused(tmp_path):
         ({"a": "simplecache::file:///etc/a.png", "b": "b.png"}, "a URL with '::' in it"),
         ({"a": "nonsense://x/a.png", "b": "b.png"}, "a nonsense:// URL, a kind that is not known"),
         ({"a": "circle.png", "b": "b.png"}, "a link that leads out"),
+        ({"a": "circle.png/a.png", "b": "b.png"}, "a link that leads out"),
     ],
 )
 def test_a_row_that_leads_elsewhere_or_is_no_pair_is_left_out_with_its_reason(tmp_path, row, reason):
