@@ -77,7 +77,8 @@ def plan_of(
 ) -> tuple[Plan, str | None]:
     """The plan that a dataset was made by, and which libraries are of another version here.
 
-    recipe, data, follow_links: as the options of these names have them. Raises UserError where the recipe or its pairs are not those of the dataset, or an effect is of another version.
+    recipe, data, follow_links: as the options of these names have them. Raises UserError where the recipe or its pairs
+    are not those of the dataset, or an effect is of another version.
     """
     described = read_dataset(storage)
     if described is None or not isinstance(described.get("recipe"), dict):

@@ -124,9 +124,7 @@ def compare(
     return found
 
 
-def _number(
-    there: Mapping[str, Signed], keys: list[str], described: Mapping[str, Any], verdict: Verdict
-) -> str | None:
+def _number(there: Mapping[str, Signed], keys: list[str], described: Mapping[str, Any], verdict: Verdict) -> str | None:
     """That a dataset has fewer samples than its signature, or more, in words, and how it has as many; None where it has
     the same, nothing in words where faults of its shards say more."""
     lacking, besides = there.keys() - set(keys), set(keys) - there.keys()

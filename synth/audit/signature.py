@@ -203,7 +203,9 @@ def find_signature(name: str) -> Path:
     if recipe is not None and recipe not in there:
         exact = plain in (recipe, recipe.rpartition("/")[2])
         which = "" if exact else f"no such signature, and the recipe {recipe!r} "
-        raise UserError(f"{name}: {which}ships without a signature; give the file that was published with it (…{SUFFIX})")
+        raise UserError(
+            f"{name}: {which}ships without a signature; give the file that was published with it (…{SUFFIX})"
+        )
     said = "" if recipe is None else f"; did you mean {recipe!r}?"
     raise UserError(
         f"{name}: no such signature{said}; a path of a file that synth sign wrote (…{SUFFIX}), or what ships: "

@@ -20,7 +20,6 @@ from synth.paths import ADDRESS, of_this_machine
 from synth.tasks import TASKS
 
 
-
 def _local(value: Any) -> Any:
     return of_this_machine(Path(value), [str(value)]) if isinstance(value, str | Path) else value
 
@@ -82,7 +81,7 @@ class Source(BaseModel, ABC):
     split: Split = "all"
     """Which scenes: those of train, of val or of test, which share none, or all."""
     weights: dict[str, float] = Field(default_factory=dict)
-    """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
+    """By dataset, how often its pairs are drawn, as weights; where it is not named, the square root of its pairs."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

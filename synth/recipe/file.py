@@ -57,15 +57,8 @@ def find_recipe(name: str) -> Path:
 
 def nearest(asked: str, there: Iterable[str]) -> str | None:
     """What ships that a user may have meant: named without its folder, or misspelt; None where nothing is near."""
-    known = {name: name for name in there}
-    short = {name.rpartition("/")[2]: name for name in known}
-    for names in (known, short):
-        if asked in names:
-            return names[asked]
-    for names in (known, short):
-        for near in difflib.get_close_matches(asked, names, n=1, cutoff=0.5):
-            return names[near]
-    return None
+    known = {name.rpartition("/")[2]: name for name in there} | {name: name for name in there}
+    return next((known[near] for near in difflib.get_close_matches(asked, known, n=1, cutoff=0.5)), None)
 
 
 def shipped(suffix: str) -> dict[str, Path]:
