@@ -76,10 +76,15 @@ def verify(
         raise UserError(
             "--repair mends by a recipe, --against holds to a signature: repair first, then hold it to that"
         )
-    if (repair or again) != (recipe is not None) and (repair or again or against is None):
+    if (repair or again) and recipe is None:
+        raise UserError(
+            f"{'--repair' if repair else '--render'} and --recipe go together: what is broken, or compared, is made "
+            "again from the recipe"
+        )
+    if recipe is not None and not (repair or again or against is not None):
         raise UserError(
             "--repair and --recipe go together: what is broken is made again from the recipe; so do --render and "
-            "--recipe: what stands is compared with what the recipe makes; and with --against --recipe names scenes"
+            "--recipe, which compares what it makes, and --against and --recipe, which names scenes missing or besides"
         )
     _check_beside_recipe(recipe, data, follow_links)
     signature = None if against is None else read_signature(find_signature(against))
@@ -128,7 +133,7 @@ def sign(
     from synth.storage import open_storage
     from synth.storage.whole import write_files
 
-    if not out.name.endswith(SUFFIX):
+    if not out.name.endswith(SUFFIX) or out.name == SUFFIX:
         raise UserError(f"{out}: a signature is called NAME{SUFFIX}")
     _check_beside_recipe(recipe, data, follow_links)
     storage = open_storage(dataset)

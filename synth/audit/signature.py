@@ -187,7 +187,7 @@ def find_signature(name: str) -> Path:
     if not name.strip():
         raise UserError(f"--against: nothing is named; a file that synth sign wrote (…{SUFFIX}), or what ships")
     path = home(Path(FILE.sub("/", name, count=1)))
-    if path.is_file():
+    if path.exists() and not path.is_dir():  # a pipe of the shell's, too
         return path
     if path.is_dir():
         known = next((known for known in shipped(SUFFIX) if known.endswith(f"/{path.name}")), None)

@@ -145,7 +145,7 @@ def test_weights_count_by_their_ratios(tmp_path):
     drawn = []
     for count in ("{0: 0.25, 1: 0.75}", "{0: 1, 1: 3}"):
         plan = make_plan(load(tmp_path, changed(SOURCE, "builtin: bracketed").replace(COUNT, count)))
-        drawn.append([[spec.effect for spec in draft(plan, index).specs] for index in range(10)])
+        drawn.append([[spec.effect for spec in draft(plan, index).effects] for index in range(10)])
     assert drawn[0] == drawn[1]
     assert len({len(specs) for specs in drawn[0]}) > 1
     told = recipe_schema()["$defs"]
