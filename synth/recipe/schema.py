@@ -120,8 +120,9 @@ class Degradations(_Part):
 
     @model_validator(mode="after")
     def _weights(self) -> "Degradations":
-        weights = {} if isinstance(self.order, str) else {"order": dict(self.order)}
-        weights |= {"curves": self.curves} if self.curves else {}
+        weights: dict[str, Mapping[Any, float]] = {"curves": self.curves} if self.curves else {}
+        if not isinstance(self.order, str):
+            weights["order"] = self.order
         for key, given in weights.items():
             if any(not 0 <= weight <= MOST for weight in given.values()) or sum(given.values()) <= 0:
                 raise ValueError(f"{key}: each with its weight, from 0 to {MOST:g}, one of them above 0")
