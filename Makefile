@@ -105,17 +105,18 @@ test-slow: $(INSTALLED) ## kills, servers, browsers, the README's own commands (
 
 PYTHONS ?= python3.11 python3.12 python3.13# that a release is tried on, the oldest first
 RELEASE_TESTS ?=# which tests it is tried by, e.g. -m "not slow"; all, without it
+HERE = $* --version > /dev/null 2>&1 || { echo "$*: not on this machine; PYTHONS=\"…\" names those that are" >&2; exit 2; }
 VERSIONS := $(firstword $(PYTHONS))-oldest $(addsuffix -newest,$(PYTHONS))
 
-test-release: release-readers release-openfocus $(addprefix release-,$(VERSIONS)) ## before a release: all tests on each Python, with the newest and the oldest packages; other programs' readers; OpenFocus (hours; PYTHONS=)
+test-release: release-readers release-openfocus $(addprefix release-,$(VERSIONS)) ## before a release, hours: all tests on each of PYTHONS= with the newest packages, on the first with the oldest
 
 release-readers: .venv-release/readers/.installed ## our shards read whole by webdataset, Hugging Face datasets, DuckDB, pandas, polars
 	.venv-release/readers/bin/pytest tests/release/test_readers.py tests/release/test_documents.py
 
-release-openfocus: $(INSTALLED) openfocus ## OpenFocus as a row of `trainer evaluate`
+release-openfocus: $(INSTALLED) openfocus ## OpenFocus itself as a row of trainer evaluate
 	$(BIN)/pytest tests/release/test_openfocus.py
 
-release-%: .venv-release/%/.installed ## all tests with one Python and versions, e.g. release-python3.13-newest, release-python3.11-oldest
+release-%: .venv-release/%/.installed ## all tests, or RELEASE_TESTS=, with one: release-python3.13-newest, release-python3.11-oldest
 	OMP_NUM_THREADS=1 .venv-release/$*/bin/pytest --dist loadfile -n $(SLOW_JOBS) $(RELEASE_TESTS)
 
 .venv-release/readers/.installed: pyproject.toml constraints.txt tests/release/requirements.txt
@@ -125,11 +126,13 @@ release-%: .venv-release/%/.installed ## all tests with one Python and versions,
 	touch $@
 
 .venv-release/%-newest/.installed: pyproject.toml
+	@$(HERE)
 	$* -m venv --clear $(@D)
 	$(@D)/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -e '.[trainer,dev]'
 	touch $@
 
 .venv-release/%-oldest/.installed: pyproject.toml
+	@$(HERE)
 	$* -m venv --clear $(@D)
 	$(@D)/bin/pip install --disable-pip-version-check --quiet uv
 	$(@D)/bin/uv pip compile --quiet --resolution lowest-direct --python $(@D)/bin/python pyproject.toml \

@@ -1,17 +1,47 @@
 """Options that several commands have, and what a shell completes for them."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from synth import usage
+from synth.paths import home
 
 
 def recipe_names(incomplete: str) -> list[str]:
-    """For a shell that completes: recipes that ship."""
+    """For a shell that completes: recipes that ship, and files."""
     from synth.recipe.file import shipped
 
-    return [name for name in shipped(".yaml") if name.startswith(incomplete)]
+    return [*_beginning(shipped(".yaml"), incomplete), *_files(incomplete, (".yaml", ".yml"))]
+
+
+def signature_names(incomplete: str) -> list[str]:
+    """Likewise: signatures."""
+    from synth.recipe.file import SIGNATURE, shipped
+
+    return [*_beginning(shipped(SIGNATURE), incomplete), *_files(incomplete, (SIGNATURE,))]
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Files with these endings whose path begins so, and folders on the way to others, as `folder/`."""
+    above, line, begun = incomplete.rpartition("/")
+    found = []
+    try:
+        for path in sorted(home(Path(f"{above}{line}")).iterdir()):
+            if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
+                if path.is_dir():
+                    found.append(f"{above}{line}{path.name}/")
+                elif path.name.endswith(suffixes):
+                    found.append(f"{above}{line}{path.name}")
+    except OSError:
+        return []
+    return found
 
 
 def effect_names(incomplete: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Paths that a user names: those in the home folder, and results that would be written over what they are made of."""
 
 import errno
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -8,6 +9,23 @@ from typing import TypeVar
 from synth.errors import UserError
 
 Named = TypeVar("Named", str, Path)
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # how a URL begins, also after pathlib took a slash of it
+FILE = re.compile(r"file:/+")
+
+
+def of_this_machine(path: Path, given: Iterable[str] = ()) -> Path:
+    """A path that is read or written here; of `file:///folder/x` the path in it, and `~/` written out.
+
+    given: the texts that the user wrote, of which the path was made. Raises ValueError, which ends a message that
+    begins with them, where it is a URL of elsewhere: pathlib takes that for a folder that is called `s3:`.
+    """
+    text = str(path)
+    if FILE.match(text):
+        return Path(FILE.sub("/", text, count=1))
+    if ADDRESS.match(text):
+        said = next((one for one in given if "://" in one and Path(one) == path), text)
+        raise ValueError(f"{said}: a URL, and here a file or a folder of this machine is needed; copy it yourself")
+    return home(path)
 
 
 def home(path: Named) -> Named:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from synth.errors import UserError
-from synth.paths import home
+from synth.paths import of_this_machine
 
 MAKE, LOOK, ABOUT = "Make data", "Look at data", "Find out"
 """Groups of commands."""
@@ -23,8 +23,9 @@ def examples(*lines: str) -> str:
 
 
 class Command(TyperCommand):
-    """An option where the value of another should stand is refused, and not taken for the value; `~/` is home. The
-    epilog is examples, a line each, which stand as they are at the end of the help."""
+    """An option where the value of another should stand is refused, and not taken for the value; so is a URL where a
+    path is needed; `~/` is home. The epilog is examples, a line each, which stand as they are at the end of the help.
+    """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         lines, self.epilog = self.epilog, None
@@ -43,8 +44,17 @@ class Command(TyperCommand):
             if waiting and arg in options:
                 raise UserError(f"{waiting}: a value is needed, and {arg} stands there, an option of its own")
             waiting = arg if not waiting and arg in options and not getattr(options[arg], "is_flag", False) else ""
+        given = list(args)  # which is used up
         rest = super().parse_args(ctx, args)
-        ctx.params.update({name: home(value) for name, value in ctx.params.items() if isinstance(value, Path)})
+        names = {param.name: param.opts[0] for param in self.get_params(ctx)}
+        texts = [text for arg in given for text in (arg, arg.partition("=")[2])]
+        for key, value in ctx.params.items():
+            if isinstance(value, Path):
+                try:
+                    ctx.params[key] = of_this_machine(value, texts)
+                except ValueError as error:
+                    option = f"{names[key]} " if names[key].startswith("-") else ""
+                    raise UserError(f"{option}{error}") from None
         return rest
 
 

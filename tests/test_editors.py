@@ -22,13 +22,9 @@ ACROSS = (
     "are listed",
     "kinds: shares",
     "may leave a sample with none",
-    "makes mff pairs",
     "not YAML",
     "stands twice",
-    "each with its share",
     "low first",
-    "0 < low <= high <= 1",
-    "weights must be above 0",
 )
 """What no schema can tell, by the message of the program: what must fit together, and what is no YAML."""
 

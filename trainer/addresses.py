@@ -7,10 +7,28 @@ changes from day to day, nothing that a run must find again depends on it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 SIGNED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?#'\"<>]*)\?[^\s'\"<>]*?(?=[;:,.)\]}]*(?:[\s'\"<>]|$))")
 WITH_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]+:[^\s/@'\"]*@")
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # how an address begins, also after pathlib took a slash of it
+
+
+def of_this_machine(path: str, given: Iterable[str] = ()) -> str:
+    """A path that is read or written here; of `file:///folder/x` the path in it.
+
+    given: the texts that the user wrote, of which the path was made. Raises ValueError, which ends a message that
+    begins with them, where it is an address of elsewhere: pathlib takes that for a folder that is called `s3:`.
+    """
+    if ADDRESS.match(path) is None:
+        return path
+    if path.startswith("file:/"):
+        return "/" + path.removeprefix("file:").lstrip("/")
+    said = next((one for one in given if "://" in one and str(Path(one)) == path), path)
+    raise ValueError(f"{said}: a URL, and here a file or a folder of this machine is needed; copy it yourself")
 
 
 def split(url: str) -> tuple[str, str]:

@@ -6,12 +6,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from trainer import plain_yaml
-from trainer.addresses import shown
+from trainer.addresses import of_this_machine, shown
 from trainer.data.choice import DatasetConfig
 from trainer.data.pool import PoolConfig
 from trainer.errors import UserError
@@ -22,6 +22,17 @@ from trainer.objectives import STANDARD, AnyObjective, CouplesConfig
 from trainer.schema import Section, parse
 
 PRESETS = Path(__file__).parent / "configs"
+
+
+def _here(path: str) -> str:
+    try:
+        return of_this_machine(path)
+    except ValueError:
+        raise ValueError("a URL, and a file or a folder of this machine is needed; copy it yourself") from None
+
+
+Here: TypeAlias = Annotated[str, AfterValidator(_here)]
+"""A file or a folder of this machine, or a name; no URL."""
 Sharding: TypeAlias = Literal["ddp", "fsdp2"]
 MOST = 10**12 - 1
 """Samples that a run can count: checkpoints are named by twelve digits."""
@@ -73,7 +84,7 @@ class Resumable(Section, ABC):
 
 
 class AutoencoderConfig(Section):
-    path: str = "klt"
+    path: Here = "klt"
     """'klt' (fitted to the shards as the run starts), 'mmaif' (ours, trained), a folder, a file or a hub name of
     diffusers."""
     channels: int = Field(default=32, ge=1, le=192)
@@ -183,7 +194,7 @@ class RunConfig(Section):
     """Whether the log is written for TensorBoard too, into OUT/tensorboard (the package `tensorboard`)."""
     cache_mb: int = Field(default=1024, ge=0, le=2**30)
     """Latents kept in memory once encoded, so that a later cycle does not encode again."""
-    shard_cache: str | None = None
+    shard_cache: Here | None = None
     """A folder of this machine in which shards of elsewhere are kept whole."""
     shard_cache_gib: float = Field(default=50.0, gt=0)
     """That they fill at most: those used longest ago make room."""
@@ -207,7 +218,7 @@ class Config(Resumable):
     text: TextConfig = TextConfig()
     model: NetworkConfig
     objective: AnyObjective = STANDARD
-    init: str | None = None
+    init: Here | None = None
     """A weights folder that the run begins from, with its autoencoder: of the same network, or of the regression that a
     flow with adapters leaves as it is. One that goes on does not need it; other weights there are refused."""
     data: tuple[DatasetConfig, ...] = ()

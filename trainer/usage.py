@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from trainer.addresses import of_this_machine
 from trainer.errors import UserError
 
 TRAIN, FUSE, MEASURE, ABOUT = "Train", "Fuse", "Measure", "Find out"
@@ -28,8 +29,9 @@ class Command(TyperCommand):
     """`--shards a.tar b.tar` is `--shards a.tar --shards b.tar`, in commands without arguments of their own.
 
     An option where the value of another should stand is refused, and not taken for the value. `~/` at the beginning of
-    a value is the home folder, also where no shell saw it, as in `--out=~/run`. The epilog is examples, a line each,
-    which stand as they are at the end of the help.
+    a value is the home folder, also where no shell saw it, as in `--out=~/run`. A URL where a path is needed is
+    refused: pathlib would take it for a folder that is called `s3:`. The epilog is examples, a line each, which stand
+    as they are at the end of the help.
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -40,7 +42,26 @@ class Command(TyperCommand):
             typer.echo("\n".join([" Examples:", *(f"   {line}" for line in lines.splitlines())]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(map(_at_home, _each_with_its_option(self.get_params(ctx), args))))
+        given = list(map(_at_home, _each_with_its_option(self.get_params(ctx), args)))
+        rest = super().parse_args(ctx, list(given))
+        names = {param.name: param.opts[0] for param in self.get_params(ctx)}
+        texts = [text for arg in given for text in (arg, arg.partition("=")[2])]
+        for key, value in ctx.params.items():
+            option = f"{names[key]} " if names[key].startswith("-") else ""
+            if isinstance(value, Path):
+                ctx.params[key] = _here(value, option, texts)
+            elif isinstance(value, list | tuple):
+                ctx.params[key] = type(value)(
+                    _here(one, option, texts) if isinstance(one, Path) else one for one in value
+                )
+        return rest
+
+
+def _here(path: Path, option: str, texts: list[str]) -> Path:
+    try:
+        return Path(of_this_machine(str(path), texts))
+    except ValueError as error:
+        raise UserError(f"{option}{error}") from None
 
 
 def _each_with_its_option(params: list[Any], args: list[str]) -> Iterator[str]:

@@ -72,20 +72,26 @@ class Again:
         return text + ("" if self.libraries is None else f"; {self.libraries}")
 
 
-def plan_of(storage: Storage, recipe: str, data: str | None) -> tuple[Plan, str | None]:
+def plan_of(
+    storage: Storage, recipe: str, data: str | None, follow_links: bool | None = None
+) -> tuple[Plan, str | None]:
     """The plan that a dataset was made by, and which libraries are of another version here.
 
-    Raises UserError where the recipe or its pairs are not those of the dataset, or an effect is of another version.
+    recipe, data, follow_links: as the options of these names have them. Raises UserError where the recipe or its pairs
+    are not those of the dataset, or an effect is of another version.
     """
     described = read_dataset(storage)
     if described is None or not isinstance(described.get("recipe"), dict):
         raise UserError(f"{storage.url}: no dataset.json that says what it was made from; nothing to compare with")
     there = described["recipe"]
     sizes = {key: there[key] for key in ("samples", "samples_per_shard") if isinstance(there.get(key), int)}
-    plan = make_plan(load_recipe(find_recipe(recipe), sizes), data)
+    plan = make_plan(load_recipe(find_recipe(recipe), sizes), data, follow_links)
     here = json.loads(json.dumps(describe(plan)))
     libraries = difference(described.get("libraries"), here.pop("libraries"), "libraries")
+    here = {key: here[key] for key in ("name", "recipe", "sources")} | here  # what says most comes first
     if (other := difference(described, here)) is not None:
+        if other.startswith("source_fingerprint"):
+            other = "its pairs have other names or marks"
         raise UserError(f"{storage.url} holds another dataset: {other}; give the recipe and the pairs it was made from")
     return plan, libraries
 

@@ -57,7 +57,9 @@ class Against:
     def __str__(self) -> str:
         name, drawn = self.signature.name, self.signature.drawn[:12]
         if self.refused or self.apart:
-            told = "" if self.refused else f": {len(self.apart)} of {self.samples} samples differ"
+            told = f": {len(self.apart)} of {self.samples} samples differ"
+            if self.refused:
+                told = f"; the {self.samples} samples of both are equal" if self.samples and not self.apart else ""
             return f"not the {name} of the signature{told}" + self._notes()
         return (
             f"the {name} of the signature: {self.samples} samples, drawn {drawn}, measured within {self.measured:.2g}, "
@@ -100,13 +102,10 @@ def compare(
         verdict.add(Fault("", "", other))
         return found
     there = {signed.key: signed for signed in signature.samples}
-    lacking = len(there.keys() - {str(row["key"]) for _, row in rows})
-    found.refused = bool(lacking)
-    if lacking and not verdict.broken:  # else the faults of their shards say more
-        verdict.add(Fault("", "", f"{lacking} of the signature's {len(there)} samples are missing"))
-    if besides := len({str(row["key"]) for _, row in rows} - there.keys()):
+    if (told := _number(there, [str(row["key"]) for _, row in rows], described, verdict)) is not None:
         found.refused = True
-        verdict.add(Fault("", "", f"{besides} samples are none of the signature's {len(there)}"))
+        if told:
+            verdict.add(Fault("", "", told))
     groups = {signed.drawn["group"]: signed.pictures for signed in reversed(signature.samples)}
     for done, (stem, row) in enumerate(rows, 1):
         key = str(row["key"])
@@ -123,6 +122,34 @@ def compare(
         if progress is not None:
             progress(done, len(rows))
     return found
+
+
+def _number(there: Mapping[str, Signed], keys: list[str], described: Mapping[str, Any], verdict: Verdict) -> str | None:
+    """That a dataset has fewer samples than its signature, or more, in words, and how it has as many; None where it has
+    the same, nothing in words where faults of its shards say more."""
+    lacking, besides = there.keys() - set(keys), set(keys) - there.keys()
+    if not lacking and not besides:
+        return None
+    samples = (described.get("recipe") or {}).get("samples")
+    first = list(there)[: len(keys)] == keys or keys[: len(there)] == list(there)
+    if lacking and verdict.broken:
+        return ""
+    asked = isinstance(samples, int) and samples == len(keys) and first
+    told = [f"{len(lacking)} of the signature's {len(there)} samples are missing"] if lacking else []
+    told += [f"{len(besides)} samples are none of the signature's {len(there)}"] if besides else []
+    if lacking and verdict.failed:
+        told.append(f"{verdict.failed} could not be made: mend the pictures, then synth retry")
+    elif asked and lacking:
+        told.append(
+            f"the dataset was made with the first {samples} alone, as by --limit {samples}: synth generate --extend "
+            f"{len(there)} makes the others"
+        )
+    elif asked:
+        told.append(
+            f"the dataset was made with {samples}, as by --limit {samples}: synth generate --limit {len(there)} into "
+            "another folder makes those of the signature alone"
+        )
+    return "; ".join(told)
 
 
 def _other(signature: Signature, described: Mapping[str, Any], scenes: list[str], plan: Plan | None) -> str | None:
@@ -162,6 +189,10 @@ def _scenes(signature: Signature, plan: Plan | None) -> str:
 
 
 def _named_scenes(there: set[str], here: set[str]) -> str:
+    if there != here and {name.casefold() for name in there} == {name.casefold() for name in here}:
+        one = min(there - here)
+        other = next(name for name in here if name.casefold() == one.casefold())
+        return f" by upper and lower case alone, as {other} here and {one} there: name the files as they are published"
     parts = [
         f"{', '.join(sorted(names)[:NAMED])}{', …' if len(names) > NAMED else ''} {where}"
         for names, where in ((there - here, "in the signature alone"), (here - there, "here alone"))

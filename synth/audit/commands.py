@@ -9,7 +9,7 @@ import typer
 
 from synth import console
 from synth.errors import UserError
-from synth.options import Links, recipe_names
+from synth.options import Links, recipe_names, signature_names
 from synth.paths import keep_inputs
 from synth.usage import LOOK, Command, examples
 
@@ -52,7 +52,11 @@ def verify(
         bool, typer.Option("--render", help="Make these samples once more, from --recipe, and compare.")
     ] = False,
     against: Annotated[
-        str | None, typer.Option(help="Hold it to a signature: a file of synth sign, or the name of one that ships.")
+        str | None,
+        typer.Option(
+            help="Hold it to a signature: a file of synth sign, or the name of one that ships.",
+            autocompletion=signature_names,
+        ),
     ] = None,
     recipe: Recipe = None,
     data: Data = None,
@@ -72,26 +76,33 @@ def verify(
         raise UserError(
             "--repair mends by a recipe, --against holds to a signature: repair first, then hold it to that"
         )
-    if (repair or again) != (recipe is not None) and (repair or again or against is None):
+    if (repair or again) and recipe is None:
+        raise UserError(
+            f"{'--repair' if repair else '--render'} and --recipe go together: what is broken, or compared, is made "
+            "again from the recipe"
+        )
+    if recipe is not None and not (repair or again or against is not None):
         raise UserError(
             "--repair and --recipe go together: what is broken is made again from the recipe; so do --render and "
-            "--recipe: what stands is compared with what the recipe makes"
+            "--recipe, which compares what it makes, and --against and --recipe, which names scenes missing or besides"
         )
+    _check_beside_recipe(recipe, data, follow_links)
     signature = None if against is None else read_signature(find_signature(against))
     storage = open_storage(dataset)
+    plan, libraries = (None, None)
+    if recipe is not None and not repair:
+        plan, libraries = plan_of(storage, recipe, data, follow_links)
     small = sum(storage.sizes().values()) < SMALL
     decode, processes = None if everything else sample, workers or (1 if small else default_workers())
     with console.bar("verify", "shards") as progress:
         verdict = find_faults(storage, decode, processes, progress)
-    if again and recipe is not None:
-        plan, libraries = plan_of(storage, recipe, data)
+    if again and plan is not None:
         with console.bar("render", "shards") as progress:
             compared = make_again(storage, plan, verdict, decode, libraries, progress)
         typer.echo(f"{storage.url}: {compared}")
     if signature is not None:
         with console.bar("compare", "samples") as progress:
-            given = None if recipe is None else _plan(recipe, data, follow_links)
-            held = compare(storage, signature, verdict, given, progress)
+            held = compare(storage, signature, verdict, plan, progress)
         typer.echo(one_line(f"{storage.url}: {held}", LONGEST))
     _say_verdict(storage, verdict)
     if repair and recipe is not None and verdict.count:
@@ -109,6 +120,7 @@ def sign(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, NAME.sign.json.gz.")],
     recipe: Recipe = None,
     data: Data = None,
+    follow_links: Links = None,
 ) -> None:
     """Write what a benchmark is known by: all that was drawn, and means of blocks of its pictures, under 1 KB a sample.
 
@@ -121,11 +133,12 @@ def sign(
     from synth.storage import open_storage
     from synth.storage.whole import write_files
 
-    if not out.name.endswith(SUFFIX):
+    if not out.name.endswith(SUFFIX) or out.name == SUFFIX:
         raise UserError(f"{out}: a signature is called NAME{SUFFIX}")
+    _check_beside_recipe(recipe, data, follow_links)
     storage = open_storage(dataset)
     keep_inputs([out], _own_files(storage))
-    plan = None if recipe is None else plan_of(storage, recipe, data)[0]
+    plan = None if recipe is None else plan_of(storage, recipe, data, follow_links)[0]
     with console.bar("sign", "shards") as progress:
         signature = make(storage, plan, progress)
     written = as_bytes(signature)
@@ -189,8 +202,7 @@ def preview(
 
     if (dataset is None) == (recipe is None):
         raise UserError("preview shows a dataset, or a recipe (--recipe): name one of them")
-    if dataset is not None and data is not None:
-        raise UserError("--data goes with --recipe: the pairs of a dataset are those it was made from")
+    _check_beside_recipe(recipe, data, follow_links)
     check_name(out)
     if recipe is not None:
         plan = _plan(recipe, data, follow_links)
@@ -225,6 +237,13 @@ def _plan(recipe: str, data: str | None, follow_links: bool | None) -> "Plan":
     from synth.sample.plan import make_plan
 
     return make_plan(load_recipe(find_recipe(recipe)), data, follow_links)
+
+
+def _check_beside_recipe(recipe: str | None, data: str | None, follow_links: bool | None) -> None:
+    """Raises UserError where options of a recipe's pairs stand without one."""
+    for option, value in (("--data", data), ("--follow-links", follow_links)):
+        if recipe is None and value is not None:
+            raise UserError(f"{option} goes with --recipe: the pairs of a dataset are those it was made from")
 
 
 def _own_files(storage: "Storage") -> list[Path]:

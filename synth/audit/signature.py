@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from synth.audit.shown import Shown, read_sample
 from synth.audit.verify import find_faults
-from synth.dataset.description import is_shard, read_dataset
+from synth.dataset.description import DATASET, is_shard, read_dataset
 from synth.dataset.shards import read_rows
-from synth.errors import UnreadableError, UserError, hint, in_one_line
+from synth.errors import UnreadableError, UserError, in_one_line, listed
 from synth.images import codecs
 from synth.images.pixels import Bytes
-from synth.paths import home
-from synth.recipe.file import shipped
+from synth.paths import ADDRESS, FILE, home
+from synth.recipe.file import SIGNATURE as SUFFIX
+from synth.recipe.file import nearest, shipped
 from synth.recipe.schema import hash_resolved
 from synth.sample.parts import drawn_and_measured
 from synth.sample.plan import Plan
@@ -36,7 +37,6 @@ from synth.scene.capture import IMAGES
 from synth.storage import Storage
 
 VERSION = 1
-SUFFIX = ".sign.json.gz"
 KEPT = ("name", "recipe", "recipe_sha256", "sources", "source_fingerprint", "libraries")  # of dataset.json
 GRID, LEAST = 8, 32  # blocks along each side of a picture, at most; and pixels along each side of one, at least
 MOST_BYTES = 1 << 28  # of a signature, unpacked
@@ -181,21 +181,56 @@ def as_bytes(signature: Signature) -> bytes:
 
 
 def find_signature(name: str) -> Path:
-    """A signature by its path, or, where it ships beside a recipe, by that recipe's name. Raises UserError."""
-    path = home(Path(name))
-    if path.is_file():
+    """A signature by its path, or, where it ships beside a recipe, by that recipe's name. Raises UserError, which says
+    what else it is that was named, and what to give instead.
+    """
+    if not name.strip():
+        raise UserError(f"--against: nothing is named; a file that synth sign wrote (…{SUFFIX}), or what ships")
+    path = home(Path(FILE.sub("/", name, count=1)))
+    if path.exists() and not path.is_dir():  # a pipe of the shell's, too
         return path
     if path.is_dir():
-        raise UserError(f"{name}: is a folder; a signature is a file that synth sign wrote (…{SUFFIX})")
+        known = next((known for known in shipped(SUFFIX) if known.endswith(f"/{path.name}")), None)
+        raise UserError(f"{name}: {_instead(path)}" + (f"; the one that ships is {known!r}" if known else ""))
+    if ADDRESS.match(name):
+        raise UserError(f"{name}: a URL, and a signature is a file of this machine; fetch it, and name that")
     there = shipped(SUFFIX)
     asked = path.as_posix().removesuffix(SUFFIX)
     if (found := there.get(asked)) is not None:
         return found
-    if asked in shipped(".yaml"):
-        raise UserError(f"{name}: ships without a signature; give the file that was published with it (…{SUFFIX})")
+    plain = asked.removesuffix(".yaml")
+    recipe = nearest(plain, shipped(".yaml"))
+    if recipe is not None and recipe not in there:
+        exact = plain in (recipe, recipe.rpartition("/")[2])
+        which = "" if exact else f"no such signature, and the recipe {recipe!r} "
+        raise UserError(
+            f"{name}: {which}ships without a signature; give the file that was published with it (…{SUFFIX})"
+        )
+    said = "" if recipe is None else f"; did you mean {recipe!r}?"
     raise UserError(
-        f"{name}: no such signature{hint(asked, there)}; a path of a file that synth sign wrote (…{SUFFIX})"
+        f"{name}: no such signature{said}; a path of a file that synth sign wrote (…{SUFFIX}), or what ships: "
+        f"{listed(there)}"
     )
+
+
+def _instead(path: Path) -> str:
+    """What a folder or a file is that is no signature, by its name, and what to give instead."""
+    write = f"synth sign DATASET --out NAME{SUFFIX} writes one"
+    if path.is_dir():
+        inside = sorted(file.name for file in path.glob(f"*{SUFFIX}"))
+        if inside:
+            return f"is a folder; a signature in it is {path / inside[0]}"
+        if (path / DATASET).is_file():
+            return f"is a folder, of a dataset; its signature is a file, as {write.replace('DATASET', str(path))}"
+        return f"is a folder; a signature is a file (…{SUFFIX}); {write}"
+    ending = path.suffix.lower()
+    if ending in (".yaml", ".yml"):
+        near = [name for name, file in shipped(".yaml").items() if name in shipped(SUFFIX) and file.samefile(path)]
+        way_out = f"its signature ships, and is called {near[0]}" if near else f"{write}, of what was made of it"
+        return f"no signature of a dataset but a recipe; {way_out}"
+    if is_shard(path.name) or path.name == DATASET or ending in (".tar", ".parquet"):
+        return f"no signature of a dataset but a part of one; {write}"
+    return f"no signature of a dataset; {write}"
 
 
 def read_signature(path: Path) -> Signature:
@@ -207,7 +242,7 @@ def read_signature(path: Path) -> Signature:
         if type(version) is not int or version < 1:
             raise ValueError(f"signature: {version!r}")
     except (*MALFORMED, RecursionError):
-        raise UserError(f"{path}: no signature of a dataset; synth sign writes them") from None
+        raise UserError(f"{path}: {_instead(path)}") from None
     if version > VERSION:
         raise UserError(f"{path}: a signature of version {version}; this tool knows {VERSION}: install a newer one")
     try:
@@ -234,8 +269,9 @@ def _lines(path: Path) -> list[str]:
         with gzip.open(path) as file:
             data = file.read(MOST_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        what = "a damaged signature" if isinstance(error, EOFError | zlib.error) else "no signature of a dataset"
-        raise UserError(f"{path}: {what} ({in_one_line(error)}); synth sign writes them") from None
+        if isinstance(error, EOFError | zlib.error):
+            raise UserError(f"{path}: a damaged signature ({in_one_line(error)}); get it again") from None
+        raise UserError(f"{path}: {_instead(path)}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(data) > MOST_BYTES:
@@ -243,7 +279,7 @@ def _lines(path: Path) -> list[str]:
     try:
         return data.decode().rstrip("\n").split("\n")
     except UnicodeDecodeError:
-        raise UserError(f"{path}: no signature of a dataset; synth sign writes them") from None
+        raise UserError(f"{path}: {_instead(path)}") from None
 
 
 def _signed(data: Mapping[str, Any]) -> Signed:

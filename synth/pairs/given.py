@@ -7,8 +7,10 @@ from typing import Any
 from synth.errors import UserError
 from synth.pairs.folder import NO_IMAGE, FolderSource
 from synth.pairs.layout import LayoutSource
+from synth.pairs.layouts import NAMED, Found, in_words, is_of_layout
 from synth.pairs.manifest import ManifestSource
 from synth.pairs.photos import PhotoSource, maker_for
+from synth.pairs.public_sets import Layout
 from synth.pairs.source import FileSource, LeftOut, Source
 from synth.pairs.tables import is_table
 from synth.storage import local_path
@@ -24,8 +26,9 @@ def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSo
 
     A folder that has neither, and is laid out as a public data set is, is taken as that. The source keeps the weights
     of all that it replaces, and the settings of the first of them that is of files; where that names a layout, as those
-    of benchmarks do, the way and the name of the data set too, whatever the folder is called. Raises UserError where
-    there is no such folder, or it is not laid out in that way.
+    of benchmarks do, the way and the name of the data set too, whatever the folder is called; and a folder that holds
+    that of the set alone stands for it. Raises UserError where there is no such folder, it is not laid out in that way,
+    or holds other sets too.
     """
     first = next((source for source in replaced if isinstance(source, FileSource)), None)
     settings = {} if first is None else first.model_dump(include=set(FileSource.model_fields))
@@ -43,8 +46,53 @@ def source_at(root: Path | str, task: str, replaced: Sequence[Source]) -> FileSo
                 raise
             # it is no data set either: what a folder of pairs is, is told
         else:
-            return laid_out
+            return _its_own_folder(laid_out, task)
     return FolderSource(folder=folder, **settings)
+
+
+def _its_own_folder(source: LayoutSource, task: str) -> LayoutSource:
+    """The same set at its own folder, where one above it is given: names of scenes, and so all that is drawn, follow
+    from the way below that. Only where way and name of the set are said.
+
+    Raises UserError where all pairs stand in folders that are none of the set's, of several sets.
+    """
+    while source.way is not None and source.dataset is not None:
+        listing = source.listing(task)
+        tops = {name.partition("/")[0] if "/" in name else "" for pair in listing.pairs for name in pair.files.values()}
+        foreign = "" not in tops and not any(is_of_layout(listing.layout, top) for top in tops)
+        if not foreign:
+            break
+        if len(tops) > 1:
+            _refuse_several(source, listing.layout, tops)
+            break
+        inner = source.model_copy(update={"layout": source.layout / tops.pop()})
+        try:
+            same = [_files(inner, found) for found in inner.listing(task).pairs]
+        except UserError:
+            break
+        if len(same) < 2 or sorted(same) != sorted(_files(source, found) for found in listing.pairs):
+            break
+        source = inner
+    return source
+
+
+def _files(source: LayoutSource, pair: Found) -> tuple[str, ...]:
+    return (*sorted(f"{role} {source.layout / name}" for role, name in pair.files.items()), str(pair.split))
+
+
+def _refuse_several(source: LayoutSource, layout: Layout, tops: set[str]) -> None:
+    """Raises UserError where folders are those of several sets: no scenes have folders in that layout, or one of them
+    is called as the set, and what holds them is not."""
+    wanted = in_words(str(source.dataset)).lower()
+    called = sorted(top for top in tops if wanted in in_words(top).lower())
+    above = wanted in in_words(source.layout.resolve().name).lower()
+    if layout.by == "folders" or (called and not above):
+        shown = ", ".join(sorted(tops)[:NAMED]) + (", …" if len(tops) > NAMED else "")
+        way_out = f"--data {source.layout / called[0]}" if len(called) == 1 else "the set's own folder"
+        raise UserError(
+            f"--data {source.layout}: holds pairs in {shown}, and a benchmark is of one set, {source.dataset} "
+            f"({layout.tree}); give {way_out}"
+        )
 
 
 def _holds_pairs(folder: Path, task: str, follow_links: bool) -> bool:

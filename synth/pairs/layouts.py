@@ -209,6 +209,13 @@ def side_in(folder: str) -> Split | None:
     return named_side(folder) or next(filter(None, map(named_side, TOKENS.findall(folder))), None)
 
 
+def is_of_layout(layout: Layout, folder: str) -> bool:
+    """Whether a folder's name is one of a layout's own: of a side, or of a role."""
+    if folder.lower() in layout.sides or side_in(folder) is not None:
+        return True
+    return layout.by == "folders" and _role(layout.name, folder) is not None
+
+
 def in_words(part: str) -> str:
     """A part of a scene's name: without hyphens, which tell data sets from scenes and pairs from one another."""
     return re.sub(r"[^\w.]+", "_", part)

@@ -11,16 +11,25 @@ from inspect import isabstract
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from synth.errors import hint, listed
 from synth.pairs.base import PairRef
 from synth.pairs.split import Split, side_of
-from synth.paths import home
+from synth.paths import ADDRESS, of_this_machine
 from synth.tasks import TASKS
 
-LocalPath = Annotated[Path, AfterValidator(home)]
-"""A file or a folder of this machine, `~/` written out."""
+
+def _local(value: Any) -> Any:
+    return of_this_machine(Path(value), [str(value)]) if isinstance(value, str | Path) else value
+
+
+LocalPath = Annotated[
+    Path,
+    BeforeValidator(_local),
+    Field(json_schema_extra={"not": {"pattern": f"^(?!file:/){ADDRESS.pattern}"}}),
+]
+"""A file or a folder of this machine, `~/` written out, and no URL."""
 MOST = 1e6  # of any weight or share in a recipe: they are compared, so none needs to be larger
 
 
@@ -72,7 +81,7 @@ class Source(BaseModel, ABC):
     split: Split = "all"
     """Which scenes: those of train, of val or of test, which share none, or all."""
     weights: dict[str, float] = Field(default_factory=dict)
-    """By dataset, how often its pairs are drawn; where it is not named, the square root of its pairs."""
+    """By dataset, how often its pairs are drawn, as weights; where it is not named, the square root of its pairs."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -4,8 +4,9 @@ A recipe from a stranger is data. It runs no code, and its size is bounded, with
 the folders and the files that it names, which are those of whoever runs it, and nothing beside them; it writes nowhere.
 """
 
+import difflib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from synth.errors import UserError, hint, in_one_line, listed
-from synth.paths import home
+from synth.paths import ADDRESS, home
 from synth.recipe.schema import (
     OF_A_TASK,
     Crop,
@@ -30,6 +31,7 @@ from synth.recipe.schema import (
 )
 from synth.text import YamlLoader, text_of
 
+SIGNATURE = ".sign.json.gz"  # how files of `synth sign` end, which may ship beside a recipe
 MOST_BYTES = 1 << 16  # of the file
 MOST_VALUES = 20_000  # of the document, its aliases written out
 MOST_DEPTH = 24  # of values in one another; recipes need eight
@@ -46,9 +48,17 @@ def find_recipe(name: str) -> Path:
     asked = path.as_posix().removesuffix(".yaml")
     if asked in there:
         return there[asked]
-    inner = [known for known in there if known.endswith(f"/{asked}")]  # named without its folder
-    said = f"; did you mean {inner[0]!r}?" if inner else hint(asked, there)
+    if ADDRESS.match(name):
+        raise UserError(f"{name}: a URL, and a recipe is a file of this machine; fetch it, and name that")
+    near = nearest(asked, there)
+    said = "" if near is None else f"; did you mean {near!r}?"
     raise UserError(f"{name}: no such recipe{said}; a path, or one of {listed(there)}")
+
+
+def nearest(asked: str, there: Iterable[str]) -> str | None:
+    """What ships that a user may have meant: named without its folder, or misspelt; None where nothing is near."""
+    known = {name.rpartition("/")[2]: name for name in there} | {name: name for name in there}
+    return next((known[near] for near in difflib.get_close_matches(asked, known, n=1, cutoff=0.5)), None)
 
 
 def shipped(suffix: str) -> dict[str, Path]:

@@ -1,8 +1,8 @@
 """The JSON schema of a recipe, by which editors complete and check the YAML file.
 
-It says what each key is, and refuses unknown keys, effects, sources and tasks, and values out of their range. What must
-fit together across keys (quotas, sizes, sources of another task) `synth generate --dry-run` alone knows. The words are
-those of draft 07, which all editors read.
+It says what each key is, and refuses unknown keys, effects, sources and tasks, and values out of their range, sources
+and targets of another task too. What draft 07, whose words all editors read, cannot say, `synth generate --dry-run`
+alone knows: which of two numbers is the larger, what several sum to, and what must fit together across keys.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,8 +13,9 @@ from synth.degradations.imgaug_effect import ALLOWED, Imgaug
 from synth.images import curves
 from synth.instructions.phrases import PHRASED
 from synth.pairs.builtin import BUILTINS
+from synth.pairs.photos import MAKERS, PhotoSource, maker_for
 from synth.pairs.public_sets import LAYOUTS
-from synth.pairs.source import Source, sources
+from synth.pairs.source import MOST, FileSource, Source, sources
 from synth.recipe.schema import OF_A_TASK, Recipe
 from synth.tasks import TASKS
 
@@ -22,7 +23,16 @@ Schema: TypeAlias = dict[str, Any]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 NUMBER: Schema = {"type": "number"}
-SHARE: Schema = {"type": "number", "minimum": 0}
+WEIGHT: Schema = {"type": "number", "minimum": 0, "maximum": MOST}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+RATIO: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+NOT_ALL_0: Schema = {"not": {"additionalProperties": {"type": "number", "maximum": 0}}}  # which refuses {} too
+FROM_NETWORK: Schema = {
+    "required": ["target"],
+    "properties": {
+        "target": {"anyOf": [{"const": "network"}, {"type": "array", "contains": {"const": "network"}}]},
+    },
+}
 
 
 def recipe_schema() -> Schema:
@@ -35,11 +45,19 @@ def recipe_schema() -> Schema:
     parts |= {"effect": _any_effect(), "effect-imgaug": _imgaug()}
     parts |= {f"source-{kind}": _source(source) for kind, source in sources().items()}
     parts["source"] = {"anyOf": [_ref(f"source-{kind}") for kind in sources()], "description": "Where pairs come from."}
-    parts["Degradations"]["properties"]["always"]["items"] = _ref("effect")
-    parts["Degradations"]["properties"]["curves"] |= _shares(curves.names())
+    fall = parts["Degradations"]["properties"]
+    fall["always"] |= {"items": _ref("effect"), "uniqueItems": True}
+    fall["curves"] |= {"properties": dict.fromkeys(curves.names(), WEIGHT), "additionalProperties": False}
+    fall["curves"] |= {"anyOf": [{"maxProperties": 0}, NOT_ALL_0]}
+    for way in fall["order"]["anyOf"]:
+        if way.get("type") == "object":
+            way |= {"additionalProperties": WEIGHT} | NOT_ALL_0
     some = parts["Some"]["properties"]
-    some["of"]["items"] = _ref("effect")
-    some["count"] |= {"propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": SHARE, "minProperties": 1}
+    some["of"] |= {"items": _ref("effect"), "uniqueItems": True}
+    some["count"] |= {"propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": WEIGHT} | NOT_ALL_0
+    parts["Instructions"]["properties"]["kinds"] |= {"additionalProperties": SHARE} | NOT_ALL_0
+    for part, key in (("Crop", "scale"), ("Emphasis", "amount")):
+        parts[part]["properties"][key]["items"] = RATIO
     schema["properties"]["tasks"] = {
         "description": "The tasks of a dataset that has several; of one, `task` and its keys stand at the top.",
         "type": "object",
@@ -62,6 +80,10 @@ def recipe_schema() -> Schema:
         }
         for name in TASKS
     ]
+    of_several = {"not": {"additionalProperties": {"not": FROM_NETWORK}}}
+    asks = {"anyOf": [FROM_NETWORK, {"required": ["tasks"], "properties": {"tasks": of_several}}]}
+    file = {"required": ["target_network"], "properties": {"target_network": {"type": "object"}}}
+    schema["allOf"].append({"if": asks, "then": file})
     return {"$schema": DRAFT, "title": "A recipe of synth"} | schema
 
 
@@ -71,10 +93,26 @@ def _of_task(every: Schema, name: str) -> Schema:
     target = every["properties"]["target"]
     told = {key: target[key] for key in ("description", "default")}
     own = {
-        "sources": every["properties"]["sources"] | {"items": _ref("source")},
+        "sources": every["properties"]["sources"] | {"items": {"allOf": [_ref("source"), _fitting(name)]}},
         "target": told | {"anyOf": [kinds, {"type": "array", "items": kinds, "minItems": 1}]},
     }
+    if maker_for(TASKS[name].capture) is None:
+        own["photos"] = every["properties"]["photos"] | {"maximum": 0}
     return every | {"description": f"{TASKS[name].title}.", "properties": every["properties"] | own}
+
+
+def _fitting(task: str) -> Schema:
+    """What of a source is not for every task."""
+    capture = TASKS[task].capture
+    of_photos = [name for name, maker in MAKERS.items() if maker.suits(capture)]
+    fitting: dict[str, Any] = {
+        "builtin": [name for name, builtin in BUILTINS.items() if builtin.task == task],
+        "way": [*(layout.name for layout in LAYOUTS if layout.task == task), None],
+        "make": [*of_photos, None],
+        "align": [False, True] if capture.bracketed else [False],
+    }
+    properties = {key: {"enum": names} if names else False for key, names in fitting.items()}
+    return {"properties": properties if of_photos else properties | {"photos": False}}
 
 
 def _tasks_told() -> str:
@@ -97,7 +135,7 @@ def _any_effect() -> Schema:
 
 def _effect(effect: Degradation[Any]) -> Schema:
     """The settings of an effect: a severity, or its quantities by name."""
-    severity = _range(0, 1, "How strong, from 0 (nothing) to 1: a number, or [from, to].")
+    severity = _severity()
     quantities = {key: _quantity(quantity) for key, quantity in effect.quantities.items()}
     strengths = [key for key, quantity in effect.quantities.items() if quantity.strength]
     settings = {
@@ -135,6 +173,14 @@ def _range(low: float, high: float, told: str) -> Schema:
     return {"description": told, "anyOf": [number, pair]}
 
 
+def _severity() -> Schema:
+    """Above 0 at one end at least: what changes nothing is refused."""
+    ends = [SHARE, RATIO]
+    pair = {"type": "array", "items": ends, "minItems": 2, "maxItems": 2}
+    told = "How strong, from 0 (nothing) to 1: a number, or [from, to]."
+    return {"description": told, "anyOf": [RATIO, pair]}
+
+
 def _imgaug() -> Schema:
     value = {"anyOf": [NUMBER, {"type": "boolean"}, {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}]}
     properties = {
@@ -170,11 +216,14 @@ def _source(source: type[Source]) -> Schema:
         if key in schema["properties"]:
             told = schema["properties"][key].get("description", "")
             schema["properties"][key] = {"description": told, "enum": list(names)}
+    schema["properties"]["weights"]["additionalProperties"] = {"exclusiveMinimum": 0} | NUMBER | {"maximum": MOST}
+    if issubclass(source, PhotoSource):
+        schema["properties"]["align"] |= {"enum": [False]}
+    if not (issubclass(source, FileSource) and source.own_splits):
+        share = {"required": ["held_out_val"], "properties": {"held_out_val": {"exclusiveMinimum": 0}}}
+        schema["if"] = {"required": ["split"], "properties": {"split": {"const": "val"}}}
+        schema["then"] = share if issubclass(source, FileSource) else False
     return schema
-
-
-def _shares(names: Iterable[str]) -> Schema:
-    return {"properties": dict.fromkeys(names, SHARE), "additionalProperties": False}
 
 
 def _ref(name: str) -> Schema:

@@ -80,16 +80,16 @@ class Some(_Part):
     """A few of many: as many effects as `count` draws, out of `of`, none twice."""
 
     count: dict[int, float]
-    """How often how many."""
+    """How often how many, as weights, of which their ratios count: `{0: 1, 1: 1}` is `{0: 0.5, 1: 0.5}`."""
     of: Effects = Field(min_length=1)
     """The effects to draw from, each alike often."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Some":
-        if not self.count or min(self.count) < 0 or any(not 0 <= share <= MOST for share in self.count.values()):
-            raise ValueError(f"count: numbers of effects from 0, each with its share, {MOST:g} at most")
+        if not self.count or min(self.count) < 0 or any(not 0 <= weight <= MOST for weight in self.count.values()):
+            raise ValueError(f"count: numbers of effects from 0, each with its weight, from 0 to {MOST:g}")
         if sum(self.count.values()) <= 0:
-            raise ValueError("count: at least one share must be above 0")
+            raise ValueError("count: at least one weight must be above 0")
         if max(self.count) > len(self.of):
             raise ValueError(f"count: {max(self.count)} effects asked for, of {len(self.of)} that are listed")
         return self
@@ -104,7 +104,8 @@ class Degradations(_Part):
     some: Some | None = None
     """A few of many, besides."""
     order: Order | dict[Order, float] = "stage"
-    """`stage`: the order of physics; `shuffled`: any, drawn for each sample; or how often which of the two."""
+    """`stage`: the order of physics; `shuffled`: any, drawn for each sample; or how often which of the two, as
+    weights."""
     second_pass: float = Field(default=0.0, ge=0, le=1)
     """The share of samples that go twice through all effects but the scene's, with other draws (as Real-ESRGAN)."""
     indoor: Literal["guess", "flagged", "as_outdoor"] = "guess"
@@ -114,14 +115,17 @@ class Degradations(_Part):
     """The share of samples whose scene is equally far everywhere, whatever is known of its depth: haze is an even
     veil."""
     curves: dict[str, float] = Field(default_factory=dict)
-    """How often which camera's curve lies between light and bytes (synth/images/curves.py); without it, sRGB's."""
+    """How often which camera's curve lies between light and bytes (synth/images/curves.py), as weights; without it,
+    sRGB's."""
 
     @model_validator(mode="after")
-    def _shares(self) -> "Degradations":
-        shares = {"curves": self.curves} | ({} if isinstance(self.order, str) else {"order": dict(self.order)})
-        for key, given in shares.items():
-            if any(not 0 <= share <= MOST for share in given.values()) or (given and sum(given.values()) <= 0):
-                raise ValueError(f"{key}: each with its share, {MOST:g} at most, one of them above 0")
+    def _weights(self) -> "Degradations":
+        weights: dict[str, Mapping[Any, float]] = {"curves": self.curves} if self.curves else {}
+        if not isinstance(self.order, str):
+            weights["order"] = self.order
+        for key, given in weights.items():
+            if any(not 0 <= weight <= MOST for weight in given.values()) or sum(given.values()) <= 0:
+                raise ValueError(f"{key}: each with its weight, from 0 to {MOST:g}, one of them above 0")
         for name in self.curves:
             if name not in curves.names():
                 raise ValueError(f"curves: no curve {name!r}{hint(name, curves.names())}")
@@ -177,9 +181,9 @@ class Instructions(_Part):
     """What the sentences are like."""
 
     kinds: dict[Kind, float] = {"full": 0.8, "general": 0.1, "clean": 0.1}
-    """Shares: `full` names all that is to be removed, `partial` some of it and the target keeps the rest, `lessen`
-    something that is only to be weakened, `general` asks to clean without naming, `keep` to fuse alone, and the target
-    keeps all, `clean`: nothing is degraded."""
+    """Shares, which sum to 1: `full` names all that is to be removed, `partial` some of it and the target keeps the
+    rest, `lessen` something that is only to be weakened, `general` asks to clean without naming, `keep` to fuse alone,
+    and the target keeps all, `clean`: nothing is degraded."""
     emphasis: Emphasis = Emphasis()
     """What sentences may ask of the picture's look besides."""
     phrases: Literal["train", "test", "all"] = "train"
@@ -209,7 +213,7 @@ class TaskRecipe(_Part):
 
     later = frozenset({"photos"})
     weight: float = Field(default=1.0, gt=0, le=MOST)
-    """How often this task is drawn, where there are several."""
+    """How often this task is drawn, where there are several: the ratios of their weights count."""
     sources: Annotated[Sources, Field(min_length=1)]
     """Where clean pairs come from, one or several."""
     photos: float = Field(default=0.0, ge=0, le=MOST)

@@ -1,5 +1,6 @@
-"""OpenFocus itself, in its own environment (`make openfocus`), as a row of `trainer evaluate`; elsewhere a program of the
-tests stands in for it (tests/trainer/evaluation/test_evaluate.py).
+"""OpenFocus itself, in its own environment (`make openfocus`), as a row of `trainer evaluate`.
+
+Elsewhere a program of the tests stands in for it (tests/trainer/evaluation/test_evaluate.py).
 """
 
 import subprocess

@@ -1,90 +1,32 @@
-"""`synth sign` and `synth verify --against`: who renders a benchmark again has the same pictures, or is told."""
+"""`synth verify --against`: who renders a benchmark again has the same pictures, or is told."""
 
 import base64
-import gzip
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from synth.audit.again import through_jpeg
 from synth.audit.against import JPEG_LEVELS, LEVELS, MEASURED
-from synth.audit.signature import SUFFIX, Signature, as_bytes, blocks, drawn_hash, find_signature, read_signature, sign
+from synth.audit.signature import SUFFIX, Signature, as_bytes, drawn_hash, find_signature, read_signature
 from synth.cli import app
 from synth.dataset.description import LIBRARIES, version_of
-from synth.degradations.base import REGISTRY
 from synth.degradations.contrast import Contrast
 from synth.degradations.noise import Noise
-from synth.errors import UserError
 from synth.images import codecs
-from synth.pairs.public_sets import LAYOUTS
-from synth.recipe.file import find_recipe, load_recipe, shipped
+from synth.recipe.file import find_recipe, load_recipe
 from synth.sample import inputs
-from synth.sample.parts import drawn_and_measured
 from synth.sample.plan import make_plan
-from synth.storage import Folder
-from tests.conftest import ROOT
+from tests.synth.audit.holding import accepted, refused, verify
 from tests.synth.audit.test_again import WITHOUT_UNITS
 from tests.synth.forging import Forger, describe, seal
 from tests.synth.helpers import generate
-
-BENCHMARKS = sorted(name for name in shipped(".yaml") if name.startswith("benchmark/"))
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Path:
-    """The demo benchmark, rendered here; to be looked at and not to be changed."""
-    out = tmp_path_factory.mktemp("demo") / "demo"
-    generate(make_plan(load_recipe(find_recipe("benchmark/demo"))), out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def signature(demo) -> Signature:
-    return sign(Folder(demo))
-
-
-@pytest.fixture(scope="module")
-def signed(signature, tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("signed") / f"demo{SUFFIX}"
-    file.write_bytes(as_bytes(signature))
-    return file
-
-
-@pytest.fixture
-def spoiled(demo, tmp_path) -> Path:
-    """A copy of it, to be spoiled."""
-    return Path(shutil.copytree(demo, tmp_path / "demo"))
-
-
-def verify(dataset: Path, signature: Path | str, *words: str):
-    return CliRunner().invoke(app, ["verify", str(dataset), "--against", str(signature), "--workers", "1", *words])
-
-
-def accepted(dataset: Path, signature: Path | str) -> str:
-    done = verify(dataset, signature)
-    assert done.exit_code == 0, done.output
-    assert "the demo of the signature: 48 samples" in done.output
-    return done.output
-
-
-def refused(dataset: Path, signature: Path | str, *words: str) -> str:
-    done = verify(dataset, signature)
-    assert done.exit_code == 1, done.output
-    assert "not the demo of the signature" in done.output
-    for word in words:
-        assert word in done.output
-    return done.stdout
 
 
 def test_what_is_rendered_here_is_what_the_shipped_signature_says(demo):
@@ -290,212 +232,6 @@ def test_where_jpeg_was_a_block_may_be_rounded_the_other_way(demo, signature, tm
         samples = (*signature.samples[:number], first, *signature.samples[number + 1 :])
         file.write_bytes(as_bytes(replace(signature, samples=samples)))
         hold(demo, file)
-
-
-def lines(file: Path) -> list[str]:
-    return gzip.decompress(file.read_bytes()).decode().split("\n")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (lambda text: text.replace('"signature":1', '"signature":2'), "a signature of version 2; this tool knows 1"),
-        (lambda text: text.replace('"signature":1', '"signature":true'), "no signature of a dataset"),
-        (lambda text: text[:0] + "[1, 2]\n", "no signature of a dataset"),
-        (lambda text: text[:0] + "[" * 100_000, "no signature of a dataset"),
-        (lambda text: text[:0], "no signature of a dataset"),
-        (lambda text: text.replace('"flip":true', '"flip":false', 1), "its recipe is not what its hash names"),
-        (lambda text: text.replace('"y":', '"yy":', 1), "what it says was drawn is not what its hash names"),
-        (lambda text: text.rstrip("\n").rpartition("\n")[0] + "\n", "47 samples, of 48"),
-        (lambda text: text.replace('"sources":', '"sauces":'), "a damaged signature"),
-        (lambda text: text.replace('"measured":{', '"measured":[{', 1), "a damaged signature"),
-        (lambda text: text.replace('"pairs":6', '"pairs":null', 1), "a damaged signature"),
-    ],
-)
-def test_what_is_no_signature_or_damaged_or_newer_is_refused_in_one_line(signed, tmp_path, spoil, told):
-    file = tmp_path / f"x{SUFFIX}"
-    text = gzip.decompress(signed.read_bytes()).decode()
-    assert spoil(text) != text
-    file.write_bytes(gzip.compress(spoil(text).encode()))
-    with pytest.raises(UserError, match=told) as caught:
-        read_signature(file)
-    assert "\n" not in str(caught.value)
-
-
-def test_files_that_are_no_signature_are_refused_in_one_line(signed, tmp_path):
-    data = signed.read_bytes()
-    for spoiled, told in (
-        (b"x", "no signature of a dataset"),
-        (b"", "no signature of a dataset"),
-        (data[:-40], "damaged signature"),
-        (data[:200] + bytes([data[200] ^ 255]) + data[201:], "damaged signature|no signature"),
-    ):
-        (tmp_path / "x").write_bytes(spoiled)
-        with pytest.raises(UserError, match=told):
-            read_signature(tmp_path / "x")
-    with pytest.raises(UserError, match="is a folder"):
-        find_signature(str(tmp_path))
-    with pytest.raises(UserError, match=r"benchmark/demmo: no such signature; did you mean 'benchmark/demo'\?"):
-        find_signature("benchmark/demmo")
-    with pytest.raises(UserError, match="benchmark/vif_msrs: ships without a signature; give the file that was publ"):
-        find_signature("benchmark/vif_msrs")
-
-
-def test_only_a_whole_dataset_is_signed(spoiled, tmp_path):
-    out = ["--out", str(tmp_path / f"x{SUFFIX}")]
-    done = CliRunner().invoke(app, ["sign", str(spoiled), "--out", str(tmp_path / "x.json")])
-    assert f"a signature is called NAME{SUFFIX}" in str(done.exception)
-    (spoiled / "000001.tar").unlink()
-    done = CliRunner().invoke(app, ["sign", str(spoiled), *out])
-    assert "not sound, so not to be signed: 000001: 000001.tar missing" in str(done.exception)
-    assert not (tmp_path / f"x{SUFFIX}").exists()
-
-
-def test_blocks_are_the_means_and_the_grain_of_a_picture():
-    rng = np.random.default_rng(3)
-    image = rng.integers(0, 256, (70, 131, 3), dtype=np.uint8)
-    found = blocks(image)
-    assert found.shape == (2, 4, 4)
-    assert np.abs(found[0, 0, :3] - image[:35, :32].mean((0, 1))).max() <= 0.5
-    assert np.abs(found[1, 3, :3] - image[35:, 98:].mean((0, 1))).max() <= 0.5
-    flat = np.full((64, 64), 77, np.uint8)
-    assert blocks(flat).tolist() == [[[77, 0], [77, 0]], [[77, 0], [77, 0]]]
-    assert blocks(np.full((9, 9), 255, np.uint8)).tolist() == [[[255, 0]]]
-    assert (blocks(cv2.GaussianBlur(image, (0, 0), 2))[..., 3] < found[..., 3]).all()
-
-
-def test_what_is_measured_the_effect_says_itself(monkeypatch, demo):
-    record = json.loads(next(row for row in Forger(demo).rows if '"effect":"haze"' in row["record"])["record"])
-    drawn, measured = drawn_and_measured(record)
-    at = next(n for n, entry in enumerate(record["degradations"]) if entry["effect"] == "haze")
-    assert {f"degradations[{at}].params.{name}" for name in ("visibility_m", "horizon", "layer_m")} <= set(measured)
-    assert "visibility_m" not in drawn["degradations"][at]["params"]
-    assert {"scene.night", "scene.gain.a", "scene.airlight[2]"} <= set(measured)
-    assert "sha256" not in drawn["source"]
-    monkeypatch.setitem(REGISTRY, "new", SimpleNamespace(measured=("glow",)))  # type: ignore[arg-type]
-    record["degradations"] = [{**record["degradations"][0], "effect": "new", "params": {"glow": [1.5, 2], "x": None}}]
-    drawn, measured = drawn_and_measured(record)
-    assert drawn["degradations"][0]["params"] == {"x": None}
-    assert measured["degradations[0].params.glow[1]"] == 2
-
-
-def test_the_last_bit_of_a_drawn_number_is_the_processors(demo):
-    record = json.loads(Forger(demo).rows[0]["record"])
-    before = drawn_and_measured(record)[0]
-    record["scene"]["focal_px"] = float(np.nextafter(record["scene"]["focal_px"], 1e9))
-    assert drawn_and_measured(record)[0] == before
-    record["scene"]["focal_px"] *= 1 + 1e-7
-    assert drawn_and_measured(record)[0] != before
-
-
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_the_recipes_of_benchmarks_ask_for_what_a_benchmark_has(name):
-    recipe = load_recipe(find_recipe(name))
-    assert f"benchmark/{recipe.name}" == name
-    assert recipe.store == ("clean",)
-    assert recipe.instructions.phrases == "test"
-    assert recipe.instructions.per_pair > 1
-    assert recipe.samples % recipe.instructions.per_pair == 0
-    for part in recipe.tasks.values():
-        for source in part.sources:
-            if source.kind == "layout":
-                assert source.way in {layout.name for layout in LAYOUTS}  # type: ignore[attr-defined]
-                assert source.dataset is not None  # type: ignore[attr-defined]
-
-
-def test_no_two_benchmarks_draw_alike():
-    seeds = [load_recipe(find_recipe(name)).seed for name in BENCHMARKS]
-    assert len(BENCHMARKS) == 9
-    assert len(set(seeds)) == len(seeds)
-
-
-def test_a_benchmark_is_found_by_its_name_and_by_no_other():
-    assert find_recipe("benchmark/vif_msrs.yaml") == find_recipe("benchmark/vif_msrs")
-    with pytest.raises(UserError, match=r"vif_msrs: no such recipe; did you mean 'benchmark/vif_msrs'\?"):
-        find_recipe("vif_msrs")
-    with pytest.raises(UserError, match="no such recipe"):
-        find_recipe("benchmark/../mef_haze")
-
-
-def road_set(root: Path, names: list[str]) -> Path:
-    rng = np.random.default_rng(7)
-    for number, name in enumerate(names):
-        base = cv2.resize(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8), (400, 300), interpolation=cv2.INTER_CUBIC)
-        for folder, picture in (("crop_LR_visible", base), ("cropinfrared", base[:, :, number % 3])):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(root / folder / f"{name}.png"), picture)
-    return root
-
-
-def test_a_set_is_the_same_by_any_folders_name_and_one_with_other_files_is_told(tmp_path):
-    names = [f"FLIR_{n:05d}" for n in range(5)]
-    road_set(tmp_path / "one", names)
-    road_set(tmp_path / "RoadScene-master", names[::-1])  # another order of the file system
-    for name in names:  # the same pictures
-        for folder in ("crop_LR_visible", "cropinfrared"):
-            shutil.copy(tmp_path / "one" / folder / f"{name}.png", tmp_path / "RoadScene-master" / folder)
-
-    def rendered(root: Path, out: str) -> Path:
-        recipe = load_recipe(find_recipe("benchmark/vif_roadscene"), {"samples": 6, "crop": {"size": 64}})
-        generate(make_plan(recipe, root), tmp_path / out)
-        return tmp_path / out
-
-    file, full = tmp_path / f"road{SUFFIX}", tmp_path / f"full{SUFFIX}"
-    made = Folder(rendered(tmp_path / "one", "a"))
-    plan = make_plan(load_recipe(find_recipe("benchmark/vif_roadscene")), tmp_path / "one")
-    file.write_bytes(as_bytes(sign(made)))
-    full.write_bytes(as_bytes(sign(made, plan)))
-    done = verify(rendered(tmp_path / "RoadScene-master", "b"), file)
-    assert done.exit_code == 0, done.output
-    assert '"scene":"roadscene-FLIR_0000' in lines(file)[1]
-    for folder in ("crop_LR_visible", "cropinfrared"):
-        (tmp_path / "one" / folder / "FLIR_00002.png").unlink()
-    fewer = rendered(tmp_path / "one", "c")
-    assert "roadscene: 4 pairs of vif here, 5 in the signature: files are missing" in verify(fewer, file).output
-    words = ["--recipe", "benchmark/vif_roadscene", "--data", str(tmp_path / "one")]
-    told = verify(fewer, full, *words).output
-    assert "files are missing, so that other pairs are drawn: roadscene-FLIR_00002 in the signature alone" in told
-    road_set(tmp_path / "one", [*names[:2], "FLIR_99999"])
-    done = verify(other := rendered(tmp_path / "one", "d"), file)
-    assert "its pairs have other names or marks than the signature's" in done.output
-    told = verify(other, full, *words).output
-    assert "signature's: roadscene-FLIR_00002 in the signature alone; roadscene-FLIR_99999 here alone" in told
-    with pytest.raises(UserError, match="no pair laid out as msrs"):
-        make_plan(load_recipe(find_recipe("benchmark/vif_msrs")), tmp_path / "one")
-
-
-SETS = {  # as they unpack: images of two pairs, and what is not of the benchmark
-    "vif_msrs": ("MSRS-main", "{split}/{role}/0000{n}D.png", ("vi", "ir"), ("test", "train")),
-    "vif_llvip": ("LLVIP", "{role}/{split}/19000{n}.jpg", ("visible", "infrared"), ("test", "train")),
-    "vif_roadscene": ("RoadScene", "{role}/FLIR_0000{n}.jpg", ("crop_LR_visible", "cropinfrared"), ("",)),
-    "vif_tno": ("TNO_Image_Fusion_Dataset", "scene_{n}/{role}.bmp", ("VIS", "IR"), ("",)),
-    "mef_mefb": ("MEFB", "Arno{n}/Arno{n}_{role}.jpg", ("A", "B"), ("",)),
-    "mef_sice": ("Dataset_Part1", "{n}/{role}.JPG", ("1", "2"), ("",)),
-    "mff_lytro": ("LytroDataset", "lytro-0{n}-{role}.jpg", ("A", "B"), ("",)),
-    "mff_mffw": ("MFFW2", "{n}_{role}.jpg", ("A", "B"), ("",)),
-}
-
-
-@pytest.mark.parametrize("name", SETS)
-def test_each_benchmark_takes_its_set_as_it_unpacks(name, tmp_path):
-    folder, tree, roles, splits = SETS[name]
-    for split in splits:
-        for n in (1, 2):
-            for light, role in enumerate(roles):
-                file = tmp_path / folder / tree.format(split=split, role=role, n=n)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(file), np.full((256, 300, 3), 60 + 100 * light, np.uint8))
-    plan = make_plan(load_recipe(find_recipe(f"benchmark/{name}")), tmp_path / folder)
-    (pool,) = plan.pools
-    assert (pool.task, pool.dataset, len(pool.pairs)) == (name[:3], name[4:], 2)
-    assert not plan.left_out
-
-
-def test_every_set_of_the_document_is_one_of_the_recipes():
-    text = (ROOT / "docs/benchmark.md").read_text(encoding="utf-8")
-    assert {f"benchmark/{name}" for name in SETS} | {"benchmark/demo"} == set(BENCHMARKS)
-    for name in SETS:
-        assert f"| `benchmark/{name}` |" in text
 
 
 def test_repair_and_a_signature_do_not_go_together(demo, signed):

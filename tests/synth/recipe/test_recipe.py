@@ -95,7 +95,7 @@ MISTAKES = [
     ("task: mef", "task: [mef]", "task: ['mef'] must be one of mef, mff, vif"),
     ("task: mef", "task: mef\ntasks: {}", "give task, or tasks, not both"),
     ("[haze: {severity: [0.2, 0.9]}]", "[{1: 2}]", "unknown effect 1"),
-    ("{0: 0.5, 1: 0.5}", "{0: 0.5, 1: 1.0e308}", "each with its share, 1e+06 at most"),
+    ("{0: 0.5, 1: 0.5}", "{0: 0.5, 1: 1.0e308}", "each with its weight, from 0 to 1e+06"),
     ("crop:", "target: []\ncrop:", "target: Value should have at least 1 item"),
 ]
 

@@ -49,8 +49,8 @@ def test_what_is_not_asked_for_is_not_told_so_that_old_recipes_keep_their_hash()
     ("settings", "message"),
     [
         ({"curves": {"hdrp": 1}}, "curves: no curve 'hdrp'; did you mean 'hdrps'"),
-        ({"curves": {"srgb": 0}}, "curves: each with its share"),
-        ({"order": {"stage": -1}}, "order: each with its share"),
+        ({"curves": {"srgb": 0}}, "curves: each with its weight"),
+        ({"order": {"stage": -1}}, "order: each with its weight"),
         ({"order": {"stages": 1}}, "order"),
         ({"flat": 2}, "flat"),
     ],
