@@ -14,9 +14,8 @@ from typer.testing import CliRunner
 
 from synth.audit.again import through_jpeg
 from synth.audit.against import JPEG_LEVELS, LEVELS, MEASURED
-from synth.audit.signature import SUFFIX, Signature, as_bytes, drawn_hash, find_signature, read_signature
+from synth.audit.signature import SUFFIX, Signature, as_bytes, drawn_hash
 from synth.cli import app
-from synth.dataset.description import LIBRARIES, version_of
 from synth.degradations.contrast import Contrast
 from synth.degradations.noise import Noise
 from synth.images import codecs
@@ -30,11 +29,7 @@ from tests.synth.helpers import generate
 
 
 def test_what_is_rendered_here_is_what_the_shipped_signature_says(demo):
-    made_by = read_signature(find_signature("benchmark/demo")).about["libraries"]
-    others = [f"{name} {version_of(name)}, signed with {made_by[name]}" for name in LIBRARIES]
-    others = [told for name, told in zip(LIBRARIES, others, strict=True) if version_of(name) != made_by[name]]
-    if others:
-        pytest.skip(f"other libraries decide pixels here: {'; '.join(others)}")
+    """By whatever versions of libraries are installed; `make test-release` tries the oldest and the newest."""
     accepted(demo, "benchmark/demo")
 
 
