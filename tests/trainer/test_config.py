@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from tests.conftest import ROOT
 from trainer import plain_yaml
-from trainer.config import PRESETS, AutoencoderRun, Config, load_config, settings_of
+from trainer.autoencoder.config import AutoencoderRun
+from trainer.config import PRESETS, Config, load_config, settings_of
 from trainer.errors import UserError
 from trainer.model.config import NetworkConfig
 from trainer.objectives import OBJECTIVES

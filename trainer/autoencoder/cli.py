@@ -64,9 +64,10 @@ def train(
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew if the folder holds another run.")] = False,
 ) -> None:
     """Train on photographs, pairs and degraded pictures. To resume, run the same command again."""
+    from trainer.autoencoder.config import AutoencoderRun
     from trainer.autoencoder.pictures import read_pictures
     from trainer.autoencoder.training import train as run
-    from trainer.config import AutoencoderRun, minutes_of
+    from trainer.config import minutes_of
     from trainer.device import choose_device
     from trainer.errors import UserError
     from trainer.schema import parse

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from trainer.autoencoder.config import AutoencoderRun
 from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.pictures import Pictures, crop_size
 from trainer.autoencoder.weights import write_weights
-from trainer.config import AutoencoderRun
 from trainer.console import say
 from trainer.data.images import from_bytes, to_tensor
 from trainer.frozen.klt import DIM, KLTAutoencoder

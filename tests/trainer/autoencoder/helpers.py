@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from tests.trainer.helpers import picture
+from trainer.autoencoder.config import AutoencoderRun
 from trainer.autoencoder.pictures import Pictures
-from trainer.config import AutoencoderRun
 from trainer.data.images import to_tensor
 from trainer.frozen.klt import DIM, KLTAutoencoder
 

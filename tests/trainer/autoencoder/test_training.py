@@ -12,10 +12,10 @@ import torch
 from tests.trainer.autoencoder.helpers import CPU, MINI, changed, klt, pictures
 from tests.trainer.helpers import assert_same_bits, checkpoint_of, log_of
 from trainer import load_autoencoder
+from trainer.autoencoder.config import AutoencoderRun
 from trainer.autoencoder.network import ResidualKLTAutoencoder
 from trainer.autoencoder.training import loss, start, train
 from trainer.autoencoder.weights import worth
-from trainer.config import AutoencoderRun
 from trainer.data.images import to_tensor
 from trainer.errors import UserError
 

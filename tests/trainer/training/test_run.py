@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config import AutoencoderRun
+from trainer.autoencoder.config import AutoencoderRun
 from trainer.training.ema import EMA
 from trainer.training.run import Run
 
