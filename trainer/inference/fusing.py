@@ -16,6 +16,7 @@ from trainer.data.false_colours import map_of
 from trainer.data.images import Image, Infrared, check_writable, read_pair, read_together, write_image
 from trainer.errors import UserError
 from trainer.files import atomically, read_json
+from trainer.frozen.stopping import go_on
 from trainer.inference.alignment import How, aligned
 from trainer.inference.auto import AUTO, asked_of
 from trainer.inference.captions import labelled_row
@@ -52,7 +53,7 @@ def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False, tell: 
     """Writes the picture of a job, and beside it, where asked for, a sheet of the inputs and the picture, labelled.
 
     tell: gets a line for each image of which there is something to tell. Returns the prompt, which of `auto` is what
-    was seen. Raises UserError.
+    was seen. Raises UserError, and Stopped where the work is to end (stopping.unless).
     """
     check_job(job)
     images = _read(job, asked.infrared, tell)
@@ -70,6 +71,7 @@ def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False, tell: 
         prompt = fuser.describe(*images[:2])
     options = {"seed": asked.seed, "steps": asked.steps, "strength": asked.strength, "passes": asked.passes}
     picture = fuser.stack(images, prompt, by=asked.order, **options)
+    go_on()
     write_picture(job.out, picture, any(map(is_deep, job.images)), metadata_of(job.images[0]))
     if compare:
         fused = np.rint(picture * 255).astype(np.uint8)
