@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from trainer.console import say
+from trainer.console import progress, say
 from trainer.data.false_colours import map_of
 from trainer.data.images import Image, Infrared, check_writable, read_pair, read_together, write_image
 from trainer.errors import UserError
@@ -93,7 +92,7 @@ def fuse_folder(fuser: Fuser, jobs: Jobs, out: Path, asked: Asked, *, compare: b
     waiting = [job for job in jobs.jobs if overwrite or not job.out.exists()]
     if len(waiting) < len(jobs.jobs):
         say(f"{out}: {len(jobs.jobs) - len(waiting)} of {len(jobs.jobs)} pictures are there already")
-    failed, begun = 0, time.monotonic()
+    failed, tell = 0, progress(len(waiting))
     for number, job in enumerate(waiting, 1):
         try:
             said = fuse_one(fuser, job, asked, compare)
@@ -102,8 +101,7 @@ def fuse_folder(fuser: Fuser, jobs: Jobs, out: Path, asked: Asked, *, compare: b
         except UserError as error:
             failed += 1
             say(f"passed over: {error}")
-        left = (time.monotonic() - begun) / number * (len(waiting) - number) / 60
-        say(f"{number} of {len(waiting)}: {job.name}, about {left:.0f} min left")
+        tell(number, job.name)
     return failed
 
 
