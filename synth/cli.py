@@ -99,9 +99,7 @@ def generate(
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.MAKE,
-    epilog=usage.examples(
-        "synth retry --recipe mef_haze.yaml",
-    ),
+    epilog=usage.examples("synth retry --recipe mef_haze.yaml"),
 )
 def retry(
     recipe: options.Recipe,
@@ -132,10 +130,7 @@ def retry(
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.MAKE,
-    epilog=usage.examples(
-        "synth generate --recipe all_in_one --shard-range 0:50",
-        "synth finish --recipe all_in_one",
-    ),
+    epilog=usage.examples("synth generate --recipe all_in_one --shard-range 0:50", "synth finish --recipe all_in_one"),
 )
 def finish(
     recipe: options.Recipe,
@@ -242,10 +237,7 @@ audit.register(app)
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
-    epilog=usage.examples(
-        "synth effects",
-        "synth effects --json",
-    ),
+    epilog=usage.examples("synth effects", "synth effects --json"),
 )
 def effects(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
@@ -279,9 +271,7 @@ def schema() -> None:
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
-    epilog=usage.examples(
-        "synth tasks",
-    ),
+    epilog=usage.examples("synth tasks"),
 )
 def tasks(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
@@ -335,9 +325,7 @@ def _part(text: str, shards: int) -> slice:
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
-    epilog=usage.examples(
-        "synth doctor",
-    ),
+    epilog=usage.examples("synth doctor"),
 )
 def doctor() -> None:
     """Look at this machine, try the tool, say what is missing and how to install it. Exit code 1: a fault."""

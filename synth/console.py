@@ -135,7 +135,7 @@ def say_summary(summary: "Summary", storage: "Storage") -> None:
 
 def shards(count: int) -> str:
     """So many, in words."""
-    return f"{count} shard{'s' * (count != 1)}"
+    return f"{count:,} shard{'s' * (count != 1)}"
 
 
 @contextmanager

@@ -66,6 +66,9 @@ def test_the_wheel_has_both_programs_and_no_tests(built):
     assert {"synth/recipes/mef_haze.yaml", "synth/instructions/phrases.yaml", "trainer/configs/tiny.yaml"} <= set(names)
     assert {"synth/recipes/benchmark/vif_msrs.yaml", "synth/recipes/benchmark/demo.sign.json.gz"} <= set(names)
     assert "License-Expression: Apache-2.0 AND LicenseRef-mmaif-weights" in metadata
+    description = metadata.partition("\n\n")[2]
+    assert description.startswith("# MMAIF")
+    assert re.findall(r"\]\((?!https?:)[^)]*\)|<img [^>]*src", description) == [], "nothing lies beside a wheel"
     assert any(name.endswith("licenses/trainer/weights/LICENSE") for name in names)
 
 

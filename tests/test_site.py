@@ -72,13 +72,11 @@ def pages(site) -> dict[Path, Page]:
 def test_every_link_and_picture_leads_somewhere(site, pages):
     astray = []
     for path, page in pages.items():
-        base = site if path.name == "404.html" else path.parent
         for link in page.links:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
-            there = (base / unquote(parts.path).lstrip("/" if base == site else "")) if parts.path else path
-            there = there.resolve()
+            there = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
             if there.is_dir():
                 there = there / "index.html"
             known = pages.get(there)

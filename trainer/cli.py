@@ -132,9 +132,7 @@ def train(
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.TRAIN,
-    epilog=usage.examples(
-        "trainer encode --shards shards/mef_haze --config tiny --out shards/mef_haze-latents",
-    ),
+    epilog=usage.examples("trainer encode --shards shards/mef_haze --config tiny --out shards/mef_haze-latents"),
 )
 def encode(
     shards: Annotated[list[str], typer.Option(help="Shards of pictures, as for `train`. Repeatable.")],
@@ -176,9 +174,7 @@ def encode(
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.TRAIN,
-    epilog=usage.examples(
-        "trainer plot runs/demo runs/mine --out curves.png",
-    ),
+    epilog=usage.examples("trainer plot runs/demo runs/mine --out curves.png"),
 )
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `trainer train` wrote; several are compared.")],
@@ -265,9 +261,7 @@ measuring.register(app)
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
-    epilog=usage.examples(
-        "trainer schema > config.schema.json",
-    ),
+    epilog=usage.examples("trainer schema > config.schema.json"),
 )
 def schema() -> None:
     """Print the JSON schema of a config, by which editors complete and check the YAML file."""
@@ -281,9 +275,7 @@ def schema() -> None:
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
-    epilog=usage.examples(
-        "trainer model --config release --size 640x480",
-    ),
+    epilog=usage.examples("trainer model --config release --size 640x480"),
 )
 def model(
     config: Annotated[
@@ -308,9 +300,7 @@ def model(
 @app.command(
     cls=usage.Command,
     rich_help_panel=usage.ABOUT,
-    epilog=usage.examples(
-        "trainer doctor",
-    ),
+    epilog=usage.examples("trainer doctor"),
 )
 def doctor() -> None:
     """Look at this machine, try to fuse, say what is missing and how to install it. Exit code 1: a fault."""

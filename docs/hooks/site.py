@@ -40,6 +40,13 @@ MADE = re.compile(r"^.*<!-- made at build: (\w+) -->$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z]+:|#")
 
 
+def on_config(config: Any) -> Any:
+    """Without the page for addresses that are none: a server shows it at any of them, so that its links would have to
+    begin at the root of a site whose address nobody knows yet."""
+    config.theme.static_templates.discard("404.html")
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """With the pages of BEYOND."""
     for path, place in BEYOND.items():

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synth.audit.text import Colour, one_line
+from synth.console import shards
 from synth.dataset.stats import Histogram, Stats, in_bytes, ranked
 from synth.images.pixels import Bytes
 from synth.tasks import TASKS
@@ -21,7 +22,7 @@ INK, MUTED, FAINT, PAPER = (28, 32, 38), (104, 112, 122), (226, 229, 233), (255,
 BAR, BAD = (86, 104, 150), (196, 63, 63)
 MOST_BARS = 24  # of one panel; the rest is one line
 PLOT = 84  # height of a histogram
-PER_ROW = 4  # histograms
+PER_ROW = 4  # histograms, at most
 ALONG, UP = 6, 3  # ticks on an axis, at most
 ROUNDING = 1e-9  # of a step, by which a tick may miss an end
 
@@ -39,29 +40,38 @@ class Bar:
         return sum(value for value, _ in self.parts)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """A bar chart. legend: tasks whose colours are told below it."""
+
+    title: str
+    bars: Sequence[Bar]
+    legend: Sequence[str] = ()
+
+
 def draw(stats: Stats) -> Bytes:
     """The page as (H, W, 3) bytes, as high as it needs."""
     page = _Page()
-    top = page.head(stats)
-    half = (WIDTH - 2 * MARGIN - GAP) // 2
-    wide, right = half + 150, half - 150
-    x = MARGIN + wide + GAP
-    left = page.legend(stats, MARGIN, page.bars("Effects (samples)", _effects(stats), MARGIN, top, wide))
-    side = page.bars("Kinds of instruction", _plain(stats.kinds, stats.samples), x, top, right)
     numbers = {f"{number} effects" if number != 1 else "1 effect": n for number, n in sorted(stats.numbers.items())}
-    side = page.bars("Different effects a sample", _plain(numbers, stats.samples, keep=True), x, side, right)
-    side = page.bars("Tasks", _tasks(stats), x, side, right)
-    top = max(left, side)
-    if stats.strengths:
-        top = page.histograms("How strong (once for each image)", sorted(stats.strengths.items()), top)
-    left = page.bars("Sources (samples)", _sources(stats), MARGIN, top, wide)
     sizes = {f"{width}×{height} px": n for (height, width), n in sorted(stats.sizes.items())}
-    side = page.bars("Sizes", _plain(sizes, stats.samples), x, top, right)
-    if stats.members:
-        side = page.bars("Bytes by member", _members(stats), x, side, right)
-    if stats.targets:
-        side = page.bars("Targets", _plain(stats.targets, stats.samples), x, side, right)
-    top = max(left, side)
+    made = [
+        Panel("Effects (samples)", _effects(stats), sorted(stats.tasks)),
+        Panel("Kinds of instruction", _plain(stats.kinds, stats.samples)),
+        Panel("Different effects a sample", _plain(numbers, stats.samples, keep=True)),
+        Panel("Tasks", _tasks(stats)),
+    ]
+    stored = [
+        Panel("Sources (samples)", _sources(stats)),
+        Panel("Sizes", _plain(sizes, stats.samples)),
+        Panel("Bytes by member", _members(stats)),
+        Panel("Targets", _plain(stats.targets, stats.samples)),
+    ]
+    if stats.strengths:
+        top = page.panels(made, page.head(stats))
+        top = page.histograms("How strong (once for each image)", sorted(stats.strengths.items()), top)
+        top = page.panels(stored, top)
+    else:
+        top = page.panels([*made, *stored], page.head(stats))
     if stats.failed:
         top = page.bars("Failed samples", _plain(stats.reasons, stats.failed, BAD), MARGIN, top, WIDTH - 2 * MARGIN)
     return page.cut(top)
@@ -148,9 +158,11 @@ class _Page:
     def head(self, stats: Stats) -> int:
         self._write(MARGIN, MARGIN, self._short(stats.name or "dataset", HEAD, WIDTH - 2 * MARGIN), HEAD)
         failed = f" · {stats.failed:,} failed" if stats.failed else ""
-        facts = f"{stats.samples:,} samples{failed} · {stats.shards:,} shards · {in_bytes(stats.bytes)}"
+        facts = f"{stats.samples:,} samples{failed} · {shards(stats.shards)} · {in_bytes(stats.bytes)}"
         self._write(MARGIN, MARGIN + 40, facts, TEXT, MUTED)
-        return MARGIN + 84
+        for number, line in enumerate(stats.notes, 1):
+            self._write(MARGIN, MARGIN + 40 + ROW * number, self._short(line, TEXT, WIDTH - 2 * MARGIN), TEXT, BAD)
+        return MARGIN + 84 + ROW * len(stats.notes)
 
     def bars(self, title: str, bars: Sequence[Bar], x: int, y: int, width: int) -> int:
         """A chart of horizontal bars."""
@@ -179,23 +191,37 @@ class _Page:
             y += ROW
         return y + GAP
 
-    def legend(self, stats: Stats, x: int, y: int) -> int:
+    def panels(self, panels: Sequence[Panel], y: int) -> int:
+        """Charts in two columns, a wide one and another; each stands in the column that ends higher so far."""
+        half = (WIDTH - 2 * MARGIN - GAP) // 2
+        places, ends = ((MARGIN, half + 150), (MARGIN + half + 150 + GAP, half - 150)), [y, y]
+        for panel in panels:
+            if panel.bars or panel.legend:
+                column = ends.index(min(ends))
+                x, width = places[column]
+                ends[column] = self.bars(panel.title, panel.bars, x, ends[column], width)
+                if panel.legend:
+                    ends[column] = self._legend(panel.legend, x, ends[column])
+        return max(ends)
+
+    def _legend(self, tasks: Sequence[str], x: int, y: int) -> int:
         """Which colour is which task."""
         self._room(y + ROW)
-        for task in sorted(stats.tasks):
+        for task in tasks:
             self._pen.rectangle((x, y - GAP + 8, x + 12, y - GAP + 20), _colour(task))
             self._write(x + 18, y - GAP + 5, one_line(task), SMALL, MUTED)
             x += 34 + self._width(one_line(task), SMALL)
         return y + GAP
 
     def histograms(self, title: str, items: Sequence[tuple[str, Histogram]], y: int) -> int:
-        """Small histograms side by side, each with its own height."""
+        """Small histograms side by side, in rows of equal number, each with its own height."""
         self._title(title, MARGIN, y, WIDTH - 2 * MARGIN)
         y += 40
-        width = (WIDTH - 2 * MARGIN - (PER_ROW - 1) * GAP) // PER_ROW
-        for at in range(0, len(items), PER_ROW):
+        per_row = -(-len(items) // -(-len(items) // PER_ROW))
+        width = (WIDTH - 2 * MARGIN - (per_row - 1) * GAP) // per_row
+        for at in range(0, len(items), per_row):
             self._room(y + PLOT + 90)
-            for column, (name, histogram) in enumerate(items[at : at + PER_ROW]):
+            for column, (name, histogram) in enumerate(items[at : at + per_row]):
                 self._histogram(name, histogram, MARGIN + column * (width + GAP), y, width)
             y += PLOT + 68
         return y + GAP // 2

@@ -283,12 +283,14 @@ def _say_stats(found: "Stats") -> None:
     from synth.scene.capture import IMAGES
 
     page = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    failed = f", {found.failed:,} failed" if found.failed else ""
+    failed, shards = f", {found.failed:,} failed" if found.failed else "", console.shards(found.shards)
     page.print(
-        f"{one_line(found.name)}: {found.samples:,} samples{failed}, {found.shards:,} shards, {in_bytes(found.bytes)}",
+        f"{one_line(found.name)}: {found.samples:,} samples{failed}, {shards}, {in_bytes(found.bytes)}",
         markup=False,
         highlight=False,
     )
+    for note in found.notes:
+        page.print(f"note: {one_line(note, LONGEST)}", markup=False, highlight=False, soft_wrap=True)
 
     def table(head: list[str], rows: list[list[Any]]) -> None:
         if not rows:

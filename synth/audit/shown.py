@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate, groupby, pairwise
 from typing import Any
 
-from synth.dataset.description import is_shard, read_dataset
+from synth.dataset.description import is_shard, read_dataset, without_sidecars
 from synth.dataset.shards import MEMBERS, Hashed, ShardWriter, read_facts, read_rows
 from synth.errors import UnreadableError, UserError, in_one_line
 from synth.sample.draft import draft
@@ -55,9 +55,7 @@ def from_shards(storage: Storage, count: int) -> list[Shown]:
         taken = [row for number in numbers for row in parts[number][: max(each, 1)]][: count - len(found)]
         found += [_read(read, row, storage.shown(f"{stem}.tar")) for row in taken]
     if not found:
-        tars = sum(name.endswith(".tar") for name in storage.sizes())
-        why = f"; {tars} tars without their sidecars (.parquet) stand there, which tell what is in them" if tars else ""
-        raise UserError(f"{storage.url}: no finished shard with a sample in it{why}")
+        raise UserError(f"{storage.url}: no finished shard with a sample in it{without_sidecars(storage)}")
     return found
 
 

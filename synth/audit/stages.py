@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +15,7 @@ from PIL import Image
 from synth.audit.chart import as_png
 from synth.audit.shown import Shown, one_of
 from synth.audit.text import INK, written
-from synth.degradations.engine import Applied
+from synth.audit.told import modality, task_title, told_of
 from synth.errors import UnreadableError, UserError
 from synth.images import codecs, kinds
 from synth.images.pixels import Bytes, Floats, in_colour
@@ -56,16 +55,17 @@ def stages(plan: Plan, index: int) -> Stages:
     drawn = draft(plan, index)
     made = make_inputs(plan, drawn)
     shot = made.shot
-    ways = {name: [Step(f"clean_{name}", f"{name}, clean", clean)] for name, clean in shot.pictures.items()}
+    sample = one_of(plan, index)
+    of = {name: f"{name}: {modality(sample.record, name)}, clean" for name in shot.pictures}
+    ways = {name: [Step(f"clean_{name}", of[name], clean)] for name, clean in shot.pictures.items()}
     for number, item in enumerate(made.applied, 1):
         after = shot.damage(made.applied[:number])[item.image].image
-        ways[item.image].append(Step(f"{item.image}_{item.effect}", _told(item), after))
-    sample = one_of(plan, index)
+        ways[item.image].append(Step(f"{item.image}_{item.effect}", told_of(item.to_record()), after))
     _, target, _ = fuse_clean(plan, made)
     others = [
         Step("depth", f"depth ({shot.scene.depth_kind}), far is bright", _depth_picture(shot.scene.depth)),
         Step("target_clean", "target before anything is kept", target),
-        Step("target", f"target: {sample.record['kind']}", codecs.decode(sample.pictures["target"])),
+        Step("target", "target", codecs.decode(sample.pictures["target"])),
     ]
     return Stages(list(ways.values()), others, sample)
 
@@ -102,7 +102,7 @@ def sheet(made: Stages) -> Bytes:
     rows = [_cells(way) for way in (*made.images, made.others)]
     width = max(sum(cell.shape[1] + GAP for cell in row) for row in rows) + GAP
     record = made.sample.record
-    source = f"sample {record['index']} · {record['task']} · {record['kind']} · {record['source']['scene']}"
+    source = f"{record['key']}, {record['kind']}, {task_title(record)}, {record['source']['scene']}"
     parts = [written([f"“{record['instruction']}”"], width, INK, 17, GAP)]
     parts.append(written([source], width, MUTED, indent=GAP))
     for row in rows:
@@ -111,19 +111,6 @@ def sheet(made: Stages) -> Bytes:
         strip = np.hstack([gap, *(part for cell in cells for part in (cell, gap))])
         parts.append(np.pad(strip, ((GAP, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=255))
     return np.vstack(parts)
-
-
-def _told(item: Applied) -> str:
-    entry = item.to_record()
-    level = "" if item.severity is None else f" {item.severity:.2f}"
-    params = ", ".join(f"{name} {_short(value)}" for name, value in entry["params"].items() if "seed" not in name)
-    return f"{item.effect}{level} ({item.asked}): {params}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return ", ".join(map(_short, value)) if isinstance(value, list) else str(value)
 
 
 def _suffix(data: bytes) -> str:

@@ -72,6 +72,12 @@ def fates(record: Record) -> list[Fate]:
     return [Fate(what, _where(record, images), fate, how) for (what, fate, how), images in found.items()]
 
 
+def told_of(entry: Entry) -> str:
+    """One entry, and what becomes of it: "removed: haze, visibility 1.1 km"."""
+    asked = str(entry["asked"])
+    return f"{FATES.get(asked, asked)}: {', '.join(filter(None, (in_words(entry), _left(entry))))}"
+
+
 def by_fate(record: Record) -> dict[str, list[Fate]]:
     """The same by what became of it: removed, lessened and kept, in that order, then what else a record may ask."""
     order = list(FATES.values())

@@ -112,6 +112,20 @@ def read_dataset(storage: Storage) -> dict[str, Any] | None:
     return described
 
 
+def without_sidecars(storage: Storage) -> str:
+    """What to do about tars that stand somewhere without their sidecars, for the end of a line; "" where none do."""
+    sizes = storage.sizes()
+    tars = [name for name in sizes if name.endswith(".tar") and f"{name.removesuffix('.tar')}.parquet" not in sizes]
+    if not tars:
+        return ""
+    sidecar = f"{min(tars).removesuffix('.tar')}.parquet"
+    names = "" if is_shard(sidecar) else ", both under the names that synth gave them (six digits)"
+    if len(tars) == 1:
+        return f"; here is a tar without its sidecar, which tells what is in it: copy {sidecar} too{names}"
+    there = f"{len(tars):,} tars without their sidecars (.parquet)"
+    return f"; here are {there}, which tell what is in them: copy {sidecar} and the others too{names}"
+
+
 def another(plan: Plan, storage: Storage, standing: Standing, extend: bool) -> str | None:
     """What a place holds that is not this dataset, and how it differs; None where it holds this one or nothing.
 

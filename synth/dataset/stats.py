@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from synth.dataset.description import at_once, is_shard, read_dataset
+from synth.dataset.description import DATASET, at_once, is_shard, read_dataset, without_sidecars
 from synth.dataset.shards import MEMBERS, read_rows
 from synth.degradations.base import REGISTRY
 from synth.errors import UserError, with_kind
@@ -16,6 +16,7 @@ from synth.storage import Storage
 BINS = 20  # of a histogram of severities, over [0, 1]
 FINE = 400  # of one of a quantity, over the range in which it makes sense: drawn, they are brought together
 MOST_AT_ONCE, BLOCK_BYTES = 32, 16 << 20  # sidecars that are read together: how many, and how large in all
+KINDS = (".tar", ".parquet")  # of the two files of a shard
 MOST_SCENES = 1_000_000  # names that are held to count them
 LIGHT = ["status", "reason", "task", "kind", "dataset", "scene", "licence", "height", "width", "effects"]
 HEAVY = ["record", *(f"{name}_{part}" for name in MEMBERS for part in ("name", "size"))]
@@ -55,6 +56,7 @@ class Stats:
     no other. kept: those that ask for it to stay. numbers: of different effects. sources: by (task, dataset, licence).
     sizes: by (height, width). scenes: by dataset, different ones. strengths: by effect, of severities (in [0, 1], once
     for each image), or of the quantity that takes their place. members, member_bytes: by kind of member and suffix.
+    notes: what was left out, or is not as a finished dataset has it, a line each.
     Records alone tell by_image, kept, strengths, targets and members; where none are read, these are empty.
     """
 
@@ -79,6 +81,7 @@ class Stats:
     member_bytes: Counter[str] = field(default_factory=Counter)
     strengths: dict[str, Histogram] = field(default_factory=dict)
     scenes: dict[str, set[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one row of a sidecar; without the column `record`, what that alone tells stays uncounted."""
@@ -139,6 +142,7 @@ class Stats:
             "bytes": self.bytes,
             "samples": self.samples,
             "failed": self.failed,
+            "notes": self.notes,
             "reasons": dict(self.reasons.most_common()),
             "tasks": dict(sorted(self.tasks.items())),
             "kinds": dict(self.kinds.most_common()),
@@ -191,12 +195,9 @@ def gather(storage: Storage, records: bool = True, progress: Callable[[int, int]
     sizes = storage.sizes()
     sides = sorted(name for name in sizes if is_shard(name) and name.endswith(".parquet"))
     if not sides:
-        raise UserError(f"{storage.url}: no finished shard")
-    try:
-        described = read_dataset(storage) or {}
-    except UserError:
-        described = {}  # the sidecars tell all but its name
-    stats = Stats(name=str(described.get("name", "")))
+        raise UserError(f"{storage.url}: no finished shard{without_sidecars(storage)}")
+    name, notes = _described(storage, sizes)
+    stats = Stats(name=name, notes=notes)
     columns = LIGHT + (HEAVY if records else [])
     for block in _blocks(sides, sizes):
         found = at_once(storage, partial(_rows, storage, columns), block)
@@ -213,6 +214,35 @@ def gather(storage: Storage, records: bool = True, progress: Callable[[int, int]
             if progress is not None:
                 progress(stats.shards, len(sides))
     return stats
+
+
+def _described(storage: Storage, sizes: Mapping[str, int]) -> tuple[str, list[str]]:
+    """The name of a dataset, and what is not counted, or cannot be told: sidecars tell all but the name."""
+    described: Mapping[str, Any] = {}
+    notes = []
+    try:
+        found = read_dataset(storage)
+        described, why = found or {}, f"{DATASET} is missing" if found is None else ""
+    except UserError as error:
+        why = str(error)
+    if why:
+        notes.append(f"{why}: counted is what the sidecars tell, under the name of the place")
+    elif described.get("complete") is not True:
+        notes.append(f"{DATASET}: complete is false: counted are the shards that are finished")
+    listed = described.get("shards")
+    entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
+    stems = {kind: {name[:6] for name in sizes if is_shard(name) and name.endswith(kind)} for kind in KINDS}
+    named = {name[:6] for name in (str(entry.get("name")) for entry in entries) if is_shard(name)}
+    tars, sides = (stems[kind] for kind in KINDS)
+    for missing, those, counted in (
+        (".parquet", (tars | named) - sides, "not counted"),
+        (".tar", sides - tars, "counted"),
+    ):
+        if those:
+            more = f" and {len(those) - 1:,} more are" if len(those) > 1 else " is"
+            notes.append(f"{min(those)}{missing}{more} missing: {counted} in what follows")
+    name = described.get("name")
+    return name if isinstance(name, str) else storage.url.rstrip("/").rpartition("/")[2], notes
 
 
 def _rows(storage: Storage, columns: list[str], side: str) -> list[dict[str, Any]]:

@@ -142,6 +142,33 @@ def test_auto_says_what_it_saw(page):
     assert page.input_value("#sentence textarea") == "remove the haze and fuse the images"
 
 
+def test_a_fusion_is_stopped_and_the_page_goes_on(page):
+    page.click("#more button")
+    page.get_by_label("4", exact=True).check()
+    page.click("#fuse")
+    page.click("#stop")
+    page.wait_for_selector("#message :text('Stopped')", timeout=SLOW)
+    page.wait_for_selector("#fuse:not([disabled]):has-text('Fuse')")
+    page.wait_for_selector("#stop", state="hidden")
+    assert page.locator(RESULTS).count() == 0
+    page.get_by_label("1", exact=True).check()
+    fuse(page, "keep the haze and fuse the images", 1)
+    assert page.locator("#message .note").count() == 0
+
+
+def test_no_word_of_the_page_is_a_key_of_a_translation(server, open_page):
+    every = """[...document.querySelectorAll("body *")].flatMap(each => [each.title, each.ariaLabel, each.placeholder,
+      ...(["SCRIPT", "STYLE"].includes(each.tagName) ? [] : [...each.childNodes].map(node => node.nodeValue || ""))])"""
+    for locale in ("en-US", "de-DE"):
+        page = open_page(server, locale=locale)
+        page.wait_for_selector("#files [aria-label=Upload]")
+        page.get_by_role("tab", name="Damage a pair").click()
+        page.wait_for_selector("#clean [aria-label=Upload]")
+        said = [text.strip() for text in page.evaluate(every) if text]
+        assert len(said) > 50
+        assert [text for text in said if re.fullmatch(r"[a-z0-9_]+\.[a-z_]+", text)] == []
+
+
 def test_two_visitors_wait_for_each_other_and_see_their_own(server, open_page):
     pages = [open_page(server) for _ in range(2)]
     sentences = ["remove the haze and fuse the images", "keep the haze and fuse the images"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from trainer.console import say
+from trainer.console import progress
 from trainer.data.format import DATASET
 from trainer.data.images import Image, write_image
 from trainer.errors import NAMED_WRONGLY, UserError
@@ -43,7 +42,7 @@ def evaluate(cases: OfShards | OfPairs, networks: known.Networks, out: Path, ope
     if networks.shuffled:
         sentences = known.shuffled([known.Said(c.key, c.group, c.task, c.instruction) for c in cases])
         methods |= {f"{name}{known.SHUFFLED}": known.of(fuser, sentences) for name, fuser in fusers.items()}
-    results = measure(cases, methods, _progress(cases.count))
+    results = measure(cases, methods, progress(cases.count))
     text = markdown(results.scores, results.control, list(methods))
     (out / "report.md").write_text(text, encoding="utf-8")
     write_rows(results.scores, out / "results.parquet")
@@ -137,13 +136,3 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
 
     keys = list(dict.fromkeys(key for row in rows for key in row))
     pq.write_table(pa.table({key: [row.get(key) for row in rows] for key in keys}), path)
-
-
-def _progress(total: int) -> Callable[[int], None]:
-    begun = time.monotonic()
-
-    def tell(done: int) -> None:
-        left = (time.monotonic() - begun) / done * (total - done)
-        say(f"{done} of {total}, about {left / 60:.0f} min left")
-
-    return tell

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from trainer.frozen.stopping import go_on
+
 DEAD = 0.25
 """Share of an overlap, at each of its ends, in which the tile that ends there has no say: it knows least there."""
 
@@ -20,6 +22,7 @@ def tiled(
     their tiles are too. tile, overlap: sides in units of the first; tiles begin on multiples of `grid`, as tile is.
     scale: (p, q) where `work` brings a side of n to ⌈n p / q⌉, such as (1, 8) of an encoder and (8, 1) of a decoder.
     The result lies on the CPU or the device where work's does, and is the largest thing held beside one tile.
+    Raises Stopped between tiles where the work is to end (stopping.unless).
     """
     first = given[0]
     rows = list(spans(first.shape[-2], tile, overlap, grid))
@@ -28,6 +31,7 @@ def tiled(
     out: Tensor | None = None
     for (top, bottom), down in zip(rows, _weights(rows, scale), strict=True):
         for (left, right), across in zip(columns, _weights(columns, scale), strict=True):
+            go_on()
             cut = (x[..., top * n : bottom * n, left * n : right * n] for x, n in zip(given, finer, strict=True))
             part = work(*cut)
             if out is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from trainer.console import say
+from trainer.console import progress, say
 from trainer.data.false_colours import map_of
 from trainer.data.images import Image, Infrared, check_writable, read_pair, read_together, write_image
 from trainer.errors import UserError
 from trainer.files import atomically, read_json
+from trainer.frozen.stopping import go_on
 from trainer.inference.alignment import How, aligned
 from trainer.inference.auto import AUTO, asked_of
 from trainer.inference.captions import labelled_row
@@ -52,7 +52,7 @@ def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False, tell: 
     """Writes the picture of a job, and beside it, where asked for, a sheet of the inputs and the picture, labelled.
 
     tell: gets a line for each image of which there is something to tell. Returns the prompt, which of `auto` is what
-    was seen. Raises UserError.
+    was seen. Raises UserError, and Stopped where the work is to end (stopping.unless).
     """
     check_job(job)
     images = _read(job, asked.infrared, tell)
@@ -70,6 +70,7 @@ def fuse_one(fuser: Fuser, job: Job, asked: Asked, compare: bool = False, tell: 
         prompt = fuser.describe(*images[:2])
     options = {"seed": asked.seed, "steps": asked.steps, "strength": asked.strength, "passes": asked.passes}
     picture = fuser.stack(images, prompt, by=asked.order, **options)
+    go_on()
     write_picture(job.out, picture, any(map(is_deep, job.images)), metadata_of(job.images[0]))
     if compare:
         fused = np.rint(picture * 255).astype(np.uint8)
@@ -91,7 +92,7 @@ def fuse_folder(fuser: Fuser, jobs: Jobs, out: Path, asked: Asked, *, compare: b
     waiting = [job for job in jobs.jobs if overwrite or not job.out.exists()]
     if len(waiting) < len(jobs.jobs):
         say(f"{out}: {len(jobs.jobs) - len(waiting)} of {len(jobs.jobs)} pictures are there already")
-    failed, begun = 0, time.monotonic()
+    failed, tell = 0, progress(len(waiting))
     for number, job in enumerate(waiting, 1):
         try:
             said = fuse_one(fuser, job, asked, compare)
@@ -100,8 +101,7 @@ def fuse_folder(fuser: Fuser, jobs: Jobs, out: Path, asked: Asked, *, compare: b
         except UserError as error:
             failed += 1
             say(f"passed over: {error}")
-        left = (time.monotonic() - begun) / number * (len(waiting) - number) / 60
-        say(f"{number} of {len(waiting)}: {job.name}, about {left:.0f} min left")
+        tell(number, job.name)
     return failed
 
 

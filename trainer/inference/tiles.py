@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainer.frozen.stopping import go_on
 from trainer.frozen.tiles import tiled
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import Decode, Estimate, Inputs, Network, in_range
@@ -36,6 +37,7 @@ class InTiles:
     ) -> Estimate:
         grid = inputs.base.shape[-2:]
         if grid[0] * grid[1] <= self.side**2:
+            go_on()
             return self.network(_seen(inputs), z_t, t, decode)
         rows, columns = ((torch.arange(count, device=inputs.base.device) + 0.5) / count for count in grid)
         place = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(inputs.base), -1, -1, -1)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from trainer.page.damage import Damaged, Effect, Synth, Where, pair_of, seed_of, shallow
-from trainer.page.parts import QUIET, TURN, Fusing, failed, note, problem, sides
+from trainer.page.parts import QUIET, TURN, Fusing, failed, note, problem, sides, slider
 from trainer.page.work import OPENED, Studio, look_at, pictures, safe, small
 
 STAGES = {
@@ -116,16 +116,7 @@ def damage_tab(studio: Studio, synth: Synth | str, clean: tuple[Path, Path], fus
             sliders, captions = [], []
             for number, name in enumerate(("First image", "Second image")):
                 sliders.append(
-                    gr.ImageSlider(
-                        (start[number], start[number]),
-                        label=name,
-                        format="png",
-                        type="filepath",
-                        interactive=False,
-                        max_height=360,
-                        buttons=["fullscreen"],
-                        elem_id=f"damaged-{number + 1}",
-                    )
+                    slider((start[number], start[number]), name, max_height=360, elem_id=f"damaged-{number + 1}")
                 )
                 captions.append(gr.HTML("", elem_id=f"damaged-{number + 1}-caption", padding=False))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.frozen.stopping import Stopped
 from trainer.inference.auto import AUTO
 from trainer.inference.fusing import Asked
 from trainer.page.examples import Example
-from trainer.page.parts import QUIET, TURN, Fusing, failed, note, problem, sides
+from trainer.page.parts import QUIET, TURN, Fusing, failed, gallery, note, problem, sides, slider
 from trainer.page.work import ALIGNED, CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
 
 FORMER = "former result"
@@ -36,12 +38,19 @@ class Answer(NamedTuple):
     """Or what failed, as the page says it."""
 
 
+@dataclass
+class Run:
+    """A fusion under way, and whether it is to end."""
+
+    ended: bool = False
+
+
 def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusing:
     first = examples[0]
     start = studio.look(first.files)
     visit = gr.State(Visit(), delete_callback=Visit.forget)
     offers = gr.State(list(first.sentences))
-    answer = gr.State(None)
+    answer, run = gr.State(None), gr.State(None)
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320):
             pairs = gr.Dataset(
@@ -60,18 +69,7 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
                 elem_id="files",
             )
             message_files = gr.HTML("", elem_id="files-message", visible=True, padding=False)
-            inputs = gr.Gallery(
-                _thumbs(start, pictures(start)),
-                show_label=False,
-                columns=4,
-                height="auto",
-                format="png",
-                allow_preview=False,
-                buttons=[],
-                interactive=False,
-                object_fit="cover",
-                elem_id="inputs",
-            )
+            inputs = gallery(_thumbs(start, pictures(start)), show_label=False, elem_id="inputs")
             sentence = gr.Textbox(
                 first.sentences[0],
                 label="What to put right",
@@ -91,18 +89,15 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
             with gr.Row(elem_id="actions"):
                 fuse = gr.Button("Fuse", variant="primary", min_width=120, scale=2, elem_id="fuse")
                 auto = gr.Button("Auto", min_width=120, visible=studio.sees, elem_id="auto")
+                stop = gr.Button("Stop", min_width=120, visible=False, elem_id="stop")
             message = gr.HTML("", elem_id="message", padding=False)
             settings = _settings(studio)
         with gr.Column(scale=7, min_width=320, elem_id="result"):
-            slider = gr.ImageSlider(
-                tuple(map(str, first.files)),
-                label="Before and after",
+            compare = slider(
+                (str(first.files[0]), str(first.files[1])),
+                "Before and after",
                 show_label=False,
-                format="png",
-                type="filepath",
-                interactive=False,
                 max_height=520,
-                buttons=["fullscreen"],
                 elem_id="slider",
             )
             caption = gr.HTML(sides(first.files[0].name, first.files[1].name), elem_id="caption", padding=False)
@@ -113,22 +108,9 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
                 with gr.Column(scale=1, min_width=170, elem_id="take"):
                     download = gr.DownloadButton("Download", interactive=False, size="md", elem_id="download")
                     told = gr.HTML(note(["These are the images. Press Fuse."]), elem_id="told", padding=False)
-            strip = gr.Gallery(
-                [],
-                label="Results, the newest first",
-                columns=4,
-                fit_columns=False,
-                height="auto",
-                format="png",
-                allow_preview=False,
-                buttons=[],
-                interactive=False,
-                object_fit="cover",
-                visible=False,
-                elem_id="strip",
-            )
+            strip = gallery([], label="Results, the newest first", fit_columns=False, visible=False, elem_id="strip")
 
-    shown = [slider, caption, against, download, told, strip]
+    shown = [compare, caption, against, download, told, strip]
 
     def opened(paths: list[str] | None, visit: Visit) -> tuple[Any, ...]:
         """After the files have changed: they are seen, until there is a picture of them."""
@@ -168,27 +150,37 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
         yield from asked(paths, said, AUTO, values)
 
     def asked(paths: list[str] | None, said: str, prompt: str, values: Sequence[Any]) -> Iterator[Any]:
-        """Buttons, message and answer; what comes of the answer is decided by what is on the page then."""
+        """Buttons, message, answer and run; what comes of the answer is decided by what is on the page then."""
         progress, files = gr.Progress(), tuple(map(str, paths or []))
         try:
             variant, wanted = _asked(studio, prompt, values)
             seen = studio.look(files)
         except Exception as error:
-            yield (*[gr.skip()] * 3, Answer(files, said, failed(error)))
+            yield (*[gr.skip()] * 4, Answer(files, said, failed(error)), None)
             return
-        yield (gr.Button("Fusing …", interactive=False), gr.Button(interactive=False), "", None)
+        run = Run()
+        yield (gr.Button("Fusing …", interactive=False), gr.Button(interactive=False), stopping(), "", None, run)
         try:
             expected = studio.seconds(seen, variant, wanted)
             with ThreadPoolExecutor(1) as pool:
-                future: Future[Result] = pool.submit(studio.fuse, files, variant, wanted)
+                future: Future[Result] = pool.submit(studio.fuse, files, variant, wanted, lambda: run.ended)
                 ticks = 0
                 while not wait([future], timeout=TICK).done:
                     ticks += 1
                     progress(*_progress(ticks * TICK, expected))
                 made: Result | str = future.result()
+        except Stopped:
+            made = note(["Stopped: nothing was fused."])
         except Exception as error:
             made = failed(error)
-        yield (*[gr.skip()] * 3, Answer(files, said, made))
+        yield (*[gr.skip()] * 4, Answer(files, said, made), None)
+
+    def stopped(run: Run | None) -> Any:
+        """The button, after it was pressed; what runs ends at the next tile."""
+        if run is None:
+            return gr.skip()
+        run.ended = True
+        return stopping(pressed=True)
 
     def again(visit: Visit, against: Any, event: gr.SelectData) -> tuple[Any, ...]:
         """A result of the strip, whose newest stands first."""
@@ -204,8 +196,8 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
         return _slider(visit, against)
 
     asked_for = [files, sentence, *settings]
-    running = [fuse, auto, message, answer]
-    of_fusion: dict[str, Any] = {**TURN, "concurrency_id": "work", "show_progress_on": [slider]}
+    running = [fuse, auto, stop, message, answer, run]
+    of_fusion: dict[str, Any] = {**TURN, "concurrency_id": "work", "show_progress_on": [compare]}
     for pressed in (
         gr.on([fuse.click, sentence.submit], work, asked_for, running, **of_fusion),
         auto.click(automatic, asked_for, running, **of_fusion),
@@ -213,26 +205,27 @@ def fuse_tab(studio: Studio, examples: Sequence[Example], tabs: gr.Tabs) -> Fusi
         pressed.then(
             settled,
             [answer, files, message_files, sentence, against, visit],
-            [fuse, auto, message, sentence, visit, *shown],
+            [fuse, auto, stop, message, sentence, visit, *shown],
             **QUIET,
         ).then(None, js=TO_RESULT)
+    stop.click(stopped, [run], [stop], **QUIET)
     files.change(opened, [files, visit], [message_files, message, inputs, visit, *shown], **QUIET)
     pairs.click(chosen, [pairs], [files, sentence, offered, offers], **QUIET)
     offered.click(lambda number, all_: all_[number], [offered, offers], [sentence], **QUIET)
     strip.select(again, [visit, against], [message, visit, *shown], **QUIET)
-    against.input(compared, [visit, against], [slider, caption], **QUIET)
+    against.input(compared, [visit, against], [compare, caption], **QUIET)
     return Fusing(tabs, files, sentence, offered, offers)
 
 
 def settled(
     answer: Answer | None, paths: Sequence[str] | None, told: str, said: str, against: Any, visit: Visit
 ) -> tuple[Any, ...]:
-    """Fuse, Auto, message, sentence, visit, and what `_shown` gives, after a fusion.
+    """Fuse, Auto, Stop, message, sentence, visit, and what `_shown` gives, after a fusion.
 
     paths, said: what is on the page now; told: what stands under the files. A picture of other images than those goes
     among the results alone, and a sentence that was changed meanwhile stays.
     """
-    ready = (gr.Button("Fuse", interactive=True), gr.Button(interactive=True))
+    ready = (gr.Button("Fuse", interactive=True), gr.Button(interactive=True), gr.Button(visible=False))
     kept = [gr.skip()] * SHOWN_PARTS
     if answer is None:
         return (*ready, gr.skip(), gr.skip(), visit, *kept)
@@ -249,6 +242,11 @@ def settled(
     visit.add(answer.made)
     words = answer.made.sentence if said == answer.said else gr.skip()
     return (*ready, note(answer.made.notes), words, visit, *_shown(visit, against))
+
+
+def stopping(pressed: bool = False) -> gr.Button:
+    """The button that ends a fusion, while one runs."""
+    return gr.Button("Stopping …" if pressed else "Stop", interactive=not pressed, visible=True)
 
 
 def _settings(studio: Studio) -> list[Any]:

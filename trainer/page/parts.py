@@ -18,6 +18,18 @@ TURN: dict[str, Any] = {"concurrency_limit": 1, "api_visibility": "private"}
 """Of events that take long: one at a time, others wait."""
 
 
+def slider(value: tuple[Any, Any], label: str, **options: Any) -> gr.ImageSlider:
+    """Two pictures of one size, one beneath the other."""
+    settings = {"format": "png", "type": "filepath", "interactive": False, "buttons": ["fullscreen"]}
+    return gr.ImageSlider(value, label=label, **settings, **options)
+
+
+def gallery(value: Sequence[tuple[Any, str]], **options: Any) -> gr.Gallery:
+    """Small pictures, each above its words; none opens."""
+    settings: dict[str, Any] = {"columns": 4, "height": "auto", "format": "png", "object_fit": "cover"}
+    return gr.Gallery(value, allow_preview=False, buttons=[], interactive=False, **settings, **options)
+
+
 class Fusing(NamedTuple):
     """Controls of the first tab that the second one sets."""
 

@@ -22,6 +22,8 @@ from trainer.errors import UserError
 INSTALL = "pip install 'mmaif[app]'"
 PIXELS_MOST = 134.0
 """Megapixels: files that claim more are not read (shards/FILES.md)."""
+WORDS = {"en": {"common.upload": "Upload"}}
+"""By language, what gradio's own translations lack: its page shows the key instead."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _running(told: Served, port: int, root: Path, sent: Path) -> Iterator[str]:
             max_file_size=studio.most_bytes,
             theme=theme(),
             css_paths=[CSS],
+            i18n=gr.I18n(**WORDS),
             **options,
         )
     except (OSError, gr.exceptions.ServerFailedToStartError) as error:
@@ -103,6 +106,7 @@ def _running(told: Served, port: int, root: Path, sent: Path) -> Iterator[str]:
     try:
         yield f"http://{_named(told.host)}:{port}/"
     finally:
+        studio.close()
         made.close(verbose=False)
 
 

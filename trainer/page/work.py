@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,6 +19,7 @@ import numpy as np
 from trainer.data.images import Image, read_pair, read_together, write_image
 from trainer.data.kinds import header_of
 from trainer.errors import UserError
+from trainer.frozen.stopping import unless
 from trainer.inference.auto import Clauses
 from trainer.inference.folder import REGRESSION
 from trainer.inference.fuser import Fuser
@@ -133,6 +134,11 @@ class Studio:
         self._fusers = {config.kind: first}
         self._pace: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Ends what is being fused, within the time of a tile."""
+        self._closed = True
 
     @property
     def most_bytes(self) -> int:
@@ -170,12 +176,19 @@ class Studio:
         pace = self._pace.get(variant)
         return None if pace is None else pace * _effort(seen, asked)
 
-    def fuse(self, paths: Sequence[str | Path], variant: str, asked: Asked) -> Result:
-        """Makes the picture of images, in a folder of its own. Raises UserError, without the places of files."""
+    def fuse(
+        self, paths: Sequence[str | Path], variant: str, asked: Asked, ended: Callable[[], bool] = lambda: False
+    ) -> Result:
+        """Makes the picture of images, in a folder of its own.
+
+        ended: is asked before each tile. Raises UserError, without the places of files; Stopped once `ended` says so,
+        or the studio is closed.
+        """
         seen = self.look(paths)
         folder = Path(mkdtemp(dir=self.folder))
         try:
-            return self._fused(seen, folder, variant, asked)
+            with unless(lambda: self._closed or ended()):
+                return self._fused(seen, folder, variant, asked)
         except UserError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise UserError(worded(str(error), [each.path for each in seen])) from None

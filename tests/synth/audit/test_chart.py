@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.audit.chart import draw, ticks, told
+from synth.audit.chart import BAR, WIDTH, draw, ticks, told
 from synth.dataset.stats import Histogram, Stats
 
 
@@ -50,3 +51,30 @@ def test_histograms_of_any_range_are_drawn():
         counts[number], counts[-1] = 1, 10**number
         stats.strengths[f"effect {number}: x"] = Histogram(low, high, "x, m", counts)
     assert draw(stats).std() > 10
+
+
+def test_a_picture_of_little_has_no_empty_half():
+    """Of three effects and one task each column holds something in every band of it."""
+    stats = Stats(name="t", samples=12, shards=1)
+    stats.tasks["mef"], stats.kinds["full"], stats.targets["given"], stats.sizes[128, 128] = 12, 12, 12, 12
+    stats.sources["mef", "d", "CC0"] = 12
+    for name in ("haze", "jpeg", "noise"):
+        stats.effects[name] = stats.by_task[name, "mef"] = 4
+        stats.strengths[f"{name}: severity"] = Histogram(0, 1, "severity", [1] * 20)
+    stats.numbers.update({0: 3, 1: 3, 2: 6})
+    for name in ("a.png", "b.png", "target.png", "json"):
+        stats.members[name], stats.member_bytes[name] = 12, 1000
+    page = draw(stats)
+    for part in (page[:, : WIDTH // 2], page[:, WIDTH // 2 + 160 :]):
+        inked = np.flatnonzero((part[84:] < 200).any(axis=(1, 2)))
+        assert np.diff(inked).max() < 130
+        assert inked[-1] > len(page) - 84 - 140
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+def test_histograms_stand_in_rows_of_equal_number(count):
+    stats = Stats(name="t", samples=1)
+    for number in range(count):
+        stats.strengths[f"e{number}: severity"] = Histogram(0, 1, "severity", [1] * 20)
+    page = draw(stats)
+    assert (page[:, WIDTH - 80 : WIDTH - 36] == BAR).all(axis=2).sum() > 500

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from synth.audit.stages import render_files, stages
+from synth.audit.told import fates
 from synth.cli import app
 from synth.errors import UserError
 from synth.images.headers import read_header
@@ -77,6 +78,19 @@ def test_each_effect_has_its_stage_in_order():
         kept = any(entry["asked"] == "keep" for entry in sample.record["degradations"])
         assert np.array_equal(last["target"], last["target_clean"]) == (not kept)
     assert seen >= {"haze", "noise", "jpeg", "rain", "contrast"}
+
+
+def test_stages_are_told_in_the_words_of_previews():
+    seen = set()
+    for index in range(12):
+        made = stages(plan(), index)
+        told = [step.told for way in made.images for step in way[1:]]
+        said = [f"{fate.fate}: {fate.what}" for fate in fates(made.sample.record)]
+        assert all(any(line.startswith(one) for one in said) for line in told)
+        assert len(told) == len(made.sample.record["degradations"])
+        seen |= {way[0].told for way in made.images}
+        assert made.others[-1].told == "target"
+    assert {"a: visible, clean", "b: infrared, clean", "a: under-exposed, clean", "b: far focus, clean"} <= seen
 
 
 def test_the_clean_stage_is_the_clean_pair():

@@ -1,6 +1,8 @@
 """`synth stats`: counts against a plain count over the rows, and a picture that can be read."""
 
+import dataclasses
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -119,9 +121,50 @@ def test_the_picture_must_be_a_png(made, tmp_path):
     assert isinstance(done.exception, UserError)
 
 
-def test_no_shard_is_a_mistake(tmp_path):
-    with pytest.raises(UserError, match="no finished shard"):
+def test_no_shard_is_a_mistake(made, tmp_path):
+    with pytest.raises(UserError, match=r"no finished shard$"):
         gather(Folder(tmp_path))
+    shutil.copy(made / "000001.tar", tmp_path)
+    with pytest.raises(UserError, match=r"a tar without its sidecar, .*: copy 000001\.parquet too$"):
+        gather(Folder(tmp_path))
+    (tmp_path / "000001.tar").rename(tmp_path / "copy.tar")
+    with pytest.raises(UserError, match=r"copy copy\.parquet too, both under the names .*\(six digits\)$"):
+        gather(Folder(tmp_path))
+
+
+def test_what_is_not_as_in_a_finished_dataset_is_said(made, tmp_path):
+    assert gather(Folder(made)).notes == []
+    out = Path(shutil.copytree(made, tmp_path / "d"))
+    described = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
+    for text, told in (
+        (json.dumps({**described, "complete": False}), "complete is false"),
+        ("{", "dataset.json is not JSON"),
+        ("[1]", "dataset.json describes no dataset"),
+        (None, "dataset.json is missing"),
+    ):
+        (out / "dataset.json").unlink() if text is None else (out / "dataset.json").write_text(text)
+        [note] = gather(Folder(out)).notes
+        assert told in note
+    found = gather(Folder(out))
+    assert found.name == "d"
+    assert found.as_json()["notes"] == found.notes
+    done = CliRunner().invoke(app, ["stats", str(out), "--picture", str(tmp_path / "s.png")])
+    assert "note: dataset.json is missing" in done.output
+    assert draw(found).shape[0] > draw(dataclasses.replace(found, notes=[])).shape[0]
+
+
+def test_files_that_are_not_there_are_said(made, tmp_path):
+    out = Path(shutil.copytree(made, tmp_path / "d"))
+    (out / "000000.parquet").unlink()
+    (out / "000001.parquet").unlink()
+    (out / "000001.tar").unlink()
+    (out / "000002.tar").unlink()
+    found = gather(Folder(out))
+    assert found.notes == [
+        "000000.parquet and 1 more are missing: not counted in what follows",
+        "000002.tar is missing: counted in what follows",
+    ]
+    assert found.shards == 1
 
 
 @pytest.mark.parametrize("record", ["{", "3", "{}", '{"target": {"kind": "x"}, "degradations": [{}]}'])

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from trainer.frozen.stopping import Stopped, go_on, unless
 from trainer.frozen.tiles import _weights, spans, tiled
 
 
@@ -77,3 +78,17 @@ def test_a_picture_in_tiles_is_that_without() -> None:
     spread = float(expected.square().mean())
     blocks = torch.nn.functional.avg_pool2d((y - expected).square().mean(1, keepdim=True), 64, ceil_mode=True)
     assert float(blocks.max()) < spread * 10**-4.5
+
+
+def test_work_that_is_to_end_ends_before_the_next_tile() -> None:
+    x, seen = torch.rand(1, 1, 96, 96), []
+
+    def work(part: torch.Tensor) -> torch.Tensor:
+        seen.append(part)
+        return part
+
+    with pytest.raises(Stopped), unless(lambda: len(seen) == 2):
+        tiled(work, (x,), 32, 8, 8, (1, 1))
+    assert len(seen) == 2
+    go_on()
+    torch.testing.assert_close(tiled(work, (x,), 32, 8, 8, (1, 1)), x)

@@ -18,7 +18,7 @@ from trainer.page.fuse_tab import Answer, settled
 from trainer.page.parts import sides
 from trainer.page.work import KEPT, Result, Visit
 
-FUSE, AUTO, MESSAGE, SENTENCE, VISIT, SLIDER, CAPTION, AGAINST, DOWNLOAD, TOLD, STRIP = range(11)
+FUSE, AUTO, STOP, MESSAGE, SENTENCE, VISIT, SLIDER, CAPTION, AGAINST, DOWNLOAD, TOLD, STRIP = range(12)
 ASKED = ("/x/a.png", "/x/b.png")
 UNTOUCHED = gr.skip()
 
@@ -45,6 +45,7 @@ def test_a_picture_of_the_images_on_the_page_is_shown_with_its_sentence(make):
     assert visit.seen is made
     assert said[FUSE].interactive
     assert said[AUTO].interactive
+    assert not said[STOP].visible
 
 
 def test_a_picture_that_comes_late_goes_among_the_results_alone(make):

@@ -18,6 +18,7 @@ from trainer.data.images import to_tensor
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
+from trainer.frozen.stopping import Stopped
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fusing import Asked
 from trainer.model.dit import FusionDiT
@@ -103,6 +104,28 @@ def test_a_file_that_breaks_late_leaves_nothing_and_tells_no_place(studio, write
     with pytest.raises(UserError, match=r"^b\.png: not an image that can be used") as caught:
         studio.fuse([a, b], "regression", Asked(prompt=PROMPT))
     assert "private" not in str(caught.value)
+    assert list(studio.folder.iterdir()) == []
+
+
+def test_a_fusion_ends_at_the_next_tile_and_leaves_nothing(studio, write, monkeypatch):
+    a, b = write("a.png", 1, 128), write("b.png", 2, 128)
+    monkeypatch.setattr(studio.fuser("regression"), "tile", 8)
+    asked = []
+    with pytest.raises(Stopped):
+        studio.fuse([a, b], "regression", Asked(prompt=PROMPT), lambda: len(asked) == 3 or bool(asked.append(1)))
+    assert len(asked) == 3
+    assert list(studio.folder.iterdir()) == []
+    assert studio.fuse([a, b], "regression", Asked(prompt=PROMPT)).picture.is_file()
+
+
+def test_a_studio_that_is_closed_fuses_no_further(shared_studio, studio, write):
+    pair = [write("a.png", 1), write("b.png", 2)]
+    try:
+        shared_studio.close()
+        with pytest.raises(Stopped):
+            studio.fuse(pair, "regression", Asked(prompt=PROMPT))
+    finally:
+        shared_studio._closed = False
     assert list(studio.folder.iterdir()) == []
 
 
