@@ -42,6 +42,7 @@ TRAINER = (
         "schema",
         "pretrained",
         "device",
+        "stopping",
         "similarity",
         "frozen",
         "model",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from trainer.frozen.stopping import go_on
+from trainer.stopping import go_on
 
 DEAD = 0.25
 """Share of an overlap, at each of its ends, in which the tile that ends there has no say: it knows least there."""

@@ -15,7 +15,6 @@ from trainer.data.false_colours import map_of
 from trainer.data.images import Image, Infrared, check_writable, read_pair, read_together, write_image
 from trainer.errors import UserError
 from trainer.files import atomically, read_json
-from trainer.frozen.stopping import go_on
 from trainer.inference.alignment import How, aligned
 from trainer.inference.auto import AUTO, asked_of
 from trainer.inference.captions import labelled_row
@@ -23,6 +22,7 @@ from trainer.inference.jobs import SETTINGS, Job, Jobs
 from trainer.inference.pictures import is_deep, metadata_of, write_picture
 from trainer.inference.stacks import By
 from trainer.schema import Section
+from trainer.stopping import go_on
 
 if TYPE_CHECKING:
     from trainer.inference.fuser import Fuser

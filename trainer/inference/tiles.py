@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainer.frozen.stopping import go_on
 from trainer.frozen.tiles import tiled
 from trainer.model.dit import FusionDiT
 from trainer.model.inputs import Decode, Estimate, Inputs, Network, in_range
+from trainer.stopping import go_on
 
 SIDE = 128
 """Positions along a tile's side; a grid of more than SIDE² positions is worked on in tiles."""

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from trainer.errors import UserError
-from trainer.frozen.stopping import Stopped
 from trainer.inference.auto import AUTO
 from trainer.inference.fusing import Asked
 from trainer.page.examples import Example
 from trainer.page.parts import QUIET, TURN, Fusing, failed, gallery, note, problem, sides, slider
 from trainer.page.work import ALIGNED, CALLED, OPENED, THUMB, Result, Seen, Studio, Visit, pictures, small
+from trainer.stopping import Stopped
 
 FORMER = "former result"
 TICK = 0.4

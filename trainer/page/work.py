@@ -19,12 +19,12 @@ import numpy as np
 from trainer.data.images import Image, read_pair, read_together, write_image
 from trainer.data.kinds import header_of
 from trainer.errors import UserError
-from trainer.frozen.stopping import unless
 from trainer.inference.auto import Clauses
 from trainer.inference.folder import REGRESSION
 from trainer.inference.fuser import Fuser
 from trainer.inference.fusing import Asked, fuse_one
 from trainer.inference.jobs import Job
+from trainer.stopping import unless
 
 SHOWN, OPENED, THUMB = 2048, 1024, 320
 """Pixels of the longer side of results and of images that were opened, as they are shown, and of small pictures in a

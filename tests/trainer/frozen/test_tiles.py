@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from trainer.frozen.stopping import Stopped, go_on, unless
 from trainer.frozen.tiles import _weights, spans, tiled
+from trainer.stopping import Stopped, go_on, unless
 
 
 @pytest.mark.parametrize("side", [8, 64, 72, 100 * 8, 1000, 1003, 4096, 4097])

@@ -18,7 +18,6 @@ from trainer.data.images import to_tensor
 from trainer.errors import UserError
 from trainer.frozen.autoencoder import Autoencoder
 from trainer.frozen.klt import KLTAutoencoder
-from trainer.frozen.stopping import Stopped
 from trainer.frozen.text import TextEncoder
 from trainer.inference.fusing import Asked
 from trainer.model.dit import FusionDiT
@@ -26,6 +25,7 @@ from trainer.objectives import OBJECTIVES, make_objective
 from trainer.page import work
 from trainer.page.examples import clean_pair, make_examples
 from trainer.page.work import KEPT, Result, Studio, Visit, look_at, worded
+from trainer.stopping import Stopped
 
 PROMPT = "remove the noise and fuse the images"
 
